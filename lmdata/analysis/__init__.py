@@ -1,0 +1,1 @@
+"""Measures of a dataset: lazy, labelled, one file a measure."""

@@ -1,0 +1,1 @@
+"""The variable registry, the run store and the catalogue; knows no mathematics."""

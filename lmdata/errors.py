@@ -1,0 +1,62 @@
+"""The errors and warnings of lmdata: each message names the argument, its value, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LmdataError(Exception):
+    """Base of every error that lmdata raises on purpose."""
+
+
+class InvalidInput(LmdataError, ValueError):  # noqa: N818 - errors are named by what is wrong
+    """An argument has a value that the model or the function does not allow."""
+
+
+class BackendUnavailable(LmdataError, RuntimeError):  # noqa: N818
+    """The backend or kernel asked for cannot run here, or cannot serve this problem."""
+
+
+class StoreError(LmdataError):
+    """Base of what can be wrong with a stored dataset."""
+
+
+class StoreExists(StoreError, FileExistsError):  # noqa: N818
+    """There is something at the place where a new store was to be made."""
+
+
+class StoreLocked(StoreError):  # noqa: N818
+    """Another process is writing to the store."""
+
+
+class RecipeMismatch(StoreError):  # noqa: N818
+    """The store was made by another recipe, or another schema, than the one asked for."""
+
+
+class IncompleteDataset(StoreError):  # noqa: N818
+    """Members are missing or failed, and the caller did not allow a partial dataset."""
+
+
+class CorruptDataset(StoreError):  # noqa: N818
+    """Stored data differs from what was written: a digest, a checksum or the layout does not fit."""
+
+
+class CatalogError(LmdataError, ValueError):
+    """A catalogue file is not a catalogue, or an entry in it is not valid."""
+
+
+class UnknownName(LmdataError, LookupError):  # noqa: N818
+    """A name that is not there; the message names the nearest that are."""
+
+    @classmethod
+    def among(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
+        """Return the error for ``name``, with the nearest of the ``known`` names as suggestion."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names)}"
+        return cls(f"there is no {what} named {name!r}; {hint}")
+
+
+class ResolutionWarning(UserWarning):
+    """A parameter is below what float64 can resolve for these tokens."""

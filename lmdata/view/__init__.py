@@ -1,0 +1,1 @@
+"""Pictures of a dataset: holoviews functions and the panel dashboard."""
