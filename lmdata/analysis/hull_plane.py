@@ -1,0 +1,107 @@
+"""Compiled convex hull in the plane: Andrew's monotone chain (1979) with an exact orientation predicate."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.analysis.predicates import orient_plane
+from lmdata.dynamics.compiled import compiled
+
+_RUN = 16  # runs of this length are sorted by insertion, then merged
+
+
+@compiled(inline=True)
+def _before(points: NDArray[np.float64], i: int, j: int) -> bool:
+    if points[i, 0] != points[j, 0]:
+        return bool(points[i, 0] < points[j, 0])
+    return bool(points[i, 1] < points[j, 1])
+
+
+@compiled()
+def _sorted(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the order of the points by first, then second coordinate."""
+    n = points.shape[0]
+    order, other = np.arange(n), np.empty(n, np.int64)
+    for start in range(0, n, _RUN):
+        for i in range(start + 1, min(start + _RUN, n)):
+            moving = order[i]
+            j = i
+            while j > start and _before(points, moving, order[j - 1]):
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = moving
+    width = _RUN
+    while width < n:
+        for start in range(0, n, 2 * width):
+            middle, end = min(start + width, n), min(start + 2 * width, n)
+            i, j = start, middle
+            for k in range(start, end):
+                if j >= end or (i < middle and not _before(points, order[j], order[i])):
+                    other[k] = order[i]
+                    i += 1
+                else:
+                    other[k] = order[j]
+                    j += 1
+        order, other = other, order
+        width *= 2
+    return order
+
+
+@compiled()
+def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the indices of the extreme points of ``points`` (n, 2), counter-clockwise, one a position.
+
+    Exact: points on an edge are no vertices, a segment has two, a single position one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> chain(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 2.0], [1.0, 1.0], [2.0, 2.0]])).tolist()
+    [0, 2, 3]
+    """
+    order = _sorted(points)
+    n = order.size
+    stack = np.empty(2 * n, np.int64)
+    stack[0] = order[0]
+    size, floor = 1, 1
+    for step in range(1, 2 * n - 1):
+        if step == n:
+            floor = size
+        p = order[step] if step < n else order[2 * n - 2 - step]
+        x, y = points[p, 0], points[p, 1]
+        top = stack[size - 1]
+        if points[top, 0] == x and points[top, 1] == y:
+            continue
+        while size > floor:
+            last, previous = stack[size - 1], stack[size - 2]
+            turn = orient_plane(
+                points[previous, 0], points[previous, 1], points[last, 0], points[last, 1], x, y
+            )
+            if turn > 0:
+                break
+            size -= 1
+        stack[size] = p
+        size += 1
+    if size > 1:
+        size -= 1
+    return stack[:size].copy()
+
+
+@compiled()
+def area(points: NDArray[np.float64]) -> float:
+    """Return the area of the convex hull of ``points`` (n, 2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> area(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+    1.0
+    """
+    corners = chain(points)
+    x, y = points[corners[0], 0], points[corners[0], 1]
+    twice = 0.0
+    for k in range(1, corners.size - 1):
+        b, c = corners[k], corners[k + 1]
+        twice += (points[b, 0] - x) * (points[c, 1] - y) - (points[c, 0] - x) * (points[b, 1] - y)
+    return 0.5 * twice

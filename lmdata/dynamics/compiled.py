@@ -1,0 +1,36 @@
+"""How this package compiles a function: numba, cached on disk, free of the interpreter lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import numba
+
+
+def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool = False) -> Callable[[F], F]:
+    """Return a decorator that compiles a function on its first call and keeps the result on disk.
+
+    Arithmetic stays as IEEE 754 defines it and in the order written: no fused multiply-add, no reassociation.
+    A function whose result cannot depend on such freedom (a maximum, an exact sum) may name it in
+    ``relaxed``.
+
+    Parameters
+    ----------
+    relaxed : iterable of str, optional
+        Freedoms of LLVM's floating-point instructions for this function alone, such as ``"reassoc"``.
+    inline : bool, default False
+        Ask LLVM to inline the function into its callers.
+
+    Examples
+    --------
+    >>> from lmdata.dynamics.compiled import compiled
+    >>> callable(compiled(relaxed=("nnan", "nsz")))
+    True
+    """
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+    if relaxed:
+        options["fastmath"] = set(relaxed)
+    if inline:
+        options["forceinline"] = True
+    return cast("Callable[[F], F]", numba.njit(**options))
