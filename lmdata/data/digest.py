@@ -1,0 +1,116 @@
+"""Identity of recipes, members and datasets: canonical JSON and SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.errors import InvalidInput
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces, floats by ``repr``, ASCII.
+
+    Equal values have equal texts, and the text gives the value back exactly. ``2`` and ``2.0`` differ.
+
+    Raises
+    ------
+    InvalidInput
+        For NaN, infinities, keys that are not text, and whatever JSON cannot hold.
+
+    Examples
+    --------
+    >>> canonical_json({"b": [1, 0.1], "a": None})
+    '{"a":null,"b":[1,0.1]}'
+    """
+    _check_keys(value)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"value {value!r} has no canonical JSON ({error}); use None, bool, int, finite float, str, list, dict"
+        ) from error
+
+
+def _check_keys(value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidInput(f"key {key!r} of {value!r} is not text; JSON objects have text keys")
+            _check_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_keys(item)
+
+
+def recipe_id(recipe: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of a recipe's canonical JSON.
+
+    Examples
+    --------
+    >>> recipe_id({"steps": 3}) == recipe_id(dict(steps=3))
+    True
+    """
+    return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()
+
+
+def member_key(coordinates: Mapping[str, float]) -> str:
+    """Return a member's key: the canonical JSON of its seed and swept values.
+
+    Parameters
+    ----------
+    coordinates
+        ``{"seed": s, "<swept parameter>": value, ...}`` with an int seed and float values.
+
+    Examples
+    --------
+    >>> member_key({"seed": 3, "influence": 0.5})
+    '{"influence":0.5,"seed":3}'
+    """
+    return canonical_json(
+        {name: value if name == "seed" else float(value) for name, value in coordinates.items()}
+    )
+
+
+def member_digest(key: str, position: NDArray[Any] | Iterable[NDArray[Any]]) -> str:
+    r"""Return the SHA-256 (hex) of ``key``, a zero byte, and the positions' bytes (little-endian, C order).
+
+    The key makes two members with swapped data differ from what they were.
+
+    Parameters
+    ----------
+    key
+        Result of `member_key`.
+    position : (time, token, component), or parts of it in the order of time
+        As stored: float64 or float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole = np.arange(6.0).reshape(3, 2, 1)
+    >>> member_digest("{}", whole) == member_digest("{}", [whole[:1], whole[1:]])
+    True
+    """
+    sha = hashlib.sha256(key.encode() + b"\0")
+    for part in [position] if isinstance(position, np.ndarray) else position:
+        sha.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).data.cast("B"))
+    return sha.hexdigest()
+
+
+def dataset_digest(recipe: str, members: Iterable[str]) -> str:
+    """Return the SHA-256 (hex) of a recipe id and the digests of all members in grid order.
+
+    Examples
+    --------
+    >>> dataset_digest("r", ["m1", "m2"]) == dataset_digest("r", ["m2", "m1"])
+    False
+    """
+    sha = hashlib.sha256(recipe.encode())
+    for digest in members:
+        sha.update(b"\0" + digest.encode())
+    return sha.hexdigest()

@@ -1,0 +1,279 @@
+"""The layout of a dataset: its grid of members, its coordinates, its storage chunks, and the dataset in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.data import registry
+from lmdata.data.digest import dataset_digest, member_key
+from lmdata.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MiB = 2**20
+BLOCK_BYTES = 8 * MiB
+"""Small members share a storage chunk until it has this size: below, each chunk costs more than its bytes."""
+CHUNK_BYTES = 64 * MiB
+"""A member beyond this size is split along time, into chunks of at most this size."""
+FRAME_BYTES = 2**31 - 2**20
+"""One frame of one member is never split, so that it has to fit the compressor's limit."""
+BOOKKEEPING_MEMBERS = 256
+"""Members in a chunk of ``status``, ``digest`` and ``steps_done``: a commit rewrites one chunk of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Everything about a dataset but its numbers.
+
+    Parameters
+    ----------
+    swept
+        Values of each swept parameter, in the order of the dimensions.
+    seeds
+        Seeds of the members.
+    time
+        Coordinate of the recorded frames: int64 step numbers or float64 model time.
+    time_unit
+        Unit of ``time``: ``step`` or ``1``.
+    labels
+        Words of the tokens, or None for tokens that have none.
+    tokens, components
+        Sizes n and d.
+    dtype
+        Of the stored positions.
+    diagnostics
+        Names of diagnostic variables in the registry, each (swept, seed, time).
+    attrs
+        Attributes of the dataset: recipe, recipe_id, model, tokens, ... (JSON values).
+
+    Raises
+    ------
+    InvalidInput
+        If a coordinate is empty, has duplicates or NaN, or does not fit the sizes.
+    UnknownName
+        If a diagnostic is not declared in the registry.
+
+    Examples
+    --------
+    >>> layout = Layout(swept={"influence": (0.5, 1.0)}, seeds=(0, 1, 2), time=np.arange(4), time_unit="step",
+    ...                 labels=None, tokens=5, components=2)
+    >>> layout.shape, layout.size, layout.key(4)
+    ((2, 3), 6, '{"influence":1.0,"seed":1}')
+    """
+
+    swept: Mapping[str, tuple[float, ...]]
+    seeds: tuple[int, ...]
+    time: NDArray[Any]
+    time_unit: str
+    labels: tuple[str, ...] | None
+    tokens: int
+    components: int
+    dtype: str = "float64"
+    diagnostics: tuple[str, ...] = ()
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float64", "float32"):
+            raise InvalidInput(f"dtype is {self.dtype!r}; positions are stored as 'float64' or 'float32'")
+        for name, values in (*self.swept.items(), ("seed", self.seeds), ("time", self.time)):
+            column = np.asarray(values)
+            if column.ndim != 1 or column.size == 0:
+                raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
+            if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
+                raise InvalidInput(
+                    f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}"
+                )
+        if taken := set(self.swept) & {"seed", "time", "token", "component", *registry.VARIABLES}:
+            raise InvalidInput(f"swept parameter {min(taken)!r} has the name of a variable; rename it")
+        for name in ("tokens", "components"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
+        if self.labels is not None and not len(set(self.labels)) == len(self.labels) == self.tokens:
+            raise InvalidInput(f"labels are {len(self.labels)} words; {self.tokens} distinct ones are needed")
+        if self.frame_bytes > FRAME_BYTES:
+            raise InvalidInput(
+                f"one frame of {self.tokens} tokens x {self.components} components has {self.frame_bytes} bytes; "
+                f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
+            )
+        for name in self.diagnostics:
+            if registry.variable(name).role != "diagnostic":
+                raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of ``position``."""
+        return registry.variable("position").dimensions(tuple(self.swept))
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the grid of members: swept parameters, then seeds."""
+        return (*(len(values) for values in self.swept.values()), len(self.seeds))
+
+    @property
+    def size(self) -> int:
+        """Number of members."""
+        return math.prod(self.shape)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every dimension."""
+        return dict(zip(self.dims, (*self.shape, len(self.time), self.tokens, self.components), strict=True))
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame of one member."""
+        return self.tokens * self.components * np.dtype(self.dtype).itemsize
+
+    @property
+    def member_bytes(self) -> int:
+        """Bytes of one member."""
+        return len(self.time) * self.frame_bytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all positions, before compression."""
+        return self.size * self.member_bytes
+
+    def index(self, member: int) -> tuple[int, ...]:
+        """Return the place of a member in the grid (C order)."""
+        return tuple(int(i) for i in np.unravel_index(member, self.shape))
+
+    def coordinates(self, member: int) -> dict[str, float]:
+        """Return a member's swept values and its seed, by name."""
+        *place, seed = self.index(member)
+        values = {name: float(column[i]) for (name, column), i in zip(self.swept.items(), place, strict=True)}
+        return {**values, "seed": int(self.seeds[seed])}
+
+    def key(self, member: int) -> str:
+        """Return a member's key."""
+        return member_key(self.coordinates(member))
+
+    def chunks(self, name: str) -> tuple[int, ...]:
+        """Return the storage chunk of a variable over the grid of members.
+
+        Positions: a chunk is a block of members of about 8 MiB, or one member, or at most 64 MiB of the frames
+        of one very long member. Tokens and components are never split.
+        """
+        spec = registry.variable(name)
+        if spec.dims == registry.GRID:
+            return spread(self.shape, BOOKKEEPING_MEMBERS)
+        per_block = -(-BLOCK_BYTES // self.member_bytes)
+        if self.member_bytes > CHUNK_BYTES:
+            frames = max(1, CHUNK_BYTES // self.frame_bytes)
+        else:
+            frames = len(self.time)
+        tail = {"time": frames, "token": self.tokens, "component": self.components}
+        return (*spread(self.shape, per_block), *(tail[dim] for dim in spec.dims[2:]))
+
+    def blocks(self) -> Iterator[tuple[int, ...]]:
+        """Yield the members of each storage chunk, in grid order: the units of writing."""
+        chunk = self.chunks("position")[: len(self.shape)]
+        numbers = np.arange(self.size).reshape(self.shape)
+        starts = [range(0, length, step) for length, step in zip(self.shape, chunk, strict=True)]
+        for corner in product(*starts):
+            window = tuple(slice(i, i + step) for i, step in zip(corner, chunk, strict=True))
+            yield tuple(int(i) for i in numbers[window].ravel())
+
+    def coords(self) -> dict[str, Any]:
+        """Return the coordinates as xarray takes them: name -> (dims, values, attributes)."""
+        made: dict[str, Any] = {}
+        for name, values in self.swept.items():
+            attrs = {"long_name": name.replace("_", " "), "units": "1"}
+            made[name] = ((name,), np.asarray(values, np.float64), attrs)
+        token = np.arange(self.tokens) if self.labels is None else np.asarray(self.labels, dtype=np.str_)
+        columns = {
+            "seed": np.asarray(self.seeds, np.int64),
+            "time": self.time,
+            "token": token,
+            "component": np.arange(self.components),
+        }
+        for name, column in columns.items():
+            attrs = registry.variable(name).attributes()
+            if name == "time":
+                attrs["units"] = self.time_unit
+            made[name] = ((name,), column, attrs)
+        return made
+
+    def dimensions(self, name: str) -> tuple[str, ...]:
+        """Return the dimensions of a variable of this dataset."""
+        return registry.variable(name).dimensions(tuple(self.swept))
+
+    def dtypes(self, name: str) -> np.dtype[Any]:
+        """Return the dtype of a variable of this dataset."""
+        return np.dtype(self.dtype if name == "position" else registry.variable(name).dtype)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the data variables."""
+        return ("position", "status", "digest", "steps_done", *self.diagnostics)
+
+
+def spread(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
+    """Return a chunk of ``shape`` with about ``members`` elements, filled from the last dimension backwards.
+
+    Examples
+    --------
+    >>> spread((10, 20), 16), spread((10, 20), 50), spread((30, 30, 1), 100)
+    ((1, 10), (3, 20), (4, 30, 1))
+    """
+    chunk: list[int] = []
+    for length in reversed(shape):
+        parts = -(-length // min(length, members))
+        chunk.append(-(-length // parts))
+        members = 1 if parts > 1 else -(-members // length)
+    return tuple(reversed(chunk))
+
+
+def assemble(
+    layout: Layout,
+    position: NDArray[Any],
+    *,
+    status: NDArray[Any],
+    digest: NDArray[Any],
+    steps_done: NDArray[Any],
+    diagnostics: Mapping[str, NDArray[Any]] | None = None,
+) -> xr.Dataset:
+    """Return the dataset of a layout and its arrays, in memory or lazy, as a stored one would be.
+
+    Parameters
+    ----------
+    layout
+        Grid, coordinates and attributes.
+    position : (<swept>, seed, time, token, component)
+        Any array that xarray takes.
+    status, digest, steps_done : (<swept>, seed)
+        Per member. If every member is complete, the attribute ``digest`` identifies the whole dataset.
+    diagnostics
+        Per member and frame, by name.
+
+    Raises
+    ------
+    ValueError
+        From xarray, if an array does not fit the layout.
+    """
+    import xarray as xr
+
+    arrays = {
+        "position": position,
+        "status": status,
+        "digest": digest,
+        "steps_done": steps_done,
+        **(diagnostics or {}),
+    }
+    data = {
+        name: (layout.dimensions(name), array, registry.variable(name).attributes())
+        for name, array in arrays.items()
+    }
+    attrs = {"lmdata_schema": registry.SCHEMA, **layout.attrs}
+    if np.all(status == registry.COMPLETE):
+        attrs["digest"] = dataset_digest(str(attrs.get("recipe_id", "")), np.ravel(digest).tolist())
+    return xr.Dataset(data, coords=layout.coords(), attrs=attrs)

@@ -1,0 +1,174 @@
+"""The registry: every variable of a dataset, and of what is measured on it, declared once.
+
+A dimension written ``*`` in a declaration stands for the swept parameters, in the order of the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from lmdata.errors import UnknownName
+
+SCHEMA = 1
+"""Version of the schema that this package writes (attribute ``lmdata_schema`` of a dataset)."""
+
+GRID = ("*", "seed")
+"""Dimensions of what there is once a member."""
+
+ABSENT, COMPLETE, FAILED = 0, 1, 2
+"""Values of ``status``."""
+
+Role = Literal["coordinate", "data", "diagnostic", "measure"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a variable is: its name, dimensions, type, units and meaning.
+
+    Parameters
+    ----------
+    name, dims, dtype
+        ``*`` among the dims stands for the swept parameters. Dtypes are NumPy's names.
+    long_name, units
+        Go into the attributes. A number without a unit has the unit ``1``; text and ids have none.
+    role
+        ``coordinate``, ``data`` (made by a simulation), ``diagnostic`` (a simulation's remark on its own
+        computation, outside every digest) or ``measure`` (computed from a dataset by ``lmdata.analysis``).
+    fill
+        What stands where nothing was written. Integers fill with a value outside their range, never 0.
+    flags
+        Meanings of an integer's values, as (value, meaning).
+
+    Examples
+    --------
+    >>> from lmdata.data.registry import variable
+    >>> variable("position").dims
+    ('*', 'seed', 'time', 'token', 'component')
+    >>> variable("status").attributes()["flag_meanings"]
+    'absent complete failed'
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    long_name: str
+    units: str | None = "1"
+    role: Role = "measure"
+    fill: float | int | str | bool | None = None
+    flags: tuple[tuple[int, str], ...] = ()
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the CF attributes: ``long_name``, ``units``, and the flags where there are any."""
+        attrs: dict[str, Any] = {"long_name": self.long_name}
+        if self.units is not None:
+            attrs["units"] = self.units
+        if self.flags:
+            attrs["flag_values"] = [value for value, _ in self.flags]
+            attrs["flag_meanings"] = " ".join(meaning for _, meaning in self.flags)
+        return attrs
+
+    def dimensions(self, swept: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the dimensions with the swept parameters in their place."""
+        if self.dims[:1] == ("*",):
+            return (*swept, *self.dims[1:])
+        return self.dims
+
+
+def _declare() -> Iterator[Variable]:
+    nan = float("nan")
+    time = (*GRID, "time")
+    token = (*GRID, "token")
+    vertex = (*GRID, "vertex")
+    position = (*time, "token", "component")
+
+    # coordinates; a swept parameter is a float64 coordinate of its own name
+    yield Variable("seed", ("seed",), "int64", "seed of the member's tokens", None, "coordinate")
+    yield Variable("time", ("time",), "int64", "time since the initial tokens", "step", "coordinate")
+    yield Variable("token", ("token",), "int64", "token", None, "coordinate")
+    yield Variable("component", ("component",), "int64", "component of a token", None, "coordinate")
+
+    # what a simulation makes
+    yield Variable("position", position, "float64", "position of a token", "1", "data", nan)
+    yield Variable(
+        "status", GRID, "uint8", "status of the member", None, "data", 255,
+        ((ABSENT, "absent"), (COMPLETE, "complete"), (FAILED, "failed")),
+    )  # fmt: skip
+    yield Variable("digest", GRID, "<U64", "SHA-256 of member key and positions", None, "data", "")
+    yield Variable("steps_done", GRID, "int64", "steps computed so far", "step", "data", -1)
+
+    # what a kernel may remark on its own work
+    yield Variable(
+        "ambiguous_ties", time, "int64",
+        "neighbour decisions within the rounding bound of the threshold", "1", "diagnostic", -1,
+    )  # fmt: skip
+    yield Variable(
+        "marginal_error", time, "float64",
+        "largest deviation of a row or column sum of the weights from one", "1", "diagnostic", nan,
+    )  # fmt: skip
+
+    # measures
+    yield Variable("hull_volume", time, "float64", "volume of the convex hull of the tokens")
+    yield Variable("hull_rank", time, "int64", "dimension of the affine hull of the tokens")
+    yield Variable(
+        "hull_status", time, "uint8", "how the hull's volume was found", None, "measure", None,
+        ((0, "exact"), (1, "flat"), (2, "failed")),
+    )  # fmt: skip
+    yield Variable("cluster", token, "int64", "limit cluster of the token", None)
+    yield Variable("vertex", token, "int64", "vertex of the limit polytope that holds the token, or -1", None)
+    yield Variable("vertex_count", GRID, "int64", "vertices of the limit polytope")
+    yield Variable("vertex_position", (*vertex, "component"), "float64", "vertex of the limit polytope")
+    yield Variable("vertex_size", vertex, "int64", "tokens at the vertex")
+    yield Variable("gap", vertex, "float64", "smallest <A v, v - w> over the other limit points w")
+    yield Variable("settled", GRID, "bool", "limit clusters no longer move", None)
+    yield Variable("occupancy", (*time, "vertex"), "float64", "share of the tokens at the vertex")
+    yield Variable("occupancy_entropy", time, "float64", "entropy of the occupancy", "nat")
+    yield Variable(
+        "time_to_share", (*GRID, "share"), "float64", "first time of that share at vertices", "step"
+    )
+    yield Variable("quiescent", (*time, "token"), "bool", "token is in a quiescent set", None)
+    yield Variable("entry_time", token, "float64", "time from which the token is quiescent for good", "step")
+    yield Variable("s1", token, "bool", "token is in the quiescent set of a vertex", None)
+    yield Variable("s1_size", time, "int64", "tokens in the quiescent set of a vertex")
+    yield Variable("dwell", token, "int64", "stored steps that the token was quiescent")
+    yield Variable("exits", token, "int64", "times that the token left a quiescent set")
+    yield Variable("vertex_share", vertex, "float64", "share of the tokens quiescent at the vertex")
+    yield Variable("neighbour_count", (*time, "token"), "int64", "neighbours of the token")
+    yield Variable("reciprocity", time, "float64", "share of the edges whose reverse is an edge")
+    yield Variable("sink_component", (*time, "token"), "int64", "sink component of the token, or -1", None)
+    yield Variable("sink_count", time, "int64", "sink components of the interaction graph")
+    yield Variable("leader", (*time, "token"), "bool", "token is its own neighbour", None)
+    yield Variable("displacement", time, "float64", "largest move of a token since the last stored step")
+    yield Variable("rate", GRID, "float64", "fitted factor of the displacement per step", "step-1")
+    yield Variable("rate_expected", GRID, "float64", "1 / (1 + influence)", "step-1")
+    yield Variable(
+        "time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step"
+    )
+    yield Variable("energy", time, "float64", "energy of the tokens")
+    yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
+    yield Variable("largest_increase", GRID, "float64", "largest rise of the energy")
+
+
+VARIABLES: Mapping[str, Variable] = MappingProxyType({spec.name: spec for spec in _declare()})
+"""Every declared variable by name."""
+
+
+def variable(name: str) -> Variable:
+    """Return the declaration of a variable.
+
+    Raises
+    ------
+    UnknownName
+        If no variable has this name; the message suggests the nearest.
+
+    Examples
+    --------
+    >>> variable("steps_done").fill
+    -1
+    """
+    try:
+        return VARIABLES[name]
+    except KeyError:
+        raise UnknownName.among("variable", name, VARIABLES) from None
