@@ -153,7 +153,7 @@ def _measure(
             if wanted > min(n - 1, d):
                 size[member] = 0.0
                 continue
-            basis, _ = _span(scaled, 0.0, wanted)
+            basis = np.eye(d) if wanted == d else _span(scaled, 0.0, wanted)[0]
             if basis.shape[0] < wanted:
                 size[member] = 0.0
                 continue
@@ -168,7 +168,7 @@ def _qhull(points: NDArray[np.float64], rank: int) -> float:
     """Return qhull's volume, of coordinates divided by the extents, so that thin sets stay well posed."""
     from scipy.spatial import ConvexHull, QhullError
 
-    basis, extents = _span(points, 0.0, rank)
+    basis, extents = _span(points, 0.0, min(rank, len(points) - 1, points.shape[1]))
     if len(basis) < rank:
         return 0.0
     try:

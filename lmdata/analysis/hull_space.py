@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmdata.analysis.predicates import orient_plane, orient_space
 from lmdata.dynamics.compiled import compiled
 
-# Of coordinates within [-1, 1]: a height over a plane (its normal as computed) beyond this has the right sign.
+# With coordinates within [-1, 1], a height over a plane (its computed normal) beyond this has the right sign.
 _CERTAIN = 400.0 * 2.0**-53
 
 
