@@ -1,0 +1,101 @@
+"""Which array library and which kernel step a batch: chosen once, named in the dataset, never changed silently."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.errors import BackendUnavailable, UnknownName
+
+KERNELS: dict[str, dict[str, str]] = {
+    "localmax": {
+        "numpy:canonical": "lmdata.dynamics.canonical:advance",
+        "cupy:canonical": "lmdata.dynamics.canonical:advance",
+    },
+}
+"""For each kind of model its kernels, ``"namespace:name"`` to ``"module:function"``, imported at first use."""
+
+
+class Choice(NamedTuple):
+    """The backend that serves a problem; ``str`` of it is what datasets store."""
+
+    namespace: str
+    kernel: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}:{self.kernel}"
+
+
+def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, components: int) -> Choice:
+    """Choose the kernel for a batch of ``members`` systems of ``tokens`` tokens with ``components`` components.
+
+    Parameters
+    ----------
+    backend : str
+        ``"auto"``, a namespace (``"numpy"``, ``"cupy"``), or a namespace and kernel (``"numpy:canonical"``).
+    kind : str
+        The kind of model.
+    members, tokens, components : int
+        The size of the batch, by which ``auto`` chooses.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such namespace or kernel for this kind of model.
+    BackendUnavailable
+        If the namespace cannot run on this machine.
+
+    Examples
+    --------
+    >>> str(choose("numpy:canonical", kind="localmax", members=1, tokens=8, components=2))
+    'numpy:canonical'
+    """
+    kernels = KERNELS[kind]
+    namespace, _, kernel = ("numpy" if backend == "auto" else backend).partition(":")
+    namespaces = {name.partition(":")[0] for name in kernels}
+    if namespace not in namespaces:
+        raise UnknownName.among("backend", backend, {"auto", *namespaces, *kernels})
+    if kernel and f"{namespace}:{kernel}" not in kernels:
+        raise UnknownName.among(f"backend for {kind}", backend, {"auto", *namespaces, *kernels})
+    if namespace == "cupy":
+        _require_cupy()
+    if kernel:
+        return Choice(namespace, kernel, "asked for")
+    return Choice(namespace, "canonical", "the kernel that serves every problem")
+
+
+def kernel(choice: Choice, kind: str) -> Callable[..., Any]:
+    """Import and return the kernel of a choice."""
+    module, _, function = KERNELS[kind][str(choice)].partition(":")
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+
+def to_namespace(choice: Choice, state: NDArray[np.float64]) -> Any:
+    """Return a host array as an array of the chosen namespace."""
+    return state if choice.namespace == "numpy" else importlib.import_module(choice.namespace).asarray(state)
+
+
+def to_host(choice: Choice, values: Any) -> NDArray[Any]:
+    """Return an array of the chosen namespace as a host array."""
+    if choice.namespace == "numpy":
+        return np.asarray(values)
+    return np.asarray(importlib.import_module(choice.namespace).asnumpy(values))
+
+
+def _require_cupy() -> None:
+    """Raise BackendUnavailable, with what to do, unless cupy and a device are here."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendUnavailable(
+            "backend 'cupy' needs cupy, which is not installed; install lmdata[gpu] or choose backend='numpy'"
+        ) from error
+    if not cupy.is_available():
+        raise BackendUnavailable(
+            "backend 'cupy' found no CUDA device on this machine; choose backend='numpy' or run where there is one"
+        )

@@ -1,0 +1,205 @@
+"""Checks of what comes in: each returns the value in its one accepted form, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.errors import InvalidInput
+
+LARGEST, SMALLEST = 2.0**500, 2.0**-500
+"""Bounds of a token's components, so that scores and their sums stay far from overflow and underflow."""
+
+
+def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: bool = False) -> float:
+    """Return a finite real number as float, at least ``minimum`` (or strictly above it).
+
+    Raises
+    ------
+    InvalidInput
+        If it is no single real number (a bool, a string, an array), not finite, or too small.
+
+    Examples
+    --------
+    >>> as_number(2, "influence", minimum=0, above=True)
+    2.0
+    """
+    if isinstance(value, bool | np.bool) or not isinstance(value, numbers.Real):
+        raise InvalidInput(f"{argument} must be one real number; got {_short(value)}")
+    number = float(value) + 0.0  # -0.0 and 0.0 are one value
+    if not math.isfinite(number):
+        raise InvalidInput(f"{argument} is {number}; it must be finite")
+    if number < minimum or (above and number == minimum):
+        raise InvalidInput(
+            f"{argument} is {number!r}; it must be {'above' if above else 'at least'} {minimum:g}"
+        )
+    return number
+
+
+def as_count(value: Any, argument: str, *, minimum: int = 1) -> int:
+    """Return an integer of at least ``minimum``; refuse bools and floats.
+
+    Examples
+    --------
+    >>> as_count(16, "n")
+    16
+    """
+    if isinstance(value, bool | np.bool) or not hasattr(value, "__index__"):
+        raise InvalidInput(f"{argument} must be an integer of at least {minimum}; got {_short(value)}")
+    number = operator.index(value)
+    if number < minimum:
+        raise InvalidInput(f"{argument} is {number}; it must be at least {minimum}")
+    return number
+
+
+def as_tokens(values: Any, argument: str = "tokens") -> NDArray[np.float64]:
+    """Return tokens as a new C-ordered float64 array of shape (n, d) or (seeds, n, d), every value unchanged.
+
+    Integers and float32 are converted exactly; an integer that float64 does not hold is refused.
+
+    Raises
+    ------
+    InvalidInput
+        If the values are masked, no real numbers, of half or extended precision, not two- or three-dimensional,
+        empty, or not finite (the first such index is named).
+
+    Examples
+    --------
+    >>> as_tokens([[1, 0], [0, 1]])
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise InvalidInput(
+            f"{argument} is a masked array; tokens have no missing values: fill or drop the masked ones"
+        )
+    array = as_real_array(values, argument)
+    if array.ndim not in (2, 3):
+        raise InvalidInput(
+            f"{argument} has shape {array.shape}; it must be (token, component) or (seed, token, component)"
+        )
+    if 0 in array.shape:
+        raise InvalidInput(
+            f"{argument} has shape {array.shape}; there must be at least one token and one component"
+        )
+    return array + 0.0  # -0.0 and 0.0 are one token, hence one digest
+
+
+def as_real_array(values: Any, argument: str) -> NDArray[np.float64]:
+    """Return values as a finite float64 array, converted exactly; see :func:`as_tokens`."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            f"{argument} is no rectangular array of numbers on this host ({error}); give a numpy array"
+        ) from error
+    if array.dtype.kind not in "iuf":
+        raise InvalidInput(
+            f"{argument} has dtype {array.dtype}; it must hold real numbers: float64, float32 or integers"
+        )
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        raise InvalidInput(
+            f"{argument} has dtype {array.dtype}; convert it to float64 first, knowing what precision that means"
+        )
+    converted = array.astype(np.float64, order="C")
+    _refuse_first(argument, array, ~np.isfinite(converted), "all values must be finite")
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        inexact = np.array(
+            [int(a) != int(b) for a, b in zip(converted.flat, array.flat, strict=True)], dtype=bool
+        )
+        _refuse_first(
+            argument,
+            array,
+            inexact.reshape(array.shape),
+            "float64 does not hold that integer: scale it first",
+        )
+    return converted
+
+
+def as_alignment(values: Any, argument: str = "alignment") -> NDArray[np.float64]:
+    """Return an alignment matrix A as a (d, d) float64 array: symmetric to the bit and positive definite.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not square, not symmetric (the first unequal pair is named) or not positive definite.
+
+    Examples
+    --------
+    >>> as_alignment([[2, 1], [1, 2]])
+    array([[2., 1.],
+           [1., 2.]])
+    """
+    matrix = as_real_array(values, argument)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
+        raise InvalidInput(f"{argument} has shape {matrix.shape}; A must be square, (component, component)")
+    unequal = np.argwhere(matrix != matrix.T)
+    if unequal.size:
+        i, j = (int(index) for index in unequal[0])
+        raise InvalidInput(
+            f"{argument} is not symmetric: entry [{i}, {j}] is {matrix[i, j]}, [{j}, {i}] is {matrix[j, i]}; "
+            "give (A + A.T) / 2 if the difference is rounding"
+        )
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    if not eigenvalues[0] > matrix.shape[0] * np.finfo(float).eps * abs(eigenvalues[-1]):
+        raise InvalidInput(
+            f"{argument} is not positive definite: its smallest eigenvalue is {eigenvalues[0]:.6g}; "
+            "all must be above zero"
+        )
+    return matrix
+
+
+def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | None = None) -> float:
+    """Refuse (n, d) tokens whose scores <A z_i, z_j> could overflow or underflow; return a bound of the scores.
+
+    Tokens never leave the convex hull of where they start, so what holds at the start holds for ever.
+
+    Raises
+    ------
+    InvalidInput
+        If a component's largest magnitude is outside 2^-500..2^500 (and not 0), or a token that is not 0 has a bound
+        sum_k |A z_i|_k max_j |z_jk| of its scores outside 2^-1000..2^1000.
+
+    Examples
+    --------
+    >>> check_scores(np.eye(2))
+    1.0
+    """
+    reach = np.abs(tokens).max(axis=0)
+    for k, largest in enumerate(reach):
+        if largest != 0.0 and not SMALLEST <= largest <= LARGEST:
+            raise InvalidInput(_out_of_range(f"tokens have |z| up to {largest:.3g} in component {k}"))
+    with np.errstate(over="ignore", under="ignore"):
+        keys = np.abs(tokens) if alignment is None else np.abs(tokens) @ np.abs(alignment).T
+        bounds = keys @ reach
+    moving = tokens.any(axis=1)
+    wrong = np.flatnonzero(moving & ~((bounds >= SMALLEST**2) & (bounds <= LARGEST**2)))
+    if wrong.size:
+        raise InvalidInput(_out_of_range(f"scores of token {wrong[0]} reach {bounds[wrong[0]]:.3g}"))
+    return float(bounds.max())
+
+
+def _out_of_range(what: str) -> str:
+    """Return the message for values that float64 cannot compare safely."""
+    return (
+        f"{what}: scores would overflow or underflow in float64; "
+        "scale tokens by c and alignment_sensitivity by c^2, which gives the same dynamics"
+    )
+
+
+def _refuse_first(argument: str, values: NDArray[Any], wrong: NDArray[np.bool], allowed: str) -> None:
+    """Raise for the first wrong entry, naming its index and value."""
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise InvalidInput(f"{argument}{list(index)} is {values[index]}; {allowed}")
+
+
+def _short(value: Any) -> str:
+    """Return a value's type and beginning, for a message."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,0 +1,237 @@
+"""Localmax dynamics: every token moves towards the mean of the tokens it is most aligned with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+from warnings import warn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmdata.dynamics.backends import choose, kernel, to_host, to_namespace
+from lmdata.dynamics.checks import as_alignment, as_number, check_scores
+from lmdata.dynamics.model import Frames, read_parameters, register
+from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
+from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
+
+
+@register
+@dataclass(frozen=True)
+class Localmax:
+    """Localmax dynamics (arXiv 2509.15958); hardmax (arXiv 2407.01602) at sensitivity 0.
+
+    ::
+
+        C_i(t)   = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}
+        m_i(t)   = mean of z_j over j in C_i(t)
+        z_i(t+1) = (z_i + alpha m_i) / (1 + alpha)
+
+    Computed as :mod:`lmdata.dynamics.canonical` defines it: the same bits by every backend.
+
+    Parameters
+    ----------
+    alignment_sensitivity : float, Schedule or sequence of float
+        delta >= 0, in units of squared token length: a number, a schedule of :mod:`lmdata.schedules`, or one number
+        for each step.
+    influence : float
+        alpha > 0, dimensionless.
+    alignment : array (component, component), optional
+        A, symmetric positive definite; the identity by default.
+
+    Raises
+    ------
+    InvalidInput
+        If a parameter is not allowed.
+
+    Examples
+    --------
+    >>> Localmax(alignment_sensitivity=0.1)
+    Localmax(alignment_sensitivity=0.1, influence=1.0, alignment=None)
+    """
+
+    kind: ClassVar[str] = "localmax"
+    sweepable: ClassVar[tuple[str, ...]] = ("alignment_sensitivity", "influence")
+    time_unit: ClassVar[str] = "step"
+
+    alignment_sensitivity: float | Schedule | Sequence[float] = 0.0
+    influence: float = 1.0
+    alignment: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        checked = {
+            "alignment_sensitivity": _as_sensitivity(self.alignment_sensitivity),
+            "influence": as_number(self.influence, "influence", minimum=0, above=True),
+            "alignment": None if self.alignment is None else _as_rows(as_alignment(self.alignment)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The sensitivity as a schedule, constant or not."""
+        sensitivity = self.alignment_sensitivity
+        return sensitivity if isinstance(sensitivity, Schedule) else Constant(sensitivity)  # type: ignore[arg-type]
+
+    @property
+    def matrix(self) -> NDArray[np.float64] | None:
+        """The alignment matrix A as an array; None is the identity."""
+        return None if self.alignment is None else np.array(self.alignment)
+
+    def specification(self) -> dict[str, Any]:
+        """Return the model as plain JSON values; :meth:`from_specification` gives it back exactly."""
+        sensitivity, matrix = self.alignment_sensitivity, self.matrix
+        return {
+            "kind": self.kind,
+            "alignment_sensitivity": sensitivity.specification()
+            if isinstance(sensitivity, Schedule)
+            else sensitivity,
+            "influence": self.influence,
+            "alignment": None if matrix is None else matrix.tolist(),
+        }
+
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the model of a specification; parameters that are absent take their defaults.
+
+        Raises
+        ------
+        UnknownName
+            If it names a parameter or schedule that there is not.
+        InvalidInput
+            If a parameter is not allowed.
+
+        Examples
+        --------
+        >>> Localmax.from_specification({"alignment_sensitivity": {"kind": "periodic", "period": [0.1, 0]}}).schedule
+        Periodic(period=(0.1, 0.0))
+        """
+        parameters = read_parameters(
+            specification, cls.kind, ("alignment_sensitivity", "influence", "alignment")
+        )
+        if isinstance(parameters.get("alignment_sensitivity"), Mapping):
+            parameters["alignment_sensitivity"] = schedule_from_specification(
+                parameters["alignment_sensitivity"]
+            )
+        return cls(**parameters)
+
+    def with_parameter(self, name: str, value: float) -> Self:
+        """Return a copy in which a sweepable parameter has another value.
+
+        Raises
+        ------
+        UnknownName
+            If no such parameter can be swept.
+
+        Examples
+        --------
+        >>> Localmax().with_parameter("influence", 0.5).influence
+        0.5
+        """
+        if name not in self.sweepable:
+            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+        return replace(self, **{name: as_number(value, name)})
+
+    def check(self, tokens: NDArray[np.float64], steps: int) -> None:
+        """Check that ``steps`` steps from (n, d) tokens can be computed right.
+
+        Raises
+        ------
+        InvalidInput
+            If A does not fit the tokens, scores would overflow or underflow, or the sensitivities do not fit the steps.
+
+        Warns
+        -----
+        ResolutionWarning
+            If the sensitivity is never 0 on purpose, yet too small to change any comparison of scores.
+
+        Examples
+        --------
+        >>> Localmax(0.1).check(np.eye(2), 10)
+        """
+        n, d = tokens.shape
+        matrix = self.matrix
+        if matrix is not None and len(matrix) != d:
+            raise InvalidInput(
+                f"alignment has shape {matrix.shape}, but the tokens have {d} components; A must be ({d}, {d})"
+            )
+        largest = check_scores(tokens, matrix)
+        self._check_length(n, steps)
+        top = self.schedule.values(steps).max(initial=0.0)
+        if 0.0 < top < np.spacing(largest):
+            warn(
+                f"alignment_sensitivity of at most {top:.3g} is below the resolution {np.spacing(largest):.3g} of the "
+                "scores: the run is as good as hardmax; choose 0, or a larger sensitivity",
+                ResolutionWarning,
+                stacklevel=2,
+            )
+
+    def _check_length(self, n: int, steps: int) -> None:
+        """Refuse an explicit schedule that is too short, or has one value a token instead of a step."""
+        if not isinstance(self.schedule, Explicit):
+            return
+        given = len(self.schedule.sequence)
+        if given < steps or (given == n and given != steps):
+            raise InvalidInput(
+                f"alignment_sensitivity has {given} values for {steps} steps{' and as many tokens' * (given == n)}; "
+                f"a sequence is one value a step, the same for all tokens: give {steps} values"
+            )
+
+    def times(self, steps: Sequence[int]) -> NDArray[np.int64]:
+        """Return the step numbers themselves."""
+        return np.array(steps, dtype=np.int64)
+
+    @classmethod
+    def advance(
+        cls,
+        models: Sequence[Self],
+        state: NDArray[np.float64],
+        *,
+        start: int,
+        record: Sequence[int],
+        seeds: Sequence[int],  # noqa: ARG003 - the model draws nothing at random
+        backend: str = "auto",
+    ) -> Frames:
+        """Step a batch of models that share one alignment matrix; see :class:`lmdata.dynamics.model.Model`.
+
+        Examples
+        --------
+        >>> state = np.array([[[1.0], [0.5], [-1.0]]])
+        >>> Localmax.advance([Localmax()], state, start=0, record=[2], seeds=[0]).position
+        array([[[[ 1.   ],
+                 [ 0.875],
+                 [-1.   ]]]])
+        """
+        members, n, d = state.shape
+        if len({model.alignment for model in models}) > 1:
+            raise InvalidInput(
+                "the models of one batch have different alignment matrices; advance them apart"
+            )
+        stop = record[-1]
+        sensitivity = {model.schedule: model.schedule.values(stop, start=start) for model in models}
+        choice = choose(backend, kind=cls.kind, members=members, tokens=n, components=d)
+        frames, diagnostics = kernel(choice, cls.kind)(
+            to_namespace(choice, state + 0.0),  # -0.0 becomes 0.0, which no step turns back
+            np.stack([sensitivity[model.schedule] for model in models]),
+            np.array([model.influence for model in models]),
+            models[0].matrix,
+            tuple(step - start for step in record),
+        )
+        return Frames(to_host(choice, frames), {name: to_host(choice, d) for name, d in diagnostics.items()})
+
+
+def _as_sensitivity(value: Any) -> float | Schedule:
+    """Return a sensitivity as a number or a schedule that is not constant."""
+    if isinstance(value, Constant):
+        return value.value
+    if isinstance(value, Schedule):
+        return value
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and np.ndim(value) > 0:
+        return Explicit(value)  # type: ignore[arg-type]
+    return as_number(value, "alignment_sensitivity", minimum=0)
+
+
+def _as_rows(matrix: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    """Return a matrix as hashable rows."""
+    return tuple(tuple(row) for row in matrix.tolist())

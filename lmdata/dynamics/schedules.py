@@ -1,0 +1,273 @@
+"""Schedules: an alignment sensitivity delta(t) that changes with the step, correctly rounded on every machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.dynamics.checks import as_count, as_number
+from lmdata.dynamics.model import read_parameters
+from lmdata.errors import InvalidInput, UnknownName
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """A sequence delta(0), delta(1), ... of finite numbers >= 0; step t -> t + 1 takes delta(t)."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def at(self, step: int) -> float:
+        """Return delta at one step."""
+
+    def values(self, steps: int, *, start: int = 0) -> NDArray[np.float64]:
+        """Return delta(start), ..., delta(steps - 1), of shape (steps - start,).
+
+        Raises
+        ------
+        InvalidInput
+            If the schedule is too short, or leaves the range of float64.
+
+        Examples
+        --------
+        >>> Geometric(1.0, 0.5).values(4)
+        array([1.   , 0.5  , 0.25 , 0.125])
+        """
+        values = np.array([self.at(step) for step in range(start, steps)], dtype=np.float64)
+        if not np.isfinite(values).all():
+            step = start + int(np.argmin(np.isfinite(values)))
+            raise InvalidInput(
+                f"{self!r} exceeds float64 at step {step}; choose parameters that keep it finite"
+            )
+        return values
+
+    def specification(self) -> dict[str, Any]:
+        """Return the schedule as plain JSON values; :func:`schedule_from_specification` gives it back."""
+        parameters = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        lists = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()
+        }
+        return {"kind": self.kind, **lists}
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """delta(t) = value.
+
+    Examples
+    --------
+    >>> Constant(0.1).values(3)
+    array([0.1, 0.1, 0.1])
+    """
+
+    kind: ClassVar[str] = "constant"
+    value: float
+
+    def __post_init__(self) -> None:
+        _set(self, value=as_number(self.value, "value", minimum=0))
+
+    def at(self, step: int) -> float:
+        """Return the value."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Geometric(Schedule):
+    """delta(t) = initial ratio^t, each the float64 nearest to the exact product.
+
+    Examples
+    --------
+    >>> Geometric(initial=0.5, ratio=0.9).values(3)
+    array([0.5  , 0.45 , 0.405])
+    """
+
+    kind: ClassVar[str] = "geometric"
+    initial: float
+    ratio: float
+
+    def __post_init__(self) -> None:
+        _set(self, initial=as_number(self.initial, "initial", minimum=0))
+        _set(self, ratio=as_number(self.ratio, "ratio", minimum=0))
+
+    def at(self, step: int) -> float:
+        """Return initial ratio^step."""
+        if step == 0:  # 0^0 = 1, which decimal leaves undefined
+            return self.initial
+        initial, ratio = Decimal(self.initial), Decimal(self.ratio)
+        return _nearest(lambda context: context.multiply(initial, context.power(ratio, step)))
+
+
+@dataclass(frozen=True)
+class Power(Schedule):
+    """delta(t) = initial (1 + t)^-exponent, each the float64 nearest to the exact value.
+
+    Examples
+    --------
+    >>> Power(initial=1.0, exponent=0.5).values(4)
+    array([1.        , 0.70710678, 0.57735027, 0.5       ])
+    """
+
+    kind: ClassVar[str] = "power"
+    initial: float
+    exponent: float
+
+    def __post_init__(self) -> None:
+        _set(self, initial=as_number(self.initial, "initial", minimum=0))
+        _set(self, exponent=as_number(self.exponent, "exponent", minimum=0))
+
+    def at(self, step: int) -> float:
+        """Return initial (1 + step)^-exponent."""
+        initial, exponent = Decimal(self.initial), Decimal(-self.exponent)
+        return _nearest(lambda context: context.multiply(initial, context.power(1 + step, exponent)))
+
+
+@dataclass(frozen=True)
+class Piecewise(Schedule):
+    """delta(t) = pieces[k] for switches[k - 1] <= t < switches[k]: it switches at the steps given.
+
+    Examples
+    --------
+    >>> Piecewise(pieces=(0.2, 0.0), switches=(2,)).values(4)
+    array([0.2, 0.2, 0. , 0. ])
+    """
+
+    kind: ClassVar[str] = "piecewise"
+    pieces: tuple[float, ...]
+    switches: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        pieces = _numbers(self.pieces, "pieces")
+        switches = tuple(as_count(step, f"switches[{i}]") for i, step in enumerate(self.switches))
+        if len(pieces) != len(switches) + 1:
+            raise InvalidInput(
+                f"pieces has {len(pieces)} values and switches {len(switches)} steps; "
+                "there must be one piece more than switches"
+            )
+        if any(later <= earlier for earlier, later in zip(switches, switches[1:], strict=False)):
+            raise InvalidInput(f"switches is {list(switches)}; the steps must ascend without repeats")
+        _set(self, pieces=pieces, switches=switches)
+
+    def at(self, step: int) -> float:
+        """Return the piece in which the step lies."""
+        return self.pieces[sum(switch <= step for switch in self.switches)]
+
+
+@dataclass(frozen=True)
+class Periodic(Schedule):
+    """delta(t) = period[t mod len(period)].
+
+    Examples
+    --------
+    >>> Periodic((0.1, 0.0)).values(5)
+    array([0.1, 0. , 0.1, 0. , 0.1])
+    """
+
+    kind: ClassVar[str] = "periodic"
+    period: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _set(self, period=_numbers(self.period, "period"))
+
+    def at(self, step: int) -> float:
+        """Return the value of the step's place in the period."""
+        return self.period[step % len(self.period)]
+
+
+@dataclass(frozen=True)
+class Explicit(Schedule):
+    """delta(t) = sequence[t]; it cannot go beyond its end.
+
+    Examples
+    --------
+    >>> Explicit([0.3, 0.2, 0.1]).values(2)
+    array([0.3, 0.2])
+    """
+
+    kind: ClassVar[str] = "explicit"
+    sequence: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _set(self, sequence=_numbers(self.sequence, "sequence"))
+
+    def at(self, step: int) -> float:
+        """Return the value of the step."""
+        if step >= len(self.sequence):
+            raise InvalidInput(
+                f"the explicit schedule has {len(self.sequence)} values, one a step, and none for step {step}; "
+                "give a value for every step, or run fewer steps"
+            )
+        return self.sequence[step]
+
+
+_KINDS: dict[str, type[Schedule]] = {
+    cls.kind: cls for cls in (Constant, Geometric, Power, Piecewise, Periodic, Explicit)
+}
+
+
+def schedule_from_specification(specification: Mapping[str, Any]) -> Schedule:
+    """Return the schedule of a specification ``{"kind": ..., parameters}``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such kind or parameter.
+    InvalidInput
+        If a parameter is missing or not allowed.
+
+    Examples
+    --------
+    >>> schedule_from_specification({"kind": "geometric", "initial": 0.5, "ratio": 0.9})
+    Geometric(initial=0.5, ratio=0.9)
+    """
+    kind = str(specification.get("kind"))
+    if kind not in _KINDS:
+        raise UnknownName.among("schedule", kind, _KINDS)
+    cls = _KINDS[kind]
+    names = [field.name for field in dataclasses.fields(cls)]
+    parameters = read_parameters(specification, f"schedule {kind!r}", names)
+    for name in names:
+        if name not in parameters:
+            raise InvalidInput(f"schedule {kind!r} lacks {name!r}; it needs {', '.join(names)}")
+    return cls(**parameters)
+
+
+def _nearest(evaluate: Callable[[Context], Decimal]) -> float:
+    """Return the float64 nearest to a positive number that a decimal context evaluates to within 4 units.
+
+    The precision grows until the number's error cannot change the rounding, or the number is exact (Ziv's method).
+    """
+    for precision in (40, 80, 160, 320, 640, 1280):
+        context = Context(prec=precision, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
+        value = evaluate(context)
+        error = context.scaleb(abs(value), 1 - precision) * 4
+        nearest = float(value)
+        if not context.flags[Inexact] or float(value - error) == nearest == float(value + error):
+            break
+    return nearest
+
+
+def _numbers(values: Sequence[float], argument: str) -> tuple[float, ...]:
+    """Return a non-empty sequence of finite numbers >= 0 as a tuple of floats."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise InvalidInput(f"{argument} must be a sequence of numbers; got {values!r}")
+    if getattr(values, "ndim", 1) != 1:
+        raise InvalidInput(
+            f"{argument} has shape {values.shape}; it must be one number a step"  # type: ignore[attr-defined]
+        )
+    numbers = tuple(as_number(value, f"{argument}[{i}]", minimum=0) for i, value in enumerate(values))
+    if not numbers:
+        raise InvalidInput(f"{argument} is empty; give at least one number")
+    return numbers
+
+
+def _set(schedule: Schedule, **checked: Any) -> None:
+    """Put checked values into a frozen schedule that is being made."""
+    for name, value in checked.items():
+        object.__setattr__(schedule, name, value)
