@@ -60,3 +60,7 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
 
 class ResolutionWarning(UserWarning):
     """A parameter is below what float64 can resolve for these tokens."""
+
+
+class AccuracyWarning(UserWarning):
+    """A result is less accurate than asked: an unstable step size, an iteration stopped before its tolerance."""
