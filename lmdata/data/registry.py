@@ -114,10 +114,16 @@ def _declare() -> Iterator[Variable]:
     yield Variable("hull_rank", time, "int64", "dimension of the affine hull of the tokens")
     yield Variable(
         "hull_status", time, "uint8", "how the hull's volume was found", None, "measure", None,
-        ((0, "exact"), (1, "flat"), (2, "failed")),
+        ((0, "not_finite"), (1, "compiled"), (2, "qhull"), (3, "mean_width_only"), (4, "failed")),
     )  # fmt: skip
+    yield Variable(
+        "hull_decay", GRID, "float64", "fitted factor of the excess hull volume per step", "step-1"
+    )
+    yield Variable("mean_width", time, "float64", "mean width of the convex hull of the tokens")
+    yield Variable("mean_width_error", time, "float64", "standard error of the mean width")
     yield Variable("cluster", token, "int64", "limit cluster of the token", None)
-    yield Variable("vertex", token, "int64", "vertex of the limit polytope that holds the token, or -1", None)
+    yield Variable("limit_position", (*token, "component"), "float64", "limit point of the token's cluster")
+    yield Variable("token_vertex", token, "int64", "vertex at the token's limit cluster, or -1", None)
     yield Variable("vertex_count", GRID, "int64", "vertices of the limit polytope")
     yield Variable("vertex_position", (*vertex, "component"), "float64", "vertex of the limit polytope")
     yield Variable("vertex_size", vertex, "int64", "tokens at the vertex")
@@ -128,12 +134,13 @@ def _declare() -> Iterator[Variable]:
     yield Variable(
         "time_to_share", (*GRID, "share"), "float64", "first time of that share at vertices", "step"
     )
-    yield Variable("quiescent", (*time, "token"), "bool", "token is in a quiescent set", None)
+    yield Variable("quiescent", (*time, "token"), "bool", "token is quiescent from here on", None)
+    yield Variable("closed", (*time, "token"), "bool", "token is in a closed set of its vertex", None)
     yield Variable("entry_time", token, "float64", "time from which the token is quiescent for good", "step")
     yield Variable("s1", token, "bool", "token is in the quiescent set of a vertex", None)
-    yield Variable("s1_size", time, "int64", "tokens in the quiescent set of a vertex")
-    yield Variable("dwell", token, "int64", "stored steps that the token was quiescent")
-    yield Variable("exits", token, "int64", "times that the token left a quiescent set")
+    yield Variable("s1_size", time, "int64", "quiescent tokens")
+    yield Variable("dwell", token, "int64", "stored steps at which the token is closed")
+    yield Variable("exits", token, "int64", "times that the token ceases to be closed")
     yield Variable("vertex_share", vertex, "float64", "share of the tokens quiescent at the vertex")
     yield Variable("neighbour_count", (*time, "token"), "int64", "neighbours of the token")
     yield Variable("reciprocity", time, "float64", "share of the edges whose reverse is an edge")
@@ -146,7 +153,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable(
         "time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step"
     )
-    yield Variable("energy", time, "float64", "energy of the tokens")
+    yield Variable("energy", time, "float64", "bounded-confidence energy")
     yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
     yield Variable("largest_increase", GRID, "float64", "largest rise of the energy")
 
