@@ -33,7 +33,7 @@ def canonical_json(value: Any) -> str:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InvalidInput(
-            f"value {value!r} has no canonical JSON ({error}); use None, bool, int, finite float, str, list, dict"
+            f"{value!r} has no canonical JSON ({error}); use None, bool, int, finite float, str, list dict"
         ) from error
 
 
@@ -48,15 +48,15 @@ def _check_keys(value: Any) -> None:
             _check_keys(item)
 
 
-def recipe_id(recipe: Mapping[str, Any]) -> str:
-    """Return the SHA-256 (hex) of a recipe's canonical JSON.
+def sha256_of_json(value: Any) -> str:
+    """Return the SHA-256 (hex) of a value's canonical JSON; of a recipe, this is the recipe id.
 
     Examples
     --------
-    >>> recipe_id({"steps": 3}) == recipe_id(dict(steps=3))
+    >>> sha256_of_json({"steps": 3, "seeds": [0]}) == sha256_of_json({"seeds": [0], "steps": 3})
     True
     """
-    return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def member_key(coordinates: Mapping[str, float]) -> str:
@@ -72,9 +72,7 @@ def member_key(coordinates: Mapping[str, float]) -> str:
     >>> member_key({"seed": 3, "influence": 0.5})
     '{"influence":0.5,"seed":3}'
     """
-    return canonical_json(
-        {name: value if name == "seed" else float(value) for name, value in coordinates.items()}
-    )
+    return canonical_json({name: value if name == "seed" else float(value) for name, value in coordinates.items()})
 
 
 def member_digest(key: str, position: NDArray[Any] | Iterable[NDArray[Any]]) -> str:

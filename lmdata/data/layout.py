@@ -1,4 +1,4 @@
-"""The layout of a dataset: its grid of members, its coordinates, its storage chunks, and the dataset in memory."""
+"""The layout of a dataset: grid of members, coordinates and storage chunks; and the dataset in memory."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ CHUNK_BYTES = 64 * MiB
 """A member beyond this size is split along time, into chunks of at most this size."""
 FRAME_BYTES = 2**31 - 2**20
 """One frame of one member is never split, so that it has to fit the compressor's limit."""
+MEMBERS = 2**20
+"""Most members that a dataset may have: their bookkeeping is held in memory."""
 BOOKKEEPING_MEMBERS = 256
 """Members in a chunk of ``status``, ``digest`` and ``steps_done``: a commit rewrites one chunk of each."""
 
@@ -89,9 +91,7 @@ class Layout:
             if column.ndim != 1 or column.size == 0:
                 raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
             if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
-                raise InvalidInput(
-                    f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}"
-                )
+                raise InvalidInput(f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}")
         if taken := set(self.swept) & {"seed", "time", "token", "component", *registry.VARIABLES}:
             raise InvalidInput(f"swept parameter {min(taken)!r} has the name of a variable; rename it")
         for name in ("tokens", "components"):
@@ -99,9 +99,11 @@ class Layout:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
         if self.labels is not None and not len(set(self.labels)) == len(self.labels) == self.tokens:
             raise InvalidInput(f"labels are {len(self.labels)} words; {self.tokens} distinct ones are needed")
+        if self.size > MEMBERS:
+            raise InvalidInput(f"the sweep has {self.size} members; a dataset has at most {MEMBERS}: split the sweep")
         if self.frame_bytes > FRAME_BYTES:
             raise InvalidInput(
-                f"one frame of {self.tokens} tokens x {self.components} components has {self.frame_bytes} bytes; "
+                f"one frame of {self.tokens} tokens x {self.components} components has {self.frame_bytes} B; "
                 f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
             )
         for name in self.diagnostics:
@@ -160,17 +162,15 @@ class Layout:
     def chunks(self, name: str) -> tuple[int, ...]:
         """Return the storage chunk of a variable over the grid of members.
 
-        Positions: a chunk is a block of members of about 8 MiB, or one member, or at most 64 MiB of the frames
-        of one very long member. Tokens and components are never split.
+        Positions: a chunk is a block of members of about 8 MiB, or one member, or at most 64 MiB of the
+        frames of one very long member. Tokens and components are never split.
         """
         spec = registry.variable(name)
         if spec.dims == registry.GRID:
             return spread(self.shape, BOOKKEEPING_MEMBERS)
         per_block = -(-BLOCK_BYTES // self.member_bytes)
-        if self.member_bytes > CHUNK_BYTES:
-            frames = max(1, CHUNK_BYTES // self.frame_bytes)
-        else:
-            frames = len(self.time)
+        whole = self.member_bytes <= CHUNK_BYTES
+        frames = len(self.time) if whole else max(1, CHUNK_BYTES // self.frame_bytes)
         tail = {"time": frames, "token": self.tokens, "component": self.components}
         return (*spread(self.shape, per_block), *(tail[dim] for dim in spec.dims[2:]))
 
@@ -270,8 +270,7 @@ def assemble(
         **(diagnostics or {}),
     }
     data = {
-        name: (layout.dimensions(name), array, registry.variable(name).attributes())
-        for name, array in arrays.items()
+        name: (layout.dimensions(name), array, registry.variable(name).attributes()) for name, array in arrays.items()
     }
     attrs = {"lmdata_schema": registry.SCHEMA, **layout.attrs}
     if np.all(status == registry.COMPLETE):

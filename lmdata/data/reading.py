@@ -6,12 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+import icechunk
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import registry, storage
+from lmdata.data import guard, registry, storage
 from lmdata.data.layout import Layout
+from lmdata.errors import CorruptDataset, InvalidInput
+
+RESERVED = ("lmdata_schema", "digest", "failures")
+"""Attributes of a stored group that the store itself keeps."""
+UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError)
+"""What the libraries raise on data that is damaged or missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +44,11 @@ class Bookkeeping:
             np.full(layout.shape, -1, np.int64),
         )
 
+    @classmethod
+    def read(cls, group: zarr.Group) -> Self:
+        """Read it."""
+        return cls(*(read(group, name) for name in ("status", "digest", "steps_done")))
+
     def write(self, group: zarr.Group, members: Iterable[int] | None = None) -> None:
         """Write all of it, or the storage chunks that hold these members."""
         for name in ("status", "digest", "steps_done"):
@@ -51,39 +63,72 @@ class Bookkeeping:
                 window = tuple(slice(int(a), int(a + b)) for a, b in zip(corner, chunk, strict=True))
                 array[window] = values[window]
 
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Members that are finished (<swept>, seed)."""
+        return np.equal(self.status, registry.COMPLETE)
 
-def read_bookkeeping(group: zarr.Group, layout: Layout) -> Bookkeeping:
-    """Read status, digest and steps_done of every member."""
-    names = ("status", "digest", "steps_done")
-    return Bookkeeping(*(np.asarray(storage.array(group, name)[...]) for name in names))
+
+def read(group: zarr.Group, name: str) -> NDArray[Any]:
+    """Read a whole variable.
+
+    Raises
+    ------
+    CorruptDataset
+        If it, or a part of it, is missing or damaged.
+    """
+    try:
+        return np.asarray(storage.array(group, name)[...])
+    except UNREADABLE as error:
+        raise CorruptDataset(f"variable {name!r} cannot be read: {storage.summary(error)}") from error
+
+
+def open_group(store: Any, place: str) -> zarr.Group:
+    """Open the root group of a dataset for reading, once everything that can be known of it is checked.
+
+    Raises
+    ------
+    StoreError, RecipeMismatch, CorruptDataset
+        See `lmdata.data.guard.check_group`.
+    """
+    try:
+        group = zarr.open_group(store, mode="r", zarr_format=3)
+        guard.check_group(group, place)
+    except UNREADABLE as error:
+        raise CorruptDataset(
+            f"{place} is no dataset of lmdata, or its metadata is damaged: {storage.summary(error)}"
+        ) from error
+    return group
 
 
 def read_layout(group: zarr.Group) -> Layout:
-    """Read the layout that a store was declared with."""
+    """Read the layout that a store was declared with.
+
+    Raises
+    ------
+    CorruptDataset
+        If a coordinate cannot be read or has values that none has.
+    """
     position = storage.array(group, "position")
-    swept = position.metadata.dimension_names[:-4]
-
-    def values(name: str) -> NDArray[Any]:
-        return np.asarray(storage.array(group, name)[...])
-
-    token, time = values("token"), storage.array(group, "time")
-    attrs = {
-        k: v for k, v in group.attrs.asdict().items() if k not in ("lmdata_schema", "digest", "failures")
-    }
-    return Layout(
-        swept={name: tuple(values(name).tolist()) for name in swept},
-        seeds=tuple(values("seed").tolist()),
-        time=values("time"),
-        time_unit=str(time.attrs["units"]),
-        labels=tuple(token.tolist()) if token.dtype.kind == "U" else None,
-        tokens=position.shape[-2],
-        components=position.shape[-1],
-        dtype=str(position.dtype),
-        diagnostics=tuple(sorted(name for name in group.array_keys() if _role(name) == "diagnostic")),
-        attrs=attrs,
-    )
+    token = read(group, "token")
+    try:
+        return Layout(
+            swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
+            seeds=tuple(read(group, "seed").tolist()),
+            time=read(group, "time"),
+            time_unit=str(storage.array(group, "time").attrs["units"]),
+            labels=tuple(token.tolist()) if token.dtype.kind == "U" else None,
+            tokens=position.shape[-2],
+            components=position.shape[-1],
+            dtype=str(position.dtype),
+            diagnostics=guard.diagnostics(group),
+            attrs={name: value for name, value in group.attrs.asdict().items() if name not in RESERVED},
+        )
+    except InvalidInput as error:
+        raise CorruptDataset(f"the coordinates are damaged: {error}") from error
 
 
-def _role(name: str) -> str | None:
-    spec = registry.VARIABLES.get(name)
-    return None if spec is None else spec.role
+def read_failures(group: zarr.Group) -> dict[str, str]:
+    """Return the reasons of failed members, by member key."""
+    failures = group.attrs.get("failures", {})
+    return {str(key): str(reason) for key, reason in failures.items()} if isinstance(failures, dict) else {}

@@ -116,9 +116,7 @@ def _declare() -> Iterator[Variable]:
         "hull_status", time, "uint8", "how the hull's volume was found", None, "measure", None,
         ((0, "not_finite"), (1, "compiled"), (2, "qhull"), (3, "mean_width_only"), (4, "failed")),
     )  # fmt: skip
-    yield Variable(
-        "hull_decay", GRID, "float64", "fitted factor of the excess hull volume per step", "step-1"
-    )
+    yield Variable("hull_decay", GRID, "float64", "fitted factor of the excess hull volume per step", "step-1")
     yield Variable("mean_width", time, "float64", "mean width of the convex hull of the tokens")
     yield Variable("mean_width_error", time, "float64", "standard error of the mean width")
     yield Variable("cluster", token, "int64", "limit cluster of the token", None)
@@ -131,9 +129,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable("settled", GRID, "bool", "limit clusters no longer move", None)
     yield Variable("occupancy", (*time, "vertex"), "float64", "share of the tokens at the vertex")
     yield Variable("occupancy_entropy", time, "float64", "entropy of the occupancy", "nat")
-    yield Variable(
-        "time_to_share", (*GRID, "share"), "float64", "first time of that share at vertices", "step"
-    )
+    yield Variable("time_to_share", (*GRID, "share"), "float64", "first time of that share at vertices", "step")
     yield Variable("quiescent", (*time, "token"), "bool", "token is quiescent from here on", None)
     yield Variable("closed", (*time, "token"), "bool", "token is in a closed set of its vertex", None)
     yield Variable("entry_time", token, "float64", "time from which the token is quiescent for good", "step")
@@ -150,9 +146,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable("displacement", time, "float64", "largest move of a token since the last stored step")
     yield Variable("rate", GRID, "float64", "fitted factor of the displacement per step", "step-1")
     yield Variable("rate_expected", GRID, "float64", "1 / (1 + influence)", "step-1")
-    yield Variable(
-        "time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step"
-    )
+    yield Variable("time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step")
     yield Variable("energy", time, "float64", "bounded-confidence energy")
     yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
     yield Variable("largest_increase", GRID, "float64", "largest rise of the energy")

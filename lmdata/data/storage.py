@@ -1,63 +1,147 @@
-"""Where run stores live: icechunk repositories, and the zarr arrays in them."""
+"""Where run stores live: icechunk repositories in a folder or a bucket, and the zarr arrays in them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import icechunk
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+from zarr.errors import ChunkNotFoundError
+from zarr.storage import MemoryStore
 
 from lmdata.data import registry
 from lmdata.data.layout import Layout
-from lmdata.errors import CorruptDataset, StoreError
+from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError
 
 if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")
 
 LOCK_FILE = "writer.lock"
 REFERENCES_PER_MANIFEST = 1000
-"""A commit rewrites the manifests that it touches: splitting them keeps late commits as cheap as early ones."""
+"""A commit rewrites the manifests that it touches: split, late commits stay as cheap as early ones."""
 
 
-def configuration() -> icechunk.RepositoryConfig:
-    """Return icechunk's configuration for run stores."""
-    dimension = icechunk.ManifestSplitDimCondition
-    split = icechunk.ManifestSplittingConfig.from_dict(
-        {icechunk.ManifestSplitCondition.AnyArray(): {dimension.Any(): REFERENCES_PER_MANIFEST}}
+@dataclass(frozen=True)
+class Place:
+    """Where a store is: a local folder, or a prefix of an S3 bucket.
+
+    Credentials, region and endpoint of S3 come from the usual environment variables (``AWS_ACCESS_KEY_ID``,
+    ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``), and are never written anywhere.
+
+    Examples
+    --------
+    >>> Place.of("s3://bucket/runs/one").prefix
+    'runs/one'
+    """
+
+    folder: Path | None
+    bucket: str = ""
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, location: str | os.PathLike[str]) -> Self:
+        """Return the place that a path or an ``s3://bucket/prefix`` address names.
+
+        Raises
+        ------
+        InvalidInput
+            If the address has another scheme, no prefix, or credentials in it.
+        """
+        text = os.fspath(location)
+        scheme, separator, rest = text.partition("://")
+        if not separator:
+            return cls(Path(text).absolute())
+        bucket, _, prefix = rest.partition("/")
+        if scheme != "s3" or not bucket or not prefix.strip("/") or set("@?#") & set(rest):
+            raise InvalidInput(
+                f"store is at {scheme}://...; give a path or s3://bucket/prefix, credentials in the environment"
+            )
+        return cls(None, bucket, prefix.strip("/"))
+
+    def __str__(self) -> str:
+        return str(self.folder) if self.folder is not None else f"s3://{self.bucket}/{self.prefix}"
+
+    def storage(self) -> icechunk.Storage:
+        """Return icechunk's storage for this place."""
+        if self.folder is not None:
+            return icechunk.local_filesystem_storage(str(self.folder))
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        return icechunk.s3_storage(
+            bucket=self.bucket,
+            prefix=self.prefix,
+            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            endpoint_url=endpoint,
+            allow_http=(endpoint or "").startswith("http://"),
+            force_path_style=endpoint is not None,
+            from_env=True,
+        )
+
+
+def create_repository(place: Place) -> icechunk.Repository:
+    """Make an empty repository; its configuration is kept with it."""
+    everywhere = icechunk.ManifestSplitCondition.AnyArray()
+    splitting = icechunk.ManifestSplittingConfig.from_dict(
+        {everywhere: {icechunk.ManifestSplitDimCondition.Any(): REFERENCES_PER_MANIFEST}}
     )
-    return icechunk.RepositoryConfig(manifest=icechunk.ManifestConfig(splitting=split))
+    manifest = icechunk.ManifestConfig(splitting=splitting)
+    config = icechunk.RepositoryConfig(manifest=manifest)
+    repository = icechunk.Repository.create(place.storage(), config=config, spec_version=2)
+    repository.save_config()
+    return repository
 
 
-def local_storage(folder: Path) -> icechunk.Storage:
-    """Return icechunk's storage of a local folder."""
-    return icechunk.local_filesystem_storage(str(folder))
-
-
-def open_repository(location: Path) -> icechunk.Repository:
+def open_repository(place: Place) -> icechunk.Repository:
     """Open the repository of a run store.
 
     Raises
     ------
     FileNotFoundError
-        If there is nothing at the location.
+        If there is nothing at the place.
     StoreError
-        If what is there is no icechunk repository.
+        If what is there is no icechunk repository, or cannot be reached.
     CorruptDataset
         If the repository cannot be read.
     """
-    if not location.exists():
-        raise FileNotFoundError(f"there is no dataset at {location}")
-    if not (location / "repo").is_file():
-        raise StoreError(f"{location} is no run store of lmdata: it holds no icechunk repository")
+    if place.folder is not None:
+        if not place.folder.exists():
+            raise FileNotFoundError(f"there is no dataset at {place}")
+        if not (place.folder / "repo").is_file():
+            raise StoreError(f"{place} is no run store of lmdata: it holds no icechunk repository")
     try:
-        return icechunk.Repository.open(local_storage(location))
+        return icechunk.Repository.open(place.storage())
+    except icechunk.RepositoryNotFoundError as error:
+        raise FileNotFoundError(f"there is no dataset at {place}") from error
     except icechunk.IcechunkError as error:
-        raise CorruptDataset(f"the repository at {location} cannot be read: {error}") from error
+        raise CorruptDataset(f"the repository at {place} cannot be read: {summary(error)}") from error
+
+
+def summary(error: Exception) -> str:
+    """Return the first line of a library's error, which may go on with a trace of its own."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[None]:
+    """Turn what the libraries raise while writing into a `StoreError` that says what to do."""
+    try:
+        yield
+    except LmdataError:
+        raise
+    except icechunk.ConflictError as error:
+        raise StoreError(f"somebody else has written to {place} meanwhile; open it again and go on") from error
+    except (icechunk.IcechunkError, OSError) as error:
+        raise StoreError(
+            f"cannot write to {place}: {summary(error)}; what was committed is kept: "
+            "make room or get access, then resume"
+        ) from error
 
 
 def create_array(
@@ -93,8 +177,8 @@ def declare(group: zarr.Group, layout: Layout) -> None:
     """Declare every coordinate and variable of a layout, and write the coordinates."""
     group.attrs.put({"lmdata_schema": registry.SCHEMA, **layout.attrs})
     for name, (dims, values, attrs) in layout.coords().items():
-        array = create_array(group, name, dims, values.shape, values.shape, values.dtype, attributes=attrs)
-        array[...] = values
+        column = create_array(group, name, dims, values.shape, values.shape, values.dtype, attributes=attrs)
+        column[...] = values
     for name in layout.variables:
         spec = registry.variable(name)
         dims = layout.dimensions(name)
@@ -111,5 +195,45 @@ def declare(group: zarr.Group, layout: Layout) -> None:
 
 
 def array(group: zarr.Group, name: str, *, missing: bool = False) -> zarr.Array[Any]:
-    """Open an array so that chunks never written raise, or, with ``missing``, read as fill."""
-    return group[name].with_config({"read_missing_chunks": missing, "write_empty_chunks": True})
+    """Open an array so that chunks never written raise, or, with ``missing``, read as fill.
+
+    Raises
+    ------
+    CorruptDataset
+        If there is no such array.
+    """
+    node = group.get(name)
+    if not isinstance(node, zarr.Array):
+        raise CorruptDataset(f"variable {name!r} is not in the store: it was removed or renamed")
+    if not missing:
+        check_missing_chunks_raise()
+    return node.with_config({"read_missing_chunks": missing, "write_empty_chunks": True})
+
+
+@cache
+def check_missing_chunks_raise() -> None:
+    """Try, once a process, that this zarr raises on chunks never written: it ignores settings unknown to it.
+
+    Raises
+    ------
+    StoreError
+        If it does not.
+    """
+    probe = zarr.create_array(MemoryStore(), shape=(1,), dtype="f8", zarr_format=3)
+    try:
+        probe.with_config({"read_missing_chunks": False})[...]
+    except ChunkNotFoundError:
+        return
+    raise StoreError(f"zarr {zarr.__version__} reads missing chunks as numbers; install zarr >= 3.4")
+
+
+def dimensions(array: zarr.Array[Any]) -> tuple[str, ...]:
+    """Return the names of an array's dimensions."""
+    metadata: Any = array.metadata
+    return tuple(str(name) for name in metadata.dimension_names or ())
+
+
+def codecs(array: zarr.Array[Any]) -> tuple[str, ...]:
+    """Return the names of an array's codecs, in the order in which they encode."""
+    metadata: Any = array.metadata
+    return tuple(str(codec["name"]) for codec in metadata.to_dict()["codecs"])

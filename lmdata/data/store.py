@@ -1,35 +1,34 @@
 """The run store: a writer that keeps finished members, transactionally, one commit after the other.
 
-Layout on disk: a folder with an icechunk repository and the writer's lock file. The root group holds the dataset's
-variables, ``source/initial`` the tokens of a run that started from given arrays, ``checkpoints/<member>`` the states of
-members that are being computed.
+On disk: a folder with an icechunk repository and the writer's lock file. The root group holds the dataset's
+variables, ``source/initial`` the tokens of a run that started from given arrays, ``checkpoints/<member>`` the
+states of members that are being computed.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import icechunk
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import storage
+from lmdata.data import registry, storage
+from lmdata.data.creation import create_folder, create_remote
 from lmdata.data.digest import dataset_digest, member_digest
+from lmdata.data.durable import sync_files
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
-from lmdata.data.reading import Bookkeeping, read_bookkeeping, read_layout
-from lmdata.data.registry import ABSENT, COMPLETE, FAILED
-from lmdata.errors import InvalidInput, StoreError, StoreExists
+from lmdata.data.reading import Bookkeeping, open_group, read, read_failures, read_layout
+from lmdata.data.storage import Place, writing
+from lmdata.errors import InvalidInput, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +36,13 @@ COMMIT_INTERVAL = 1.0
 """Seconds: finished members wait at most about this long for a commit."""
 COMMIT_SHARE = 20
 """A commit waits this many times the length of the last one, so that committing costs at most 5 %."""
+REASON_LENGTH = 500
+"""Characters that are kept of the reason why a member failed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state inside members that are not finished.
+    """The state of members that are not finished.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ class Checkpoint:
 class RunStore:
     """Writer of a dataset; made by `create` or `append_to`, closed by ``with`` or `close`.
 
-    Members are numbered in grid order. Nothing is acknowledged before `commit` returns; `put` commits by itself once
-    a second or so. A member's status, digest and positions become visible in the same commit, or not at all.
+    Members are numbered in grid order. Nothing is acknowledged before `commit` returns; `put` commits by itself
+    about once a second. A member's status, digest and positions become visible in one commit, or not at all.
 
     Examples
     --------
@@ -76,14 +77,16 @@ class RunStore:
     ...         store.put(block, np.zeros((len(block), 3, 4, 2)), steps_done=2)
     """
 
-    def __init__(self, location: Path, lock: WriterLock, layout: Layout, *, durable: bool) -> None:
-        self.location = location
-        self.layout = layout
+    def __init__(self, place: Place, lock: WriterLock | None, *, durable: bool) -> None:
+        self._place = place
         self._lock = lock
         self._durable = durable
-        self._repository = storage.open_repository(location)
+        self._synced: set[Path] = set()
+        self._repository = storage.open_repository(place)
+        self.layout = read_layout(open_group(self._repository.readonly_session("main").store, str(place)))
         self._begin()
-        self._members: Bookkeeping = read_bookkeeping(self._group, layout)
+        self._members = Bookkeeping.read(self._group)
+        self._failures = read_failures(self._group)
         self._dirty: set[int] = set()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
@@ -91,7 +94,7 @@ class RunStore:
     @classmethod
     def create(
         cls,
-        location: str | Path,
+        location: str | os.PathLike[str],
         layout: Layout,
         *,
         initial: NDArray[Any] | None = None,
@@ -99,8 +102,8 @@ class RunStore:
     ) -> Self:
         """Make a new store with the whole grid declared, and hold its lock.
 
-        The store is made under a temporary name and renamed once its first commit is done: what is at ``location`` is
-        whole or absent.
+        The store is made under a temporary name and renamed once its first commit is done: what is at
+        ``location`` is whole or absent.
 
         Parameters
         ----------
@@ -117,53 +120,20 @@ class RunStore:
         ------
         StoreExists
             If there is something at the location.
+        StoreLocked
+            If somebody else is making a store there.
+        StoreError
+            If it cannot be written.
         """
-        target = Path(location).absolute()
-        if os.path.lexists(target):
-            raise StoreExists(
-                f"there is already something at {target}; choose another place, or resume or open it"
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = target.parent / f".{target.name}.building"
-        building.mkdir(exist_ok=True)
-        lock = WriterLock(building / storage.LOCK_FILE)
-        whole = building / "store"
-        try:
-            if whole.exists():  # of a creation that was killed: its lock is free
-                shutil.rmtree(whole)
-            repository = icechunk.Repository.create(
-                storage.local_storage(whole), config=storage.configuration(), spec_version=2
-            )
-            repository.save_config()
-            session = repository.writable_session("main")
-            group = zarr.create_group(session.store)
-            storage.declare(group, layout)
-            Bookkeeping.empty(layout).write(group)
-            if initial is not None:
-                source = np.ascontiguousarray(initial, dtype=np.float64)
-                dims = ("seed", "token", "component")[3 - source.ndim :]
-                storage.create_array(
-                    group.create_group("source"), "initial", dims, source.shape, source.shape, source.dtype
-                )[...] = source
-            session.commit("declare the grid")
-            (building / storage.LOCK_FILE).rename(whole / storage.LOCK_FILE)
-            if durable:
-                _sync(whole, set())
-            try:
-                whole.rename(target)
-            except OSError as error:
-                raise StoreExists(
-                    f"something appeared at {target} while the store was made: {error}"
-                ) from error
-            with suppress(OSError):  # another creation may have begun in it; it will be refused
-                building.rmdir()
-            return cls(target, lock, layout, durable=durable)
-        except BaseException:
-            lock.release()
-            raise
+        place, lock = Place.of(location), None
+        if place.folder is None:
+            create_remote(place, layout, initial)
+        else:
+            lock = create_folder(place.folder, layout, initial, durable=durable)
+        return cls._locked(place, lock, durable=durable)
 
     @classmethod
-    def append_to(cls, location: str | Path, *, durable: bool = False) -> Self:
+    def append_to(cls, location: str | os.PathLike[str], *, durable: bool = False) -> Self:
         """Open an existing store for writing, and hold its lock.
 
         Raises
@@ -171,16 +141,22 @@ class RunStore:
         StoreLocked
             If somebody else is writing to it.
         FileNotFoundError, StoreError, CorruptDataset
-            If there is no store that can be read.
+            If there is no store that can be read and written.
         """
-        target = Path(location).absolute()
-        repository = storage.open_repository(target)
-        lock = WriterLock(target / storage.LOCK_FILE)
+        place, lock = Place.of(location), None
+        storage.open_repository(place)
+        if place.folder is not None:
+            with writing(place):
+                lock = WriterLock(place.folder / storage.LOCK_FILE)
+        return cls._locked(place, lock, durable=durable)
+
+    @classmethod
+    def _locked(cls, place: Place, lock: WriterLock | None, *, durable: bool) -> Self:
         try:
-            layout = read_layout(zarr.open_group(repository.readonly_session("main").store, mode="r"))
-            return cls(target, lock, layout, durable=durable)
+            return cls(place, lock, durable=durable)
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
 
     def __enter__(self) -> Self:
@@ -192,18 +168,20 @@ class RunStore:
         if error is None:
             self.close()
             return
-        # finished members are whole whatever went wrong: keep them, but let the first error through
-        try:
+        try:  # finished members are whole whatever went wrong: keep them, but let the first error through
             self.close()
-        except (StoreError, OSError):
-            logger.warning("the last members could not be committed to %s", self.location, exc_info=True)
+        except StoreError:
+            logger.warning("the last members could not be committed to %s", self._place, exc_info=True)
+
+    @property
+    def location(self) -> str:
+        """Where the store is."""
+        return str(self._place)
 
     @property
     def initial(self) -> NDArray[np.float64] | None:
-        """Tokens given to `create`, (token, component) or (seed, token, component); None if they are drawn."""
-        if "source" not in self._group:
-            return None
-        return np.asarray(storage.array(self._group, "source/initial")[...])
+        """Tokens given to `create`, ([seed,] token, component); None if they can be drawn again."""
+        return read(self._group, "source/initial") if "source" in self._group else None
 
     @property
     def status(self) -> NDArray[np.uint8]:
@@ -212,7 +190,7 @@ class RunStore:
 
     def pending(self) -> list[tuple[int, ...]]:
         """Return the members still to be computed, absent or failed: one tuple for each storage chunk."""
-        done = self._members.status.ravel() == COMPLETE
+        done = self._members.complete.ravel()
         blocks = (tuple(member for member in block if not done[member]) for block in self.layout.blocks())
         return [block for block in blocks if block]
 
@@ -243,26 +221,27 @@ class RunStore:
         Raises
         ------
         InvalidInput
-            If the members share no chunk, one is finished already, the shape is wrong or a position is not finite.
+            If the members share no chunk, one is finished, the shape is wrong or a position is not finite.
+        StoreError
+            If it cannot be written.
         """
-        frames = len(self.layout.time)
-        stored = self._write(members, position, diagnostics or {}, first_frame, frames)
-        for i, member in enumerate(members):
-            place = self.layout.index(member)
-            parts = [stored[i]] if first_frame == 0 else self._frames(place)
-            self._members.digest[place] = member_digest(self.layout.key(member), parts)
-            self._mark(member, COMPLETE, steps_done)
-            self._forget(member)
+        stored = self._write(members, position, diagnostics or {}, first_frame)
+        if first_frame + stored.shape[1] != len(self.layout.time):
+            raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
+        for member, own in zip(members, stored, strict=True):
+            key, place = self.layout.key(member), self.layout.index(member)
+            self._members.digest[place] = member_digest(key, [own] if first_frame == 0 else self._frames(place))
+            self._mark(member, registry.COMPLETE, steps_done)
+            self._drop_checkpoint(member)
+            self._failures.pop(key, None)
         self.commit(only_if_due=True)
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
-        """Mark members as failed, with a reason that `verify` shows."""
-        failures = dict(self._group.attrs.get("failures", {}))  # type: ignore[call-overload]
+        """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
         for member in members:
-            self._members.digest[self.layout.index(member)] = ""
-            self._mark(member, FAILED, steps_done)
-            failures[self.layout.key(member)] = reason[:500]
-        self._group.attrs["failures"] = failures
+            self._mark(member, registry.FAILED, steps_done)
+            self._drop_checkpoint(member)
+            self._failures[self.layout.key(member)] = reason[:REASON_LENGTH]
         self.commit(only_if_due=True)
 
     def checkpoint(
@@ -275,7 +254,7 @@ class RunStore:
         first_frame: int,
         diagnostics: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Keep the frames since the last checkpoint and the state that the members have reached; commit if due.
+        """Keep the frames since the last checkpoint and the state reached; commit if it is time.
 
         Parameters
         ----------
@@ -288,32 +267,35 @@ class RunStore:
         position, first_frame, diagnostics
             As for `put`; may hold no frame at all.
         """
-        frames = first_frame + position.shape[1]
-        self._write(members, position, diagnostics or {}, first_frame, frames)
+        self._write(members, position, diagnostics or {}, first_frame)
+        attributes = {"step": step, "frames": first_frame + position.shape[1]}
         checkpoints = self._group.require_group("checkpoints")
         for member, own in zip(members, np.asarray(state, np.float64), strict=True):
-            self._forget(member)
-            storage.create_array(
-                checkpoints, str(member), ("token", "component"), own.shape, own.shape, own.dtype,
-                attributes={"step": step, "frames": frames},
-            )[...] = own  # fmt: skip
-            self._mark(member, ABSENT, step)
+            self._drop_checkpoint(member)
+            with writing(self._place):
+                storage.create_array(
+                    checkpoints,
+                    str(member),
+                    ("token", "component"),
+                    own.shape,
+                    own.shape,
+                    own.dtype,
+                    attributes=attributes,
+                )[...] = own
+            self._mark(member, registry.ABSENT, step)
         self.commit(only_if_due=True)
 
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return where the members can go on, or None if they start from their tokens.
-
-        They can go on together only from the same step.
-        """
+        """Return where the members can go on together, or None if they start from their tokens."""
         names = [f"checkpoints/{member}" for member in members]
         if not names or any(name not in self._group for name in names):
             return None
-        arrays = [storage.array(self._group, name) for name in names]
-        if len({array.attrs["step"] for array in arrays}) > 1:
+        reached = {tuple(storage.array(self._group, name).attrs.asdict().items()) for name in names}
+        if len(reached) > 1:
             return None
-        state = np.stack([np.asarray(array[...]) for array in arrays])
-        attrs = arrays[0].attrs.asdict()
-        return Checkpoint(int(attrs["step"]), int(attrs["frames"]), state)
+        attributes = storage.array(self._group, names[0]).attrs.asdict()
+        state = np.stack([read(self._group, name) for name in names])
+        return Checkpoint(int(str(attributes["step"])), int(str(attributes["frames"])), state)
 
     def commit(self, *, only_if_due: bool = False) -> None:
         """Make all finished members visible and safe against the end of the process (``durable``: of power).
@@ -321,29 +303,28 @@ class RunStore:
         Parameters
         ----------
         only_if_due
-            Do nothing unless a second, and twenty times the length of the last commit, have passed since then.
+            Do nothing unless a second and twenty times the length of the last commit have passed since it.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; nothing is lost, and a later call tries again.
         """
         started = time.monotonic()
         wait = max(COMMIT_INTERVAL, COMMIT_SHARE * self._commit_seconds)
-        if only_if_due and started - self._last_commit < wait:
+        if not self._dirty or (only_if_due and started - self._last_commit < wait):
             return
-        if not self._session.has_uncommitted_changes and not self._dirty:
-            return
-        self._members.write(self._group, self._dirty)
-        done = int(np.count_nonzero(self._members.status == COMPLETE))
-        if done == self.layout.size:
-            identity = str(self.layout.attrs.get("recipe_id", ""))
-            self._group.attrs["digest"] = dataset_digest(identity, self._members.digest.ravel().tolist())
-        try:
+        with writing(self._place):
+            if self._session.read_only:  # a call that was interrupted between its commit and its last line
+                self._begin()
+            self._members.write(self._group, self._dirty)
+            self._describe()
+            done = np.count_nonzero(self._members.complete)
             self._session.commit(f"{done} of {self.layout.size} members")
-        except icechunk.IcechunkError as error:
-            raise StoreError(
-                f"cannot commit to {self.location}: {error}; free space or rights, then resume"
-            ) from error
-        if self._durable:
-            _sync(self.location, self._synced)
+            if self._durable and self._place.folder is not None:
+                sync_files(self._place.folder, self._synced)
+            self._begin()
         self._dirty.clear()
-        self._begin()
         self._last_commit = time.monotonic()
         self._commit_seconds = self._last_commit - started
 
@@ -352,34 +333,48 @@ class RunStore:
         try:
             self.commit()
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
 
     def _begin(self) -> None:
+        """Start a transaction."""
         self._session = self._repository.writable_session("main")
         self._group = zarr.open_group(self._session.store, mode="r+", zarr_format=3)
         self._arrays = {
-            name: storage.array(self._group, name, missing=True)
-            for name in ("position", *self.layout.diagnostics)
+            name: storage.array(self._group, name, missing=True) for name in ("position", *self.layout.diagnostics)
         }
-        self._synced: set[str] = getattr(self, "_synced", set())
+
+    def _describe(self) -> None:
+        """Write the attributes that depend on the members: the dataset's digest, and reasons of failures."""
+        attributes: dict[str, Any] = {}
+        if self._members.complete.all():
+            recipe = str(self.layout.attrs.get("recipe_id", ""))
+            attributes["digest"] = dataset_digest(recipe, self._members.digest.ravel().tolist())
+        if self._failures or "failures" in self._group.attrs:
+            attributes["failures"] = self._failures
+        if attributes:
+            self._group.attrs.update(attributes)
 
     def _mark(self, member: int, status: int, steps_done: int) -> None:
         place = self.layout.index(member)
         self._members.status[place] = status
         self._members.steps_done[place] = steps_done
+        if status != registry.COMPLETE:
+            self._members.digest[place] = ""
         self._dirty.add(member)
 
-    def _forget(self, member: int) -> None:
+    def _drop_checkpoint(self, member: int) -> None:
         name = f"checkpoints/{member}"
         if name in self._group:
             del self._group[name]
 
-    def _frames(self, place: tuple[int, ...]) -> Iterable[NDArray[Any]]:
-        length = self.layout.chunks("position")[-3]
+    def _frames(self, place: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+        """Yield the stored frames of a member, a chunk at a time."""
         array = self._arrays["position"]
-        return (
-            np.asarray(array[(*place, slice(i, i + length))]) for i in range(0, len(self.layout.time), length)
-        )
+        length = array.chunks[-3]
+        for start in range(0, len(self.layout.time), length):
+            window: tuple[Any, ...] = (*place, slice(start, start + length))
+            yield np.asarray(array[window])
 
     def _write(
         self,
@@ -387,80 +382,53 @@ class RunStore:
         position: NDArray[Any],
         diagnostics: Mapping[str, NDArray[Any]],
         first: int,
-        last: int,
     ) -> NDArray[Any]:
-        """Write frames first..last of the members, whole chunks at a time; return them as stored."""
+        """Write frames of the members, whole chunks at a time, and return the positions as stored."""
         layout = self.layout
         window = self._window(members)
-        expected = (len(members), last - first, layout.tokens, layout.components)
         stored = np.ascontiguousarray(position, dtype=layout.dtype)
+        last = first + (stored.shape[1] if stored.ndim == 4 else 0)
+        expected = (len(members), last - first, layout.tokens, layout.components)
         if stored.shape != expected or not 0 <= first <= last <= len(layout.time):
             raise InvalidInput(
-                f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} of this "
-                f"layout need {expected} and there are {len(layout.time)} frames"
+                f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} "
+                f"need {expected}, and there are {len(layout.time)} frames"
             )
         if not np.isfinite(stored).all():
             raise InvalidInput("position has values that are not finite; mark such members with fail()")
         if set(diagnostics) != set(layout.diagnostics):
-            raise InvalidInput(
-                f"diagnostics are {sorted(diagnostics)}; the layout has {sorted(layout.diagnostics)}"
-            )
+            raise InvalidInput(f"diagnostics are {sorted(diagnostics)}, declared are {sorted(layout.diagnostics)}")
         if last > first:
+            places = np.array([layout.index(member) for member in members])
+            local = tuple((places - [part.start for part in window]).T)
+            shape = [part.stop - part.start for part in window]
+            region = (*window, slice(first, last))
             for name, values in {"position": stored, **diagnostics}.items():
-                region = (*window, slice(first, last))
-                shape = [
-                    len(range(*part.indices(size))) for part, size in zip(window, layout.shape, strict=True)
-                ]
-                if len(members) == np.prod(shape):
-                    block = np.asarray(values).reshape(*shape, *values.shape[1:])
-                else:
-                    block = np.asarray(self._arrays[name][region])
-                    offsets = np.array([layout.index(member) for member in members]).T
-                    local = tuple(row - part.start for row, part in zip(offsets, window, strict=True))
-                    block[local] = values
-                self._arrays[name][region] = block
+                array = self._arrays[name]
+                with writing(self._place):
+                    if len(members) == np.prod(shape) and list(members) == sorted(members):
+                        array[region] = np.reshape(values, (*shape, *values.shape[1:]))
+                    else:
+                        block = np.asarray(array[region])
+                        block[local] = values
+                        array[region] = block
         return stored
 
     def _window(self, members: Sequence[int]) -> tuple[slice, ...]:
-        """Return the part of the grid whose members share a chunk with the first; all others have to be in it."""
+        """Return the part of the grid that shares a chunk with the first member; all have to be in it."""
         layout = self.layout
         if len(members) == 0 or len(set(members)) != len(members):
             raise InvalidInput(f"members are {tuple(members)}; give at least one, none of them twice")
         if min(members) < 0 or max(members) >= layout.size:
-            raise InvalidInput(
-                f"members are {tuple(members)!r:.60}; their numbers go from 0 to {layout.size - 1}"
-            )
+            raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {layout.size - 1}")
         chunk = layout.chunks("position")[: len(layout.shape)]
         places = np.array([layout.index(member) for member in members])
         if len(np.unique(places // chunk, axis=0)) > 1:
             raise InvalidInput(f"members {tuple(members)!r:.60} lie in several storage chunks; see pending()")
-        finished = [m for m in members if self._members.status[layout.index(m)] == COMPLETE]
-        if finished:
-            raise InvalidInput(
-                f"members {tuple(finished)!r:.60} are finished already and never written again"
-            )
+        if finished := [member for member in members if self._members.complete[layout.index(member)]]:
+            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
         corner = places[0] // chunk * chunk
         return tuple(
             slice(int(start), min(int(start + step), size))
             for start, step, size in zip(corner, chunk, layout.shape, strict=True)
         )
-
-
-def _sync(folder: Path, known: set[str]) -> None:
-    """Flush to disk every file of a store that ``known`` does not hold, and the folders."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            if path not in known or name == "repo":
-                with suppress(FileNotFoundError):
-                    _flush(path, os.O_RDONLY)
-                known.add(path)
-        _flush(parent, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _flush(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

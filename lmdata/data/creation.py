@@ -1,0 +1,100 @@
+"""Making a run store: the whole grid is declared in one transaction, and the place has all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from lmdata.data import storage
+from lmdata.data.durable import sync_entry, sync_files
+from lmdata.data.layout import Layout
+from lmdata.data.lock import WriterLock
+from lmdata.data.reading import Bookkeeping
+from lmdata.data.storage import Place, writing
+from lmdata.errors import StoreExists
+
+
+def create_folder(target: Path, layout: Layout, initial: NDArray[Any] | None, *, durable: bool) -> WriterLock:
+    """Make a store under a temporary name, rename it once its first commit is done, and hold its lock.
+
+    Raises
+    ------
+    StoreExists
+        If there is something at the target.
+    StoreLocked
+        If somebody else is making a store there.
+    StoreError
+        If it cannot be written.
+    """
+    if os.path.lexists(target):
+        raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
+    building = target.parent / f".{target.name}.building"
+    whole = building / "store"
+    with writing(Place(target)):
+        building.mkdir(parents=True, exist_ok=True)
+        lock = WriterLock(building / storage.LOCK_FILE)
+        try:
+            if whole.exists():  # left by a creation that was killed: its lock is free
+                shutil.rmtree(whole)
+            _declare(Place(whole), layout, initial)
+            (building / storage.LOCK_FILE).rename(whole / storage.LOCK_FILE)
+            if durable:
+                sync_files(whole, set())
+            _rename(whole, target)
+            if durable:
+                sync_entry(target)
+        except BaseException:
+            lock.release()
+            raise
+    with suppress(OSError):  # another creation may have begun in it; it will be refused
+        building.rmdir()
+    return lock
+
+
+def create_remote(place: Place, layout: Layout, initial: NDArray[Any] | None) -> None:
+    """Make a store in a bucket; there is no lock, and the store that creates the repository first wins.
+
+    Raises
+    ------
+    StoreExists
+        If there is something at the place.
+    StoreError
+        If it cannot be written.
+    """
+    with writing(place):
+        try:
+            _declare(place, layout, initial)
+        except (icechunk.AlreadyExistsError, icechunk.InvalidInputError) as error:
+            raise StoreExists(
+                f"there is already something at {place}; choose another place, or resume or open it"
+            ) from error
+
+
+def _rename(whole: Path, target: Path) -> None:
+    try:
+        whole.rename(target)
+    except OSError as error:
+        if os.path.lexists(target):
+            raise StoreExists(f"something appeared at {target} while its store was made") from error
+        raise
+
+
+def _declare(place: Place, layout: Layout, initial: NDArray[Any] | None) -> None:
+    session = storage.create_repository(place).writable_session("main")
+    group = zarr.create_group(session.store, zarr_format=3)
+    storage.declare(group, layout)
+    Bookkeeping.empty(layout).write(group)
+    if initial is not None:
+        tokens = np.ascontiguousarray(initial, dtype=np.float64)
+        dims = ("seed", "token", "component")[3 - tokens.ndim :]
+        source = group.create_group("source")
+        storage.create_array(source, "initial", dims, tokens.shape, tokens.shape, tokens.dtype)[...] = tokens
+    session.commit("declare the grid")

@@ -1,0 +1,107 @@
+"""What is checked of a store before anything in it is read: it may be foreign, damaged, or made to harm."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from lmdata.data import registry, storage
+from lmdata.data.layout import FRAME_BYTES, MEMBERS
+from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
+
+CODECS = frozenset({"bytes", "blosc", "zstd", "crc32c"})
+"""Codecs that a store may use; crc32c has to be the last."""
+EAGER_BYTES = 2**30
+"""Most that a coordinate or a bookkeeping variable may take: they are read when a dataset is opened."""
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a store with a symbolic link, a device or a pipe in it: reading it would read something else.
+
+    Raises
+    ------
+    StoreError
+        Naming the first of them.
+    """
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                raise StoreError(f"{path} is not a plain file or folder; a store with links in it is not read")
+
+
+def check_group(group: zarr.Group, place: str) -> None:
+    """Check the metadata of a dataset: schema, variables, dimensions, dtypes, codecs and sizes.
+
+    Raises
+    ------
+    StoreError
+        If this is no dataset of lmdata, or one that it does not read.
+    RecipeMismatch
+        If a newer lmdata wrote it.
+    CorruptDataset
+        If a variable is missing or is not what the registry declares.
+    """
+    schema = group.attrs.asdict().get("lmdata_schema")
+    if type(schema) is not int or schema < 1:
+        raise StoreError(f"{place} is no dataset of lmdata: its attribute lmdata_schema is {schema!r:.50}")
+    if schema > registry.SCHEMA:
+        raise RecipeMismatch(
+            f"{place} has schema {schema}, this lmdata reads up to {registry.SCHEMA}: install a newer lmdata"
+        )
+    position = storage.array(group, "position")
+    swept = storage.dimensions(position)[:-4]
+    sizes = dict(zip(storage.dimensions(position), position.shape, strict=False))
+    if (*swept, "seed", "time", "token", "component") != tuple(sizes) or 0 in sizes.values():
+        raise CorruptDataset(f"{place}: position has dimensions {sizes}, which no dataset has")
+    if math.prod([sizes[name] for name in (*swept, "seed")]) > MEMBERS:
+        raise StoreError(f"{place} claims more than {MEMBERS} members; it is not read")
+    for name in (*swept, "seed", "time", "token", "component", "status", "digest", "steps_done"):
+        array = storage.array(group, name)
+        _check_array(array, name, sizes, place)
+        if array.nbytes > EAGER_BYTES:
+            raise StoreError(f"{place}: {name} claims {array.nbytes} bytes, at most {EAGER_BYTES} are read")
+    for name in ("position", *diagnostics(group)):
+        _check_array(storage.array(group, name), name, sizes, place)
+
+
+def diagnostics(group: zarr.Group) -> tuple[str, ...]:
+    """Return the names of a dataset's diagnostics, sorted."""
+    declared = {name for name, spec in registry.VARIABLES.items() if spec.role == "diagnostic"}
+    return tuple(sorted(declared.intersection(group.array_keys())))
+
+
+def _check_array(array: zarr.Array[Any], name: str, sizes: dict[str, int], place: str) -> None:
+    swept = tuple(sizes)[:-4]
+    dims = (name,) if name in swept else registry.variable(name).dimensions(swept)
+    if storage.dimensions(array) != dims or array.shape != tuple(sizes[dim] for dim in dims):
+        raise CorruptDataset(
+            f"{place}: {name} has dimensions {storage.dimensions(array)} of sizes {array.shape}; "
+            f"declared are {dims}, of the sizes of position"
+        )
+    if not _allowed(array.dtype, name, swept):
+        raise CorruptDataset(f"{place}: {name} has dtype {array.dtype}, which is not what it is declared as")
+    codecs = storage.codecs(array)
+    if not CODECS.issuperset(codecs) or codecs[-1] != "crc32c":
+        raise StoreError(
+            f"{place}: {name} is stored with the codecs {codecs}; only {sorted(CODECS)} are read, crc32c last"
+        )
+    if math.prod(array.chunks) * array.dtype.itemsize > FRAME_BYTES:
+        raise StoreError(f"{place}: {name} has chunks of {array.chunks}, too large to be read")
+
+
+def _allowed(dtype: np.dtype[Any], name: str, swept: tuple[str, ...]) -> bool:
+    if name in swept:
+        return dtype == np.float64
+    if name == "token":
+        return dtype == np.int64 or dtype.kind == "U"
+    also = {"position": "float32", "time": "float64"}
+    spec = registry.variable(name)
+    return dtype == np.dtype(spec.dtype) or (name in also and dtype == np.dtype(also[name]))
