@@ -1,0 +1,70 @@
+"""Small linear algebra on tokens, in a fixed order of operations: sums over components ascend."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lmdata.dynamics.family.parameters import Matrix
+
+    Array = NDArray[np.float64]
+
+
+def apply(matrix: Array | None, tokens: Array) -> Array:
+    """Return M x for every token x: (..., n, d) for M of shape (e, d) or one per member, (m, e, d); None is I.
+
+    Not a matrix product of BLAS, whose order of summation depends on the machine and on the batch.
+
+    Examples
+    --------
+    >>> apply(np.array([[0.0, -1.0], [1.0, 0.0]]), np.array([[1.0, 2.0]]))
+    array([[-2.,  1.]])
+    """
+    if matrix is None:
+        return tokens
+    columns = matrix[..., None, :, :]
+    result = tokens[..., :1] * columns[..., 0]
+    for k in range(1, tokens.shape[-1]):
+        result = result + tokens[..., k : k + 1] * columns[..., k]
+    return result
+
+
+def inner(x: Array, y: Array) -> Array:
+    """Return the inner products of the vectors along the last axis.
+
+    Examples
+    --------
+    >>> inner(np.array([[3.0, 4.0]]), np.array([[3.0, 4.0]]))
+    array([25.])
+    """
+    result = x[..., 0] * y[..., 0]
+    for k in range(1, x.shape[-1]):
+        result = result + x[..., k] * y[..., k]
+    return result
+
+
+def per_member(parameter: Array, dims: int) -> Array:
+    """Return a parameter of shape (m,) with ``dims`` axes, so that it broadcasts against (m, ...) arrays."""
+    return parameter.reshape(parameter.shape + (1,) * (dims - parameter.ndim))
+
+
+@functools.lru_cache(maxsize=64)
+def exponential_of(matrix: Matrix, time: float) -> Array:
+    """Return exp(t M) by scipy's `expm`, kept for the next call.
+
+    Examples
+    --------
+    >>> exponential_of(((0.0, 1.0), (0.0, 0.0)), 2.0)
+    array([[1., 2.],
+           [0., 1.]])
+    """
+    from scipy.linalg import expm
+
+    result: Array = expm(time * np.array(matrix))
+    result.flags.writeable = False
+    return result

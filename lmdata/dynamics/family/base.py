@@ -1,0 +1,256 @@
+"""What the models of the family share: parameters, recipe, checks and the loop over steps.
+
+A model in one file: a frozen dataclass that derives from `AttentionMap` and says in ``move`` how tokens step, or
+from `AttentionFlow` and says in ``force`` how fast they go. `docs/adding-a-model.md` walks through one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from lmdata.dynamics.checks import check_scores
+from lmdata.dynamics.family import steppers
+from lmdata.dynamics.family.arrays import per_member
+from lmdata.dynamics.family.geometry import Euclidean, Geometry
+from lmdata.dynamics.family.parameters import check_components, check_parameters, choice, number
+from lmdata.dynamics.model import Frames, read_parameters
+from lmdata.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+Own = Mapping[str, "Array"]
+"""What differs from member to member: each sweepable parameter (m,), and matrices (m, d, d) that noise replaces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionModel:
+    """Base of the family: a frozen dataclass whose fields are its parameters (`lmdata.dynamics.model.Model`)."""
+
+    kind: ClassVar[str]
+    sweepable: ClassVar[tuple[str, ...]] = ()
+    time_unit: ClassVar[str] = "step"
+    diagnostics: ClassVar[tuple[str, ...]] = ()
+    """Names of what `diagnose` returns."""
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    @property
+    def surface(self) -> Geometry:
+        """Where the tokens live."""
+        return Euclidean()
+
+    def specification(self) -> dict[str, Any]:
+        """Return the model as plain JSON values; `from_specification` gives it back exactly."""
+        parameters = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {"kind": self.kind} | parameters
+
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the model of a specification; what it leaves out takes its default."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        return cls(**read_parameters(specification, cls.kind, known))
+
+    def with_parameter(self, name: str, value: float) -> Self:
+        """Return a validated copy in which a sweepable parameter has another value."""
+        if name not in self.sweepable:
+            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+        return dataclasses.replace(self, **{name: value})
+
+    def check(self, tokens: Array, steps: int) -> None:
+        """Refuse tokens that this model cannot step: too large, of the wrong width, or off its surface."""
+        check_components(self, tokens.shape[1])
+        check_scores(tokens, None)
+
+    def times(self, steps: Sequence[int]) -> NDArray[Any]:
+        """Return the step numbers themselves, as int64."""
+        return np.asarray(steps, dtype=np.int64)
+
+    def enter(self, state: Array) -> Array:
+        """Return the state that a run starts from, given the tokens: themselves, unless a model prepares them."""
+        return state
+
+    def move(self, state: Array, step: int, own: Own) -> Array:
+        """Return the state (m, n, d) one step after ``step``."""
+        raise NotImplementedError
+
+    def attention(self, state: Array, step: int = 0) -> Array:
+        """Return the weights P (m, n, n) with which tokens attend to each other in a state at a step."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its attention weights are")
+
+    def diagnose(self, state: Array, step: int, own: Own) -> dict[str, NDArray[Any]]:
+        """Return further numbers (m,) about a state, under the names in ``diagnostics``."""
+        return {}
+
+    def failure(self, step: int) -> str:
+        """Say why the state can have ceased to be finite at a step."""
+        return (
+            f"tokens of {self.kind} are no longer finite after step {step}: the parameters make them grow without bound"
+        )
+
+    @classmethod
+    def advance(
+        cls,
+        models: Sequence[Self],
+        state: Array,
+        *,
+        start: int,
+        record: Sequence[int],
+        seeds: Sequence[int],
+        backend: str = "auto",
+    ) -> Frames:
+        """Step a batch; see `lmdata.dynamics.model.Model`.
+
+        Raises
+        ------
+        FloatingPointError
+            If tokens cease to be finite, naming the step and the cause.
+        """
+        model, own = models[0], stacked(models)
+        state = model.enter(state) if start == 0 else state
+        position = np.empty((state.shape[0], len(record), *state.shape[1:]))
+        remarks: list[dict[str, NDArray[Any]]] = []
+        now = start
+        for frame, wanted in enumerate(record):
+            while now < wanted:
+                state = model.evolve(state, now, own, seeds)
+                now += 1
+                if not np.isfinite(state).all():
+                    raise FloatingPointError(model.failure(now))
+            position[:, frame] = state
+            remarks.append(model.diagnose(state, now, own))
+        names = model.diagnostics
+        return Frames(position, {name: np.stack([remark[name] for remark in remarks], axis=1) for name in names})
+
+    def evolve(self, state: Array, step: int, own: Own, seeds: Sequence[int]) -> Array:
+        """Return the state after the step, for members with these seeds: `move`, where nothing is random."""
+        return self.move(state, step, own)
+
+
+def stacked(models: Sequence[AttentionModel]) -> dict[str, Array]:
+    """Return the sweepable parameters of a batch, an array (m,) each; refuse models that differ elsewhere."""
+    first = models[0]
+    for model in models[1:]:
+        if type(model) is not type(first) or _fixed(model) != _fixed(first):
+            raise InvalidInput(f"a batch must differ in {', '.join(first.sweepable)} alone; got {first} and {model}")
+    return {name: np.array([getattr(model, name) for model in models]) for name in first.sweepable}
+
+
+def _fixed(model: AttentionModel) -> list[Any]:
+    return [getattr(model, f.name) for f in dataclasses.fields(model) if f.name not in model.sweepable]
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionMap(AttentionModel):
+    r"""A model in discrete time with the convex step :math:`z_i' = z_i + \frac{\alpha}{1 + \alpha} (m_i - z_i)`."""
+
+    sweepable: ClassVar[tuple[str, ...]] = ("influence",)
+
+    influence: float = number(1.0, minimum=0, above=True)
+
+    def move(self, state: Array, step: int, own: Own) -> Array:
+        """Return the convex step towards the means."""
+        gain = own["influence"] / (1.0 + own["influence"])
+        return self.surface.retract(state + per_member(gain, 3) * self.pull(state, step, own))
+
+    def pull(self, state: Array, step: int, own: Own) -> Array:
+        """Return the way from each token to what it attends to, m_i - z_i (m, n, d)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionFlow(AttentionModel):
+    r"""A model in continuous time, :math:`x_i' = \mathrm{Proj}_{x_i} f_i(x, t)`, stepped by one of several schemes.
+
+    The estimated error of the step that begins at a stored frame is the diagnostic ``step_error``: the difference
+    between one step and two of half the size, over :math:`1 - 2^{-p}` for a scheme of order p.
+    """
+
+    time_unit: ClassVar[str] = "1"
+    diagnostics: ClassVar[tuple[str, ...]] = ("step_error",)
+
+    step_size: float = number(0.1, minimum=0, above=True)
+    scheme: str = choice("rk4", ("euler", "rk4", "adaptive"))
+
+    def times(self, steps: Sequence[int]) -> NDArray[Any]:
+        """Return the model's time, step number times step size."""
+        return np.asarray(steps, dtype=np.float64) * self.step_size
+
+    def force(self, state: Array, time: float, own: Own) -> Array:
+        """Return what drives the tokens, (m, n, d), not yet projected."""
+        raise NotImplementedError
+
+    def fastest_rate(self) -> float:
+        """Return a bound on how fast small differences decay, from which the stable step sizes follow; 0 if unknown."""
+        return 0.0
+
+    def check(self, tokens: Array, steps: int) -> None:
+        """Refuse tokens that the model cannot step, and warn of a step size at which the scheme is unstable."""
+        super().check(tokens, steps)
+        stretch, limit = self.step_size * self.fastest_rate(), steppers.SCHEMES[self.scheme].stable_until
+        if stretch > limit:
+            warn_accuracy(
+                f"step_size is {self.step_size:g} and the fastest rate of {self.kind} is {self.fastest_rate():.3g}: "
+                f"scheme {self.scheme!r} is unstable where their product, {stretch:.3g}, exceeds {limit:.4g}; "
+                f"take step_size <= {limit / self.fastest_rate():.3g}, or scheme='adaptive'"
+            )
+
+    def move(self, state: Array, step: int, own: Own) -> Array:
+        """Return the state one step of the scheme on."""
+        return self.integrate(state, step * self.step_size, self.step_size, own)
+
+    def integrate(self, state: Array, time: float, size: float, own: Own) -> Array:
+        """Return the state after one step of any size, from any time."""
+        surface = self.surface
+
+        def force(at: Array, when: float) -> Array:
+            return self.force(at, when, own)
+
+        def field(at: Array, when: float) -> Array:
+            return surface.tangent(at, force(at, when))
+
+        if self.scheme == "layernorm":
+            return surface.retract(steppers.euler(force, state, time, size))
+        if self.scheme == "geodesic":
+            return surface.geodesic(state, size * field(state, time))
+        scheme = {"euler": steppers.euler, "rk4": steppers.runge_kutta, "adaptive": steppers.adaptive}[self.scheme]
+        return surface.retract(scheme(field, state, time, size))
+
+    def diagnose(self, state: Array, step: int, own: Own) -> dict[str, NDArray[Any]]:
+        """Return the estimated error of the step that begins here, the largest over tokens and components."""
+        if self.scheme == "adaptive":
+            return {"step_error": np.full(len(state), steppers.TOLERANCE)}
+        time, half = step * self.step_size, self.step_size / 2
+        coarse = self.integrate(state, time, self.step_size, own)
+        fine = self.integrate(self.integrate(state, time, half, own), time + half, half, own)
+        order = steppers.SCHEMES[self.scheme].order
+        return {"step_error": np.abs(coarse - fine).max(axis=(1, 2)) / (1 - 2.0**-order)}
+
+    def failure(self, step: int) -> str:
+        """Say that the step size, or the growth of the solution, has led beyond float64."""
+        return (
+            f"tokens of {self.kind} are no longer finite at time {step * self.step_size:g} (step {step}): "
+            f"step_size={self.step_size:g} is unstable for scheme {self.scheme!r}, or the solution itself grows beyond "
+            "float64; take a smaller step_size, or stop earlier"
+        )
+
+
+def warn_accuracy(message: str) -> None:
+    """Warn that a result is less accurate than asked."""
+    import warnings
+
+    from lmdata.errors import AccuracyWarning
+
+    warnings.warn(message, AccuracyWarning, stacklevel=3)

@@ -1,0 +1,103 @@
+"""Parameters of a model: each field says once what it allows, and is checked whenever a model is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lmdata.dynamics.checks import as_alignment, as_count, as_number, as_real_array
+from lmdata.errors import InvalidInput
+
+Matrix = tuple[tuple[float, ...], ...]
+"""A matrix as a model keeps it: immutable, hashable, exact in JSON."""
+
+
+def number(default: float, *, minimum: float = -math.inf, above: bool = False) -> Any:
+    """Return a dataclass field for a finite number, at least ``minimum`` or strictly above it."""
+
+    def check(name: str, value: Any) -> float:
+        return as_number(value, name, minimum=minimum, above=above)
+
+    return _field(default, check)
+
+
+def count(default: int | None, *, minimum: int = 1) -> Any:
+    """Return a dataclass field for an integer of at least ``minimum``; None is allowed where it is the default."""
+
+    def check(name: str, value: Any) -> int | None:
+        return None if value is None and default is None else as_count(value, name, minimum=minimum)
+
+    return _field(default, check)
+
+
+def choice(default: str, allowed: Sequence[str]) -> Any:
+    """Return a dataclass field for one of a few words."""
+
+    def check(name: str, value: Any) -> str:
+        if value not in tuple(allowed):
+            raise InvalidInput(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}")
+        return str(value)
+
+    return _field(default, check)
+
+
+def flag(default: bool) -> Any:
+    """Return a dataclass field for True or False."""
+
+    def check(name: str, value: Any) -> bool:
+        if not isinstance(value, bool | np.bool_):
+            raise InvalidInput(f"{name} is {value!r}; it must be True or False")
+        return bool(value)
+
+    return _field(default, check)
+
+
+def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = True) -> Any:
+    """Return a dataclass field for a real matrix, or None, the default, for the identity.
+
+    Nested sequences and arrays are taken, and kept as nested tuples.
+    """
+
+    def check(name: str, value: Any) -> Matrix | None:
+        if value is None:
+            return None
+        entries = as_alignment(value, name) if positive else as_real_array(value, name) + 0.0
+        if entries.ndim != 2 or 0 in entries.shape or (square and entries.shape[0] != entries.shape[1]):
+            wanted = "(component, component)" if square else "(any, component)"
+            raise InvalidInput(f"{name} has shape {entries.shape}; it must be {wanted}, or None for the identity")
+        if symmetric and (entries != entries.T).any():
+            raise InvalidInput(f"{name} is not symmetric: {entries.tolist()}; give (M + M.T) / 2 if that is rounding")
+        return tuple(map(tuple, entries.tolist()))
+
+    return _field(None, check, of_components=True)
+
+
+def check_parameters(model: Any) -> None:
+    """Replace each field of a frozen dataclass by its checked value; for ``__post_init__``."""
+    for field in dataclasses.fields(model):
+        if "check" in field.metadata:
+            object.__setattr__(model, field.name, field.metadata["check"](field.name, getattr(model, field.name)))
+
+
+def check_components(model: Any, components: int) -> None:
+    """Refuse matrices that do not act on tokens of so many components."""
+    for field in dataclasses.fields(model):
+        entries = getattr(model, field.name)
+        if "of_components" in field.metadata and entries is not None and len(entries[0]) != components:
+            raise InvalidInput(
+                f"{field.name} has shape ({len(entries)}, {len(entries[0])}), but the tokens have {components} "
+                f"components; give a matrix with {components} columns, or None for the identity"
+            )
+
+
+def as_array(entries: Matrix | None) -> Any:
+    """Return a kept matrix as an array; None stays None."""
+    return None if entries is None else np.array(entries)
+
+
+def _field(default: Any, check: Callable[[str, Any], Any], **metadata: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"check": check, **metadata})

@@ -1,0 +1,151 @@
+"""Self-attention as a flow in space, with general query, key and value matrices."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from lmdata.dynamics.canonical import scores
+from lmdata.dynamics.family import steppers
+from lmdata.dynamics.family.arrays import apply, exponential_of
+from lmdata.dynamics.family.attend import attend
+from lmdata.dynamics.family.base import AttentionFlow, Own
+from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, matrix, number
+from lmdata.dynamics.family.weights import mask_future, softmax_weights
+from lmdata.dynamics.model import register
+from lmdata.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_LARGEST_EXPONENT = 600.0
+"""exp of it stands for infinity where it multiplies score differences."""
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class SelfAttention(AttentionFlow):
+    r"""Self-attention dynamics in continuous time (arXiv 2305.05465), plain or rescaled.
+
+    .. math:: x_i' = \sum_j P_{ij} V x_j, \qquad
+              P_{ij} \propto \exp(\beta \langle Q x_i, K x_j \rangle) \qquad \text{(plain)}
+
+    .. math:: z_i' = \sum_j P_{ij} V (z_j - z_i), \qquad z_i(t) = e^{-tV} x_i(t) \qquad \text{(rescaled)}
+
+    where P is that of :math:`x_i = e^{tV} z_i`. Both start from the same tokens. The rescaled form never computes x:
+    with mu the largest real part of V's spectrum it takes scores of :math:`e^{t(V - \mu)} z`, and their factor
+    :math:`e^{2 t \mu}` multiplies differences only, so that any time is reached without overflow.
+
+    Parameters
+    ----------
+    inverse_temperature : float
+        beta >= 0.
+    form : {"rescaled", "plain"}
+        Which tokens are the state.
+    queries, keys : matrix (k, d), optional
+        Q and K; the identity by default.
+    values : matrix (d, d), optional
+        V; the identity by default.
+    causal : bool
+        Token i attends to the tokens j <= i alone.
+    step_size : float
+        Time from step to step, in the model's own time.
+    scheme : {"rk4", "euler", "exponential", "adaptive"}
+        Attention is evaluated at every stage. ``exponential`` treats V x exactly (for the plain form; for the
+        rescaled one, which has no linear part left, it is rk4).
+
+    Examples
+    --------
+    >>> model = SelfAttention(values=[[1.0]], step_size=0.1)
+    >>> ends = SelfAttention.advance([model], np.array([[[0.0], [1.0], [2.0]]]), start=0, record=[200], seeds=[0])
+    >>> ends.position[0, 0, :, 0].round(3)
+    array([0.667, 2.   , 2.   ])
+    """
+
+    kind: ClassVar[str] = "self-attention"
+    sweepable: ClassVar[tuple[str, ...]] = ("inverse_temperature",)
+
+    inverse_temperature: float = number(1.0, minimum=0)
+    form: str = choice("rescaled", ("rescaled", "plain"))
+    queries: Matrix | None = matrix(square=False)  # noqa: RUF009 - makes a field
+    keys: Matrix | None = matrix(square=False)  # noqa: RUF009 - makes a field
+    values: Matrix | None = matrix()  # noqa: RUF009 - makes a field
+    causal: bool = flag(False)
+    scheme: str = choice("rk4", ("rk4", "euler", "exponential", "adaptive"))
+
+    def check(self, tokens: Array, steps: int) -> None:
+        """Also refuse queries and keys of different heights."""
+        super().check(tokens, steps)
+        d = tokens.shape[1]
+        heights = [d if part is None else len(part) for part in (self.queries, self.keys)]
+        if heights[0] != heights[1]:
+            raise InvalidInput(
+                f"queries have {heights[0]} rows and keys {heights[1]}; their inner product needs as many: "
+                f"give both (k, {d}) with one k"
+            )
+
+    def fastest_rate(self) -> float:
+        """Return the spectral radius of V."""
+        return 1.0 if self.values is None else float(np.abs(np.linalg.eigvals(np.array(self.values))).max())
+
+    def force(self, state: Array, time: float, own: Own) -> Array:
+        """Return the velocity of the plain or the rescaled tokens."""
+        at, factor = self._seen(state, time)
+        increment, _ = attend(
+            apply(as_array(self.queries), at),
+            apply(as_array(self.keys), at),
+            state,
+            own["inverse_temperature"] * factor,
+            causal=self.causal,
+        )
+        values = own.get("values", as_array(self.values))
+        return apply(values, increment if self.form == "rescaled" else state + increment)
+
+    def integrate(self, state: Array, time: float, size: float, own: Own) -> Array:
+        """Return the state after one step; the exponential scheme for the plain form is here."""
+        if self.scheme != "exponential":
+            return super().integrate(state, time, size, own)
+        if self.form == "rescaled":
+            return steppers.runge_kutta(lambda at, when: self.force(at, when, own), state, time, size)
+        linear = self._linear(state.shape[-1])
+
+        def rest(at: Array, when: float) -> Array:
+            return self.force(at, when, own) - apply(np.array(linear), at)
+
+        def flow(at: Array, when: float) -> Array:
+            return apply(exponential_of(linear, when), at)
+
+        return steppers.exponential(rest, flow, state, time, size)
+
+    def attention(self, state: Array, step: int = 0) -> Array:
+        """Return P (m, n, n)."""
+        at, factor = self._seen(state, step * self.step_size)
+        score = scores(apply(as_array(self.queries), at), apply(as_array(self.keys), at))
+        return softmax_weights(mask_future(score) if self.causal else score, self.inverse_temperature * factor)
+
+    def _seen(self, state: Array, time: float) -> tuple[Array, float]:
+        """Return the tokens as attention sees them, but for a factor whose square comes beside them."""
+        if self.form == "plain" or time == 0.0:
+            return state, 1.0
+        linear = self._linear(state.shape[-1])
+        growth = _largest_real_part(linear)
+        relative = tuple(
+            tuple(entry - growth * (i == j) for j, entry in enumerate(row)) for i, row in enumerate(linear)
+        )
+        return apply(exponential_of(relative, time), state), math.exp(min(2 * time * growth, _LARGEST_EXPONENT))
+
+    def _linear(self, components: int) -> Matrix:
+        if self.values is not None:
+            return self.values
+        return tuple(tuple(float(i == j) for j in range(components)) for i in range(components))
+
+
+@functools.lru_cache(maxsize=64)
+def _largest_real_part(entries: Matrix) -> float:
+    return float(np.linalg.eigvals(np.array(entries)).real.max())

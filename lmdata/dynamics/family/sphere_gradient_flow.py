@@ -1,0 +1,77 @@
+"""The gradient flow of the interaction energy on the sphere, up or down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from lmdata.dynamics.canonical import scores
+from lmdata.dynamics.family.arrays import apply
+from lmdata.dynamics.family.attend import attend
+from lmdata.dynamics.family.base import Own
+from lmdata.dynamics.family.parameters import Matrix, as_array, choice, matrix
+from lmdata.dynamics.family.sphere_attention import SphereFlow
+from lmdata.dynamics.model import register
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class SphereGradientFlow(SphereFlow):
+    r"""Gradient flow on the sphere of the energy of unnormalised self-attention (arXiv 2501.03096).
+
+    .. math:: E_D(x) = \frac{1}{2 \beta n^2} \sum_{ij} e^{\beta \langle x_i, D x_j \rangle}, \qquad
+              x_i' = \pm \mathrm{Proj}_{x_i} \Big( \frac1n \sum_j e^{\beta \langle x_i, D x_j \rangle} D x_j \Big)
+              = \pm n \nabla_{x_i} E_D
+
+    Along the flow E_D never decreases in ascent and never increases in descent.
+
+    Parameters
+    ----------
+    alignment : matrix (d, d), optional
+        D, symmetric of any signature; the identity by default.
+    direction : {"ascent", "descent"}
+        The sign.
+    inverse_temperature, ellipsoid, off_surface, step_size, scheme
+        As in `SphereAttention`.
+
+    Examples
+    --------
+    >>> model = SphereGradientFlow(direction="descent", step_size=0.5)
+    >>> start = np.array([[[1.0, 0.0], [0.6, 0.8]]])
+    >>> end = SphereGradientFlow.advance([model], start, start=0, record=[200], seeds=[0]).position[0, 0]
+    >>> bool(np.allclose(end[0], -end[1]))
+    True
+    """
+
+    kind: ClassVar[str] = "sphere-gradient-flow"
+
+    alignment: Matrix | None = matrix(symmetric=True)  # noqa: RUF009 - makes a field
+    direction: str = choice("ascent", ("ascent", "descent"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._refuse_overflow(self.alignment)
+
+    def fastest_rate(self) -> float:
+        """Return |D| e^(beta |D|), the rate near a cluster."""
+        reach = self._reach(self.alignment)
+        return reach * float(np.exp(self.inverse_temperature * reach))
+
+    def force(self, state: Array, time: float, own: Own) -> Array:
+        """Return n times the gradient of the energy in the ambient space, or its opposite."""
+        matrix = as_array(self.alignment)
+        increment, mass = attend(state, apply(matrix, state), state, own["inverse_temperature"], normalised=False)
+        upward = apply(matrix, mass[..., None] * state + increment)
+        return upward if self.direction == "ascent" else -upward
+
+    def attention(self, state: Array, step: int = 0) -> Array:
+        """Return P (m, n, n), the exponentials over n."""
+        score = scores(state, apply(as_array(self.alignment), state))
+        return np.asarray(np.exp(self.inverse_temperature * score) / state.shape[1])
