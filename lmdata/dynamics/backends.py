@@ -19,6 +19,9 @@ KERNELS: dict[str, dict[str, str]] = {
 }
 """For each kind of model its kernels, ``"namespace:name"`` to ``"module:function"``, imported at first use."""
 
+OWN = {"numpy:own": ""}
+"""Of every other kind of model: the model steps itself, on the host."""
+
 
 class Choice(NamedTuple):
     """The backend that serves a problem; ``str`` of it is what datasets store."""
@@ -55,7 +58,7 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     >>> str(choose("numpy:canonical", kind="localmax", members=1, tokens=8, components=2))
     'numpy:canonical'
     """
-    kernels = KERNELS[kind]
+    kernels = KERNELS.get(kind, OWN)
     namespace, _, kernel = ("numpy" if backend == "auto" else backend).partition(":")
     namespaces = {name.partition(":")[0] for name in kernels}
     if namespace not in namespaces:
@@ -66,6 +69,8 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
         _require_cupy()
     if kernel:
         return Choice(namespace, kernel, "asked for")
+    if kind not in KERNELS:
+        return Choice(namespace, "own", "the model steps itself")
     return Choice(namespace, "canonical", "the kernel that serves every problem")
 
 
