@@ -1,0 +1,116 @@
+"""The interaction graph: who listens to whom, whether it is mutual, and which sets listen to nobody else."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lmdata.analysis.graph_kernels import count_edges, sink_components
+from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.neighbours import graphs
+
+
+def graph_statistics(
+    position: NDArray[np.floating],
+    sensitivity: NDArray[np.float64],
+    alignment: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return neighbour counts, reciprocity, sink component of each token, and number of sink components.
+
+    Parameters
+    ----------
+    position : (..., n, d)
+        Any number of states; one with NaN is absent.
+    sensitivity : (...)
+        Broadcast against the states.
+    alignment : (d, d), optional
+        A; the identity by default.
+
+    Returns
+    -------
+    neighbour_count : (..., n)
+        |C_i|, the token itself included if it is its own neighbour; -1 in an absent state.
+    reciprocity : (...)
+        NaN where no token listens to another.
+    sink_component : (..., n)
+        -1 for a token in no sink component, and in an absent state.
+    sink_count : (...)
+        -1 in an absent state.
+
+    Examples
+    --------
+    >>> count, reciprocity, sink, sinks = graph_statistics(np.array([[1.0], [0.5], [-1.0]]), np.array(0.0))
+    >>> count.tolist(), reciprocity.tolist(), sink.tolist(), sinks.tolist()
+    ([1, 1, 1], 0.0, [0, -1, 1], 2)
+    """
+    *shape, n, d = position.shape
+    frames = position.reshape(-1, n, d)
+    delta = np.broadcast_to(sensitivity, shape).reshape(-1)
+    count = np.full((len(frames), n), -1)
+    reciprocity = np.full(len(frames), np.nan)
+    sink = np.full((len(frames), n), -1)
+    sinks = np.full(len(frames), -1)
+    for frame, graph in graphs(frames, delta, alignment):
+        count[frame] = graph.sum(axis=1)
+        edges, mutual = count_edges(graph)
+        if edges:
+            reciprocity[frame] = mutual / edges
+        sinks[frame] = sink_components(graph, sink[frame])
+    return (
+        count.reshape(*shape, n),
+        reciprocity.reshape(shape),
+        sink.reshape(*shape, n),
+        sinks.reshape(shape),
+    )
+
+
+def interaction(ds: xr.Dataset) -> xr.Dataset:
+    """Measure the interaction graph of every stored frame: edge i -> j iff j is in C_i(t).
+
+    With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958, section 2),
+    decided exactly as the step decides it. The graph is directed: j in C_i does not give i in C_j.
+
+    Parameters
+    ----------
+    ds
+        A localmax dataset. Neighbourhoods are those of the stored positions, at every stored step.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy where ``ds`` is.
+
+        - ``neighbour_count`` (<swept>, seed, time, token): ``|C_i|``, from 1 to n
+        - ``reciprocity`` (<swept>, seed, time): share of the edges between different tokens whose reverse is
+          an edge too; NaN where there is none
+        - ``sink_component`` (<swept>, seed, time, token): number of the sink strongly connected component (a
+          minimal closed set) that holds the token, or -1; numbered by first token
+        - ``sink_count`` (<swept>, seed, time)
+
+        Absent members have -1 and NaN; the coordinate ``status`` tells.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` is not a localmax dataset with whole members.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [0.5, 0.1], [-1.0, 0.0]], steps=3)
+    >>> graph = lmdata.interaction(ds)
+    >>> graph.sink_component.isel(seed=0, time=0).values
+    array([ 0, -1,  1])
+    """
+    model = localmax_of(ds, "interaction")
+    return measured(
+        ds,
+        graph_statistics,
+        positions(ds, "interaction"),
+        sensitivities(ds, model),
+        names=("neighbour_count", "reciprocity", "sink_component", "sink_count"),
+        core=(("token", "component"), ()),
+        comment="neighbourhoods of the stored positions, at every stored step",
+        alignment=model.matrix,
+    )

@@ -1,0 +1,75 @@
+"""Leaders: tokens that are their own neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.neighbours import graphs
+
+
+def self_aligned(
+    position: NDArray[np.floating],
+    sensitivity: NDArray[np.float64],
+    alignment: NDArray[np.float64] | None = None,
+) -> NDArray[np.bool_]:
+    """Return which tokens are in their own neighbourhood, (..., n), for states (..., n, d); False in an absent one.
+
+    Parameters are those of `lmdata.analysis.interaction.graph_statistics`.
+
+    Examples
+    --------
+    >>> self_aligned(np.array([[1.0], [0.5], [-1.0]]), np.array(0.25)).tolist()
+    [True, True, True]
+    """
+    *shape, n, d = position.shape
+    frames = position.reshape(-1, n, d)
+    delta = np.broadcast_to(sensitivity, shape).reshape(-1)
+    leader = np.zeros((len(frames), n), np.bool_)
+    for frame, graph in graphs(frames, delta, alignment):
+        leader[frame] = graph.diagonal()
+    return leader.reshape(*shape, n)
+
+
+def leaders(ds: xr.Dataset) -> xr.DataArray:
+    """Tell which tokens are leaders at every stored step: ``<A z_i, z_i> >= max_l <A z_i, z_l> - delta(t)``.
+
+    The word is hardmax's (arXiv 2407.01602, definition of leaders); for localmax, tokens aligned with
+    themselves up to the sensitivity (arXiv 2509.15958).
+
+    Parameters
+    ----------
+    ds
+        A localmax dataset.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``leader``, bool (<swept>, seed, time, token), lazy where ``ds`` is. False for absent members: see the
+        coordinate ``status``.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` is not a localmax dataset with whole members.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [0.5, 0.1], [-1.0, 0.0]], steps=3)
+    >>> lmdata.leaders(ds).isel(seed=0, time=0).values
+    array([ True, False,  True])
+    """
+    model = localmax_of(ds, "leaders")
+    return measured(
+        ds,
+        self_aligned,
+        positions(ds, "leaders"),
+        sensitivities(ds, model),
+        names=("leader",),
+        core=(("token", "component"), ()),
+        comment="neighbourhoods of the stored positions, at every stored step",
+        alignment=model.matrix,
+    )["leader"]

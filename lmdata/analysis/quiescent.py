@@ -1,0 +1,164 @@
+"""Quiescent sets: tokens near a vertex that from some time on listen only to each other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lmdata.analysis.graph_kernels import forget_listeners
+from lmdata.analysis.members import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.neighbours import graphs, present
+from lmdata.analysis.polytope import TOLERANCE, limit_polytope
+from lmdata.analysis.times import lasts_from
+
+
+class Quiescence(NamedTuple):
+    """What `closed_sets` finds, for each member."""
+
+    closed: NDArray[np.bool_]
+    quiescent: NDArray[np.bool_]
+    entry_time: NDArray[np.float64]
+    s1: NDArray[np.bool_]
+    s1_size: NDArray[np.int64]
+    dwell: NDArray[np.int64]
+    exits: NDArray[np.int64]
+    vertex_share: NDArray[np.float64]
+
+
+def closed_sets(
+    position: NDArray[np.floating],
+    sensitivity: NDArray[np.float64],
+    vertex: NDArray[np.int64],
+    time: NDArray[np.integer],
+    *,
+    alignment: NDArray[np.float64] | None = None,
+) -> Quiescence:
+    """Return closed and quiescent tokens and their statistics; shapes are those of `quiescent_sets`.
+
+    Parameters
+    ----------
+    position : (..., t, n, d)
+        A member with NaN is absent.
+    sensitivity : (..., t)
+        Broadcast against the members.
+    vertex : (..., n)
+        Number of the vertex at which each token ends, or -1.
+    time : (t,)
+    alignment : (d, d), optional
+        A; the identity by default.
+
+    Examples
+    --------
+    >>> position = np.array([[[1.0], [-0.1], [-1.0]], [[1.0], [0.5], [-1.0]], [[1.0], [0.9], [-1.0]]])
+    >>> found = closed_sets(position, np.zeros(3), np.array([1, 1, 0]), np.arange(3))
+    >>> found.quiescent.tolist()
+    [[True, False, True], [True, True, True], [True, True, True]]
+    >>> found.entry_time.tolist(), found.vertex_share.round(2).tolist()
+    ([0.0, 1.0, 0.0], [0.33, 0.67, nan])
+    """
+    *shape, t, n, d = position.shape
+    states = position.reshape(-1, t, n, d)
+    m = len(states)
+    delta = np.broadcast_to(sensitivity, (*shape, t)).reshape(m, t)
+    ends = vertex.reshape(m, n)
+    here = present(states[:, 0])
+    closed = np.zeros((m, t, n), np.bool_)
+    quiescent = np.zeros((m, t, n), np.bool_)
+    share = np.full((m, n), np.nan)
+    for member in np.flatnonzero(here):
+        at_vertex = ends[member] >= 0
+        heard = np.zeros((n, n), np.bool_)  # who has listened to whom since the frame
+        kept = at_vertex.copy()
+        for frame, graph in graphs(states[member], delta[member], alignment, backwards=True):
+            closed[member, frame] = at_vertex
+            forget_listeners(graph, ends[member], closed[member, frame])
+            heard |= graph
+            forget_listeners(heard, ends[member], kept)
+            quiescent[member, frame] = kept
+        inside = ends[member][quiescent[member, -1]]
+        count = int(ends[member].max()) + 1
+        share[member, :count] = np.bincount(inside, minlength=count) / n
+    found = Quiescence(
+        closed=closed,
+        quiescent=quiescent,
+        entry_time=lasts_from(np.moveaxis(quiescent, 1, 2), time),
+        s1=quiescent[:, -1],
+        s1_size=np.where(here[:, None], quiescent.sum(axis=-1), -1),
+        dwell=np.where(here[:, None], closed.sum(axis=1), -1),
+        exits=np.where(here[:, None], (closed[:, :-1] & ~closed[:, 1:]).sum(axis=1), -1),
+        vertex_share=share,
+    )
+    return Quiescence._make(array.reshape((*shape, *array.shape[1:])) for array in found)
+
+
+def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Dataset:
+    """Find the quiescent set of every vertex, from every stored step on.
+
+    A set of tokens is *closed* at t if no edge of the interaction graph leaves it, and *quiescent* from t0 on
+    if it is closed at every t >= t0 (arXiv 2509.15958); for a record that ends, at every stored step from t0
+    to its last. The quiescent set of a vertex v is the largest such set of tokens that end at v
+    (`limit_polytope`): a token is in it unless some chain of listening, at stored steps from t0 on, leads to
+    a token that ends elsewhere.
+
+    Parameters
+    ----------
+    ds
+        A localmax dataset.
+    tolerance : float
+        Of `limit_polytope`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy where ``ds`` is.
+
+        - ``quiescent`` (<swept>, seed, time, token): in the quiescent set of its vertex from this step on;
+          once true, it stays so
+        - ``closed`` (<swept>, seed, time, token): in the largest set of its vertex that is closed at this
+          step alone, which it may leave again
+        - ``entry_time`` (<swept>, seed, token): first stored time at which it is quiescent; NaN if at none
+        - ``s1`` (<swept>, seed, token): S1, quiescent at the last step; the others are S2, which still listen
+          to several clusters
+        - ``s1_size`` (<swept>, seed, time): quiescent tokens at the step
+        - ``dwell`` (<swept>, seed, token): number of stored steps at which the token is ``closed``
+        - ``exits`` (<swept>, seed, token): times that ``closed`` turns false
+        - ``vertex_share`` (<swept>, seed, vertex): share of all tokens in S1 and at the vertex; NaN beyond
+          the last
+
+        Absent members have False, -1 and NaN; the coordinate ``status`` tells.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` is not a localmax dataset with whole members.
+
+    Examples
+    --------
+    The first two tokens stay at their vertex from the start. At step 0 the third still listens to the fourth, and
+    later they listen to it: no set that holds them is closed at every step before 1.
+
+    >>> import lmdata
+    >>> model = lmdata.Localmax(alignment_sensitivity=0.25)
+    >>> ds = lmdata.simulate(model, [[1.0], [1.0], [0.1], [-1.0]], steps=30)
+    >>> quiet = lmdata.quiescent_sets(ds).isel(seed=0)
+    >>> quiet.entry_time.values, quiet.s1_size.values[:3]
+    (array([1., 1., 1., 0.]), array([1, 4, 4]))
+    """
+    model = localmax_of(ds, "quiescent_sets")
+    limit = limit_polytope(ds, tolerance=tolerance)
+    return measured(
+        ds,
+        closed_sets,
+        positions(ds, "quiescent_sets"),
+        sensitivities(ds, model),
+        limit["token_vertex"],
+        ds["time"],
+        names=Quiescence._fields,
+        core=(CORE, ("time",), ("token",), ("time",)),
+        new={"vertex": range(ds.sizes["token"])},
+        comment=f"at every stored step up to the last; limit clusters of tolerance {tolerance!r}",
+        alignment=model.matrix,
+    )
