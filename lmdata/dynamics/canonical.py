@@ -2,7 +2,8 @@
 
 The dynamics (arXiv 2509.15958) are, for tokens z_i, alignment matrix A, sensitivity delta and influence alpha::
 
-    a_ij = <A z_i, z_j>,   C_i = {j : a_ij >= max_l a_il - delta},   z_i' = (z_i + alpha mean_{j in C_i} z_j) / (1 + alpha)
+    a_ij = <A z_i, z_j>,   C_i = {j : a_ij >= max_l a_il - delta},   m_i = mean of z_j over C_i,
+    z_i' = (z_i + alpha m_i) / (1 + alpha)
 
 On lattice-like tokens the neighbourhoods C_i hinge on how scores round, so the step is *defined* in float64, every
 operation rounded on its own, and each kernel (loop, tree, matrix product; CPU or GPU) gives these bits:
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 type Array = Any
 """An array of any array-API namespace (numpy, cupy, array-api-strict); shapes are in the docstrings."""
 
-BLOCK = 2**18
+BLOCK = 2**16
 """Scores held at once: larger problems go by groups of members, then by rows. The result does not depend on it."""
 
 SMALLEST_EXPONENT = -900
@@ -107,10 +108,8 @@ def pulls(state: Array, sensitivity: Array, alignment: Array | None = None, *, b
     members, n, _ = state.shape
     keys = alignment_keys(state, alignment)
     high, low = split(state)
-    size = max(1, block // (members * n))
     parts = []
-    for begin in range(0, n, size):
-        rows = slice(begin, begin + size)
+    for rows in _blocks(n, block // (members * n)):
         neighbours = above_threshold(scores(keys[:, rows, :], state), sensitivity[:, None, None])
         parts.append(pull(high, low, neighbours, rows))
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
@@ -173,12 +172,17 @@ def advance(
     xp = array_namespace(state)
     members, n, _ = state.shape
     matrix = None if alignment is None else xp.asarray(alignment, device=device(state))
-    size = max(1, block // (n * n))
-    groups = [slice(begin, begin + size) for begin in range(0, members, size)]
     frames = [
-        _advance_group(state[g, ...], sensitivity[g], influence[g], matrix, keep, block=block) for g in groups
+        _advance_group(state[group, ...], sensitivity[group], influence[group], matrix, keep, block=block)
+        for group in _blocks(members, block // (n * n))
     ]
     return (frames[0] if len(frames) == 1 else xp.concat(frames, axis=0)), {}
+
+
+def _blocks(total: int, size: int) -> list[slice]:
+    """Return the slices that cut ``total`` indices into blocks of ``size``, at least one each."""
+    size = max(1, size)
+    return [slice(begin, min(begin + size, total)) for begin in range(0, total, size)]
 
 
 def _advance_group(

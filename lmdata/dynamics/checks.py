@@ -35,9 +35,7 @@ def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: b
     if not math.isfinite(number):
         raise InvalidInput(f"{argument} is {number}; it must be finite")
     if number < minimum or (above and number == minimum):
-        raise InvalidInput(
-            f"{argument} is {number!r}; it must be {'above' if above else 'at least'} {minimum:g}"
-        )
+        raise InvalidInput(f"{argument} is {number!r}; it must be {'above' if above else 'at least'} {minimum:g}")
     return number
 
 
@@ -74,24 +72,20 @@ def as_tokens(values: Any, argument: str = "tokens") -> NDArray[np.float64]:
     array([[1., 0.],
            [0., 1.]])
     """
-    if isinstance(values, np.ma.MaskedArray):
-        raise InvalidInput(
-            f"{argument} is a masked array; tokens have no missing values: fill or drop the masked ones"
-        )
     array = as_real_array(values, argument)
     if array.ndim not in (2, 3):
         raise InvalidInput(
             f"{argument} has shape {array.shape}; it must be (token, component) or (seed, token, component)"
         )
     if 0 in array.shape:
-        raise InvalidInput(
-            f"{argument} has shape {array.shape}; there must be at least one token and one component"
-        )
+        raise InvalidInput(f"{argument} has shape {array.shape}; there must be at least one token and one component")
     return array + 0.0  # -0.0 and 0.0 are one token, hence one digest
 
 
 def as_real_array(values: Any, argument: str) -> NDArray[np.float64]:
     """Return values as a finite float64 array, converted exactly; see :func:`as_tokens`."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise InvalidInput(f"{argument} is a masked array; no value may be missing: fill or drop the masked ones")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -108,16 +102,11 @@ def as_real_array(values: Any, argument: str) -> NDArray[np.float64]:
         )
     converted = array.astype(np.float64, order="C")
     _refuse_first(argument, array, ~np.isfinite(converted), "all values must be finite")
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-        inexact = np.array(
-            [int(a) != int(b) for a, b in zip(converted.flat, array.flat, strict=True)], dtype=bool
-        )
-        _refuse_first(
-            argument,
-            array,
-            inexact.reshape(array.shape),
-            "float64 does not hold that integer: scale it first",
-        )
+    if array.dtype.kind in "iu":
+        inexact = np.abs(converted) > 2.0**53
+        pairs = zip(converted[inexact], array[inexact], strict=True)
+        inexact[inexact] = [int(float64) != int(integer) for float64, integer in pairs]
+        _refuse_first(argument, array, inexact, "float64 does not hold that integer exactly: scale it first")
     return converted
 
 
@@ -154,34 +143,33 @@ def as_alignment(values: Any, argument: str = "alignment") -> NDArray[np.float64
     return matrix
 
 
-def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | None = None) -> float:
-    """Refuse (n, d) tokens whose scores <A z_i, z_j> could overflow or underflow; return a bound of the scores.
+def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | None = None) -> None:
+    """Refuse (n, d) tokens whose scores <A z_i, z_j> could overflow or underflow.
 
     Tokens never leave the convex hull of where they start, so what holds at the start holds for ever.
 
     Raises
     ------
     InvalidInput
-        If a component's largest magnitude is outside 2^-500..2^500 (and not 0), or a token that is not 0 has a bound
+        If a component's largest magnitude is not 0 and outside 2^-500..2^500, or a token other than 0 has a bound
         sum_k |A z_i|_k max_j |z_jk| of its scores outside 2^-1000..2^1000.
 
     Examples
     --------
-    >>> check_scores(np.eye(2))
-    1.0
+    >>> check_scores(np.array([[1e200]]))
+    Traceback (most recent call last):
+    lmdata.errors.InvalidInput: tokens reach |z| = 1e+200 in component 0: scores would overflow or underflow in float64;
+    scale tokens by c and alignment_sensitivity by c^2, which gives the same dynamics
     """
     reach = np.abs(tokens).max(axis=0)
-    for k, largest in enumerate(reach):
+    for k, largest in enumerate(reach.tolist()):
         if largest != 0.0 and not SMALLEST <= largest <= LARGEST:
-            raise InvalidInput(_out_of_range(f"tokens have |z| up to {largest:.3g} in component {k}"))
+            raise InvalidInput(_out_of_range(f"tokens reach |z| = {largest:.3g} in component {k}"))
     with np.errstate(over="ignore", under="ignore"):
-        keys = np.abs(tokens) if alignment is None else np.abs(tokens) @ np.abs(alignment).T
-        bounds = keys @ reach
-    moving = tokens.any(axis=1)
-    wrong = np.flatnonzero(moving & ~((bounds >= SMALLEST**2) & (bounds <= LARGEST**2)))
+        bounds = (np.abs(tokens) if alignment is None else np.abs(tokens) @ np.abs(alignment)) @ reach
+    wrong = np.flatnonzero(tokens.any(axis=1) & ~((bounds >= SMALLEST**2) & (bounds <= LARGEST**2)))
     if wrong.size:
-        raise InvalidInput(_out_of_range(f"scores of token {wrong[0]} reach {bounds[wrong[0]]:.3g}"))
-    return float(bounds.max())
+        raise InvalidInput(_out_of_range(f"tokens[{wrong[0]}] has scores of at most {bounds[wrong[0]]:.3g}"))
 
 
 def _out_of_range(what: str) -> str:

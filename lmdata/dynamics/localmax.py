@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.dynamics.backends import choose, kernel, to_host, to_namespace
-from lmdata.dynamics.checks import as_alignment, as_number, check_scores
+from lmdata.dynamics.checks import as_alignment, as_number, as_tokens, check_scores
 from lmdata.dynamics.model import Frames, read_parameters, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
@@ -84,9 +84,7 @@ class Localmax:
         sensitivity, matrix = self.alignment_sensitivity, self.matrix
         return {
             "kind": self.kind,
-            "alignment_sensitivity": sensitivity.specification()
-            if isinstance(sensitivity, Schedule)
-            else sensitivity,
+            "alignment_sensitivity": sensitivity.specification() if isinstance(sensitivity, Schedule) else sensitivity,
             "influence": self.influence,
             "alignment": None if matrix is None else matrix.tolist(),
         }
@@ -107,13 +105,9 @@ class Localmax:
         >>> Localmax.from_specification({"alignment_sensitivity": {"kind": "periodic", "period": [0.1, 0]}}).schedule
         Periodic(period=(0.1, 0.0))
         """
-        parameters = read_parameters(
-            specification, cls.kind, ("alignment_sensitivity", "influence", "alignment")
-        )
+        parameters = read_parameters(specification, cls.kind, ("alignment_sensitivity", "influence", "alignment"))
         if isinstance(parameters.get("alignment_sensitivity"), Mapping):
-            parameters["alignment_sensitivity"] = schedule_from_specification(
-                parameters["alignment_sensitivity"]
-            )
+            parameters["alignment_sensitivity"] = schedule_from_specification(parameters["alignment_sensitivity"])
         return cls(**parameters)
 
     def with_parameter(self, name: str, value: float) -> Self:
@@ -144,25 +138,30 @@ class Localmax:
         Warns
         -----
         ResolutionWarning
-            If the sensitivity is never 0 on purpose, yet too small to change any comparison of scores.
+            If the largest sensitivity is above 0, yet below the spacing of float64 at the largest score.
 
         Examples
         --------
         >>> Localmax(0.1).check(np.eye(2), 10)
         """
+        tokens = as_tokens(tokens)
+        if tokens.ndim != 2:
+            raise InvalidInput(f"tokens have shape {tokens.shape}; a member starts from (token, component)")
         n, d = tokens.shape
         matrix = self.matrix
         if matrix is not None and len(matrix) != d:
             raise InvalidInput(
                 f"alignment has shape {matrix.shape}, but the tokens have {d} components; A must be ({d}, {d})"
             )
-        largest = check_scores(tokens, matrix)
+        check_scores(tokens, matrix)
         self._check_length(n, steps)
-        top = self.schedule.values(steps).max(initial=0.0)
-        if 0.0 < top < np.spacing(largest):
+        keys = tokens if matrix is None else tokens @ matrix
+        resolution = np.spacing((keys * tokens).sum(axis=1).max())
+        largest = self.schedule.values(steps).max(initial=0.0)
+        if 0.0 < largest < resolution:
             warn(
-                f"alignment_sensitivity of at most {top:.3g} is below the resolution {np.spacing(largest):.3g} of the "
-                "scores: the run is as good as hardmax; choose 0, or a larger sensitivity",
+                f"alignment_sensitivity is at most {largest:.3g}, below the resolution {resolution:.3g} of the largest "
+                "scores: rounding decides who is a neighbour; choose 0 for hardmax, or a larger sensitivity",
                 ResolutionWarning,
                 stacklevel=2,
             )
@@ -190,7 +189,7 @@ class Localmax:
         *,
         start: int,
         record: Sequence[int],
-        seeds: Sequence[int],  # noqa: ARG003 - the model draws nothing at random
+        seeds: Sequence[int],
         backend: str = "auto",
     ) -> Frames:
         """Step a batch of models that share one alignment matrix; see :class:`lmdata.dynamics.model.Model`.
@@ -205,9 +204,7 @@ class Localmax:
         """
         members, n, d = state.shape
         if len({model.alignment for model in models}) > 1:
-            raise InvalidInput(
-                "the models of one batch have different alignment matrices; advance them apart"
-            )
+            raise InvalidInput("the models of one batch have different alignment matrices; advance them apart")
         stop = record[-1]
         sensitivity = {model.schedule: model.schedule.values(stop, start=start) for model in models}
         choice = choose(backend, kind=cls.kind, members=members, tokens=n, components=d)

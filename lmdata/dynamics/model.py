@@ -84,9 +84,7 @@ def register[M: type](cls: M) -> M:
     """
     kind: str = cls.kind  # type: ignore[attr-defined]
     if kind in _KINDS and _KINDS[kind].__qualname__ != cls.__qualname__:
-        raise InvalidInput(
-            f"model kind {kind!r} is taken by {_KINDS[kind].__qualname__}; choose another `kind`"
-        )
+        raise InvalidInput(f"model kind {kind!r} is taken by {_KINDS[kind].__qualname__}; choose another `kind`")
     _KINDS[kind] = cls
     return cls
 

@@ -56,10 +56,21 @@ def sphere(seed: int, shape: tuple[int, int]) -> NDArray[np.float64]:
     True
     """
     points = normal(seed, shape)
-    square = np.zeros(shape[0])
-    for k in range(shape[1]):
-        square = square + points[:, k] * points[:, k]
-    return points / np.sqrt(square)[:, None]
+    return points / lengths(points)[:, None]
+
+
+def lengths(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Euclidean length of each row, squares summed over ascending components.
+
+    Examples
+    --------
+    >>> lengths(np.array([[3.0, 4.0]]))
+    array([5.])
+    """
+    square = np.zeros(len(points))
+    for k in range(points.shape[1]):
+        square += points[:, k] * points[:, k]
+    return np.sqrt(square)
 
 
 def normal_quantile(probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,9 +93,7 @@ def normal_quantile(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(central, centred * _ratio(square, _CENTRAL), np.where(centred < 0.0, -outer, outer))
 
 
-def _ratio(
-    x: NDArray[np.float64], polynomials: tuple[tuple[float, ...], tuple[float, ...]]
-) -> NDArray[np.float64]:
+def _ratio(x: NDArray[np.float64], polynomials: tuple[tuple[float, ...], tuple[float, ...]]) -> NDArray[np.float64]:
     """Return the ratio of two polynomials, coefficients of the highest power first (Horner)."""
     above, below = (np.zeros_like(x) for _ in range(2))
     for a, b in zip(*polynomials, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,6 @@ class Schedule(ABC):
 
     kind: ClassVar[str]
 
-    @abstractmethod
-    def at(self, step: int) -> float:
-        """Return delta at one step."""
-
     def values(self, steps: int, *, start: int = 0) -> NDArray[np.float64]:
         """Return delta(start), ..., delta(steps - 1), of shape (steps - start,).
 
@@ -37,23 +34,33 @@ class Schedule(ABC):
 
         Examples
         --------
-        >>> Geometric(1.0, 0.5).values(4)
+        >>> Geometric(initial=1.0, ratio=0.5).values(4)
         array([1.   , 0.5  , 0.25 , 0.125])
         """
-        values = np.array([self.at(step) for step in range(start, steps)], dtype=np.float64)
+        values = np.array(self._over(range(start, steps)), dtype=np.float64)
         if not np.isfinite(values).all():
             step = start + int(np.argmin(np.isfinite(values)))
-            raise InvalidInput(
-                f"{self!r} exceeds float64 at step {step}; choose parameters that keep it finite"
-            )
+            raise InvalidInput(f"{self!r} exceeds float64 at step {step}; choose parameters that keep it finite")
         return values
+
+    def at(self, step: int) -> float:
+        """Return delta at one step.
+
+        Examples
+        --------
+        >>> Geometric(initial=1.0, ratio=0.5).at(3)
+        0.125
+        """
+        return float(self.values(step + 1, start=step)[0])
+
+    @abstractmethod
+    def _over(self, steps: range) -> Sequence[float] | NDArray[np.float64]:
+        """Return delta at consecutive steps."""
 
     def specification(self) -> dict[str, Any]:
         """Return the schedule as plain JSON values; :func:`schedule_from_specification` gives it back."""
         parameters = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        lists = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()
-        }
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
         return {"kind": self.kind, **lists}
 
 
@@ -73,9 +80,8 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         _set(self, value=as_number(self.value, "value", minimum=0))
 
-    def at(self, step: int) -> float:
-        """Return the value."""
-        return self.value
+    def _over(self, steps: range) -> NDArray[np.float64]:
+        return np.full(len(steps), self.value)
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,14 @@ class Geometric(Schedule):
         _set(self, initial=as_number(self.initial, "initial", minimum=0))
         _set(self, ratio=as_number(self.ratio, "ratio", minimum=0))
 
-    def at(self, step: int) -> float:
-        """Return initial ratio^step."""
-        if step == 0:  # 0^0 = 1, which decimal leaves undefined
-            return self.initial
+    def _over(self, steps: range) -> list[float]:
         initial, ratio = Decimal(self.initial), Decimal(self.ratio)
-        return _nearest(lambda context: context.multiply(initial, context.power(ratio, step)))
+
+        def product(step: int) -> Callable[[Context], Decimal]:
+            return lambda context: context.multiply(initial, context.power(ratio, step))
+
+        # 0^0 = 1, which decimal leaves undefined
+        return [_nearest(product(step)) if step > 0 else self.initial for step in steps]
 
 
 @dataclass(frozen=True)
@@ -122,10 +130,13 @@ class Power(Schedule):
         _set(self, initial=as_number(self.initial, "initial", minimum=0))
         _set(self, exponent=as_number(self.exponent, "exponent", minimum=0))
 
-    def at(self, step: int) -> float:
-        """Return initial (1 + step)^-exponent."""
+    def _over(self, steps: range) -> list[float]:
         initial, exponent = Decimal(self.initial), Decimal(-self.exponent)
-        return _nearest(lambda context: context.multiply(initial, context.power(1 + step, exponent)))
+
+        def product(step: int) -> Callable[[Context], Decimal]:
+            return lambda context: context.multiply(initial, context.power(1 + step, exponent))
+
+        return [_nearest(product(step)) for step in steps]
 
 
 @dataclass(frozen=True)
@@ -150,13 +161,12 @@ class Piecewise(Schedule):
                 f"pieces has {len(pieces)} values and switches {len(switches)} steps; "
                 "there must be one piece more than switches"
             )
-        if any(later <= earlier for earlier, later in zip(switches, switches[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(switches)):
             raise InvalidInput(f"switches is {list(switches)}; the steps must ascend without repeats")
         _set(self, pieces=pieces, switches=switches)
 
-    def at(self, step: int) -> float:
-        """Return the piece in which the step lies."""
-        return self.pieces[sum(switch <= step for switch in self.switches)]
+    def _over(self, steps: range) -> NDArray[np.float64]:
+        return np.array(self.pieces)[np.searchsorted(self.switches, steps, side="right")]
 
 
 @dataclass(frozen=True)
@@ -175,9 +185,8 @@ class Periodic(Schedule):
     def __post_init__(self) -> None:
         _set(self, period=_numbers(self.period, "period"))
 
-    def at(self, step: int) -> float:
-        """Return the value of the step's place in the period."""
-        return self.period[step % len(self.period)]
+    def _over(self, steps: range) -> list[float]:
+        return [self.period[step % len(self.period)] for step in steps]
 
 
 @dataclass(frozen=True)
@@ -196,14 +205,13 @@ class Explicit(Schedule):
     def __post_init__(self) -> None:
         _set(self, sequence=_numbers(self.sequence, "sequence"))
 
-    def at(self, step: int) -> float:
-        """Return the value of the step."""
-        if step >= len(self.sequence):
+    def _over(self, steps: range) -> tuple[float, ...]:
+        if steps.stop > len(self.sequence):
             raise InvalidInput(
-                f"the explicit schedule has {len(self.sequence)} values, one a step, and none for step {step}; "
+                f"the explicit schedule has {len(self.sequence)} values, one a step, for {steps.stop} steps; "
                 "give a value for every step, or run fewer steps"
             )
-        return self.sequence[step]
+        return self.sequence[steps.start : steps.stop]
 
 
 _KINDS: dict[str, type[Schedule]] = {

@@ -1,0 +1,120 @@
+"""Token sources that hold given tokens, described by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.dynamics.checks import as_count, as_tokens
+from lmdata.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class ArrayTokens:
+    """Given tokens; see :func:`lmdata.tokens.array`. Two are equal if values, labels and seeds are."""
+
+    kind: ClassVar[str] = "array"
+    rebuildable: ClassVar[bool] = False
+
+    values: NDArray[np.float64] = field(repr=False, compare=False)
+    labels: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        values = as_tokens(self.values)
+        values.flags.writeable = False
+        checked = {
+            "values": values,
+            "labels": None if self.labels is None else _as_labels(self.labels, values.shape[-2]),
+            "seeds": None if values.ndim == 2 else _as_seeds(self.seeds, len(values)),
+            "sha256": hashlib.sha256(values.astype("<f8").tobytes()).hexdigest(),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The number of tokens and of components."""
+        n, d = self.values.shape[-2:]
+        return n, d
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether there is one start a seed."""
+        return self.seeds is not None
+
+    def specification(self) -> dict[str, Any]:
+        """Return the source as plain JSON values: what identifies the tokens, not the tokens themselves."""
+        described: dict[str, Any] = {"kind": self.kind, "shape": list(self.values.shape), "sha256": self.sha256}
+        if self.labels is not None:
+            described["labels"] = list(self.labels)
+        if self.seeds is not None:
+            described["seeds"] = list(self.seeds)
+        return described
+
+    def draw(self, seed: int) -> NDArray[np.float64]:
+        """Return the tokens of a seed, (n, d), dimensionless.
+
+        Raises
+        ------
+        InvalidInput
+            If there is one start a seed, and none for this one.
+        """
+        if self.seeds is None:
+            return self.values
+        if seed not in self.seeds:
+            raise InvalidInput(
+                f"tokens hold starts for the seeds {list(self.seeds)}, none for seed {seed}; "
+                "give one for each seed, or a (token, component) array for all"
+            )
+        return self.values[self.seeds.index(seed)]  # type: ignore[no-any-return]
+
+
+def named(values: Any) -> tuple[Any, list[str] | None, list[int] | None]:
+    """Return the array of a DataArray as ([seed,] token, component), with its labels and seeds where it has any."""
+    order = [name for name in ("seed", "token", "component") if name in values.dims]
+    if len(order) != len(values.dims) or order[-2:] != ["token", "component"]:
+        raise InvalidInput(
+            f"tokens have the dimensions {tuple(values.dims)}; they must be (token, component) or "
+            "(seed, token, component): rename them, or give the bare array"
+        )
+    coords = values.coords
+    has_labels = "token" in coords and coords["token"].dtype.kind in "OTU"
+    has_seeds = "seed" in order and "seed" in coords
+    return (
+        values.transpose(*order).values,
+        coords["token"].values.tolist() if has_labels else None,
+        coords["seed"].values.tolist() if has_seeds else None,
+    )
+
+
+def _as_labels(labels: Sequence[str], n: int) -> tuple[str, ...]:
+    """Return n distinct labels as a tuple."""
+    names = tuple(labels)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise InvalidInput(f"labels hold {wrong[0]!r}, which is no string; give {n} distinct strings")
+    if len(names) != n or len(set(names)) != n:
+        raise InvalidInput(
+            f"labels have {len(names)} names, {len(set(names))} of them distinct; give {n} distinct strings"
+        )
+    return names
+
+
+def _as_seeds(seeds: Sequence[int] | None, starts: int) -> tuple[int, ...]:
+    """Return one distinct seed for each start; 0, 1, ... by default."""
+    if seeds is None:
+        return tuple(range(starts))
+    numbers = tuple(as_count(seed, f"seeds[{i}]", minimum=0) for i, seed in enumerate(seeds))
+    if len(numbers) != starts or len(set(numbers)) != starts:
+        raise InvalidInput(
+            f"tokens hold {starts} starts, seeds are {list(numbers)}; give one distinct seed for each start, "
+            "or a (token, component) array for all seeds"
+        )
+    return numbers
