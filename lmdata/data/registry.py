@@ -145,7 +145,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable("leader", (*time, "token"), "bool", "token is its own neighbour", None)
     yield Variable("displacement", time, "float64", "largest move of a token since the last stored step")
     yield Variable("rate", GRID, "float64", "fitted factor of the displacement per step", "step-1")
-    yield Variable("rate_expected", GRID, "float64", "1 / (1 + influence)", "step-1")
+    yield Variable("rate_expected", ("*",), "float64", "1 / (1 + influence)", "step-1")
     yield Variable("time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step")
     yield Variable("energy", time, "float64", "bounded-confidence energy")
     yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
