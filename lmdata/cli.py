@@ -1,0 +1,376 @@
+"""The ``lmdata`` command: one subcommand for each public verb.
+
+Exit codes: 0 done; 1 something is wrong with the data (a failed verification, an incomplete or damaged store);
+2 wrong arguments or input; 130 interrupted. With ``--json`` a command prints one JSON object and nothing else
+on standard output; errors go to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lmdata import __version__
+from lmdata.errors import InvalidInput, LmdataError, StoreError
+
+DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result: dict[str, Any] = options.command(options)
+    except StoreError as error:
+        return _fail(error, WRONG_DATA)
+    except (LmdataError, ImportError) as error:
+        return _fail(error, WRONG_INPUT)
+    except KeyboardInterrupt as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    code = int(result.pop("exit_code", DONE))
+    text = result.pop("text", "")
+    print(json.dumps(result, indent=2, default=str) if options.json else text)
+    return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("terminated")
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"lmdata: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lmdata",
+        description="Simulate, keep, measure and look at attention dynamics.",
+        epilog="Begin with: lmdata demo",
+    )
+    parser.add_argument("--version", action="version", version=f"lmdata {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = _command(
+        commands,
+        "demo",
+        _demo,
+        "from a sentence to a page of figures, in a minute",
+        "lmdata demo --output my-demo",
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("lmdata-demo"),
+        help="folder for everything it makes (default: %(default)s)",
+    )
+
+    simulate = _command(
+        commands,
+        "simulate",
+        _simulate,
+        "run a recipe from a YAML file into a store",
+        "lmdata simulate sweep.yaml --store runs/sweep",
+    )
+    simulate.add_argument("spec", type=Path, help="a YAML file with model, tokens, steps, seeds, sweep and record")
+    simulate.add_argument(
+        "--store", type=Path, help="where to keep the run (default: the file's name without its ending)"
+    )
+    _backend(simulate)
+
+    resume = _command(
+        commands, "resume", _resume, "compute what an interrupted run still lacks", "lmdata resume runs/sweep"
+    )
+    resume.add_argument("store", type=Path)
+    _backend(resume)
+
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "recompute every digest of a store and find holes",
+        "lmdata verify runs/sweep --json",
+    )
+    verify.add_argument("store", help="a store, or the name of a catalogued dataset")
+    verify.add_argument("--quick", action="store_true", help="look at status and layout only, read no positions")
+
+    show = _command(
+        commands,
+        "open",
+        _show,
+        "open a dataset by name or path and describe it",
+        "lmdata open hardmax-square",
+    )
+    show.add_argument("name", help="a catalogued name or the path of a store")
+    show.add_argument("--allow-partial", action="store_true", help="open an unfinished run too; absent members are NaN")
+
+    analyse = _command(
+        commands,
+        "analyse",
+        _analyse,
+        "run the pipelines on a dataset",
+        "lmdata analyse localmax-square --pipeline hull_volume_decay",
+    )
+    analyse.add_argument("name", help="a catalogued name or the path of a store")
+    analyse.add_argument(
+        "--pipeline", action="append", help="which to run (default: the three that suit every dataset)"
+    )
+    analyse.add_argument(
+        "--output",
+        type=Path,
+        default=Path("lmdata-analysis"),
+        help="folder for results (default: %(default)s)",
+    )
+    analyse.add_argument("--scheduler", help="address of a dask.distributed scheduler (default: threads)")
+
+    dashboard = _command(
+        commands,
+        "dashboard",
+        _dashboard,
+        "explore a dataset in the browser (loopback only)",
+        "lmdata dashboard film-review",
+    )
+    dashboard.add_argument("name", help="a catalogued name or the path of a store")
+    dashboard.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    dashboard.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+
+    _catalog_commands(commands)
+
+    _command(
+        commands,
+        "doctor",
+        _doctor,
+        "say what this machine has and which kernel serves which size",
+        "lmdata doctor",
+    )
+    return parser
+
+
+def _catalog_commands(commands: Any) -> None:
+    catalog = commands.add_parser(
+        "catalog",
+        help="the named datasets",
+        description="The named datasets.",
+        epilog="Example: lmdata catalog search hardmax",
+    )
+    verbs = catalog.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _command(verbs, "list", _catalog_list, "list the names", "lmdata catalog list")
+    search = _command(verbs, "search", _catalog_search, "find entries by a word", "lmdata catalog search vertex")
+    search.add_argument("text")
+    info = _command(verbs, "info", _catalog_info, "tell all about an entry", "lmdata catalog info film-review")
+    info.add_argument("name")
+    add = _command(
+        verbs,
+        "add",
+        _catalog_add,
+        "name a store of your own",
+        "lmdata catalog add my-sweep runs/sweep --title 'My sweep'",
+    )
+    add.add_argument("name")
+    add.add_argument("path", type=Path)
+    add.add_argument("--title", default="")
+    check = _command(
+        verbs,
+        "check",
+        _catalog_check,
+        "rebuild entries and compare their digests",
+        "lmdata catalog check hardmax-square",
+    )
+    check.add_argument("names", nargs="*", help="entries to check (default: all that have a recipe)")
+    export = _command(
+        verbs,
+        "export",
+        _catalog_export,
+        "write the catalogue for intake or STAC",
+        "lmdata catalog export intake catalog.yaml",
+    )
+    export.add_argument("format", choices=["intake", "stac"])
+    export.add_argument("path", type=Path)
+
+
+def _command(
+    commands: Any,
+    name: str,
+    function: Callable[[argparse.Namespace], dict[str, Any]],
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=f"Example: {example}"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="auto", help="auto, numpy or cupy, or one with a kernel: numpy:canonical")
+
+
+@contextmanager
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a hook that draws a bar on standard error, or None where nobody would see it."""
+    if options.json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("simulating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("members"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _describe(dataset: Any, place: str) -> dict[str, Any]:
+    status = dataset["status"].values if "status" in dataset else None
+    complete = None if status is None else int((status == 1).sum())
+    summary = {
+        "place": place,
+        "sizes": dict(dataset.sizes),
+        "recipe_id": dataset.attrs.get("recipe_id"),
+        "digest": dataset.attrs.get("digest"),
+        "backend": dataset.attrs.get("backend"),
+        "members": None if status is None else int(status.size),
+        "complete": complete,
+    }
+    return summary | {"text": f"{dataset!r}\n\n{place}: {complete} of {summary['members']} members complete"}
+
+
+def _demo(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.demo import demo
+
+    say = (lambda line: None) if options.json else print
+    return demo(options.output, say=say) | {"text": ""}
+
+
+def _simulate(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.library import read_recipe
+    from lmdata.simulation import run
+
+    store = options.store or options.spec.with_suffix("")
+    recipe = read_recipe(options.spec)
+    with _progress(options) as progress:
+        dataset = run(recipe, backend=options.backend, store=store, progress=progress)
+    return _describe(dataset, str(store))
+
+
+def _resume(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    with _progress(options) as progress:
+        dataset = lmdata.resume(options.store, backend=options.backend, progress=progress)
+    return _describe(dataset, str(options.store))
+
+
+def _verify(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    report = lmdata.verify(options.store, full=not options.quick)
+    return report.to_dict() | {"text": str(report), "exit_code": DONE if report.ok else WRONG_DATA}
+
+
+def _show(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    return _describe(lmdata.open(options.name, allow_partial=options.allow_partial), options.name)
+
+
+def _analyse(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.library import analyse
+
+    made = analyse(options.name, pipelines=options.pipeline, output=options.output, scheduler=options.scheduler)
+    lines = [f"{pipeline}: {place}" for pipeline, place in made.items()]
+    return {"name": options.name, "results": made, "text": "\n".join(lines)}
+
+
+def _dashboard(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.view.dashboard import serve
+
+    serve(options.name, port=options.port, open_browser=not options.no_browser)
+    return {"text": ""}
+
+
+def _doctor(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.doctor import doctor
+
+    return doctor()
+
+
+def _catalog_list(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    titles = {name: lmdata.catalog.info(name)["title"] for name in lmdata.catalog}
+    width = max(map(len, titles), default=0)
+    return {"names": titles, "text": "\n".join(f"{name:<{width}}  {title}" for name, title in titles.items())}
+
+
+def _catalog_search(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    names = lmdata.catalog.search(options.text)
+    return {"names": names, "text": "\n".join(names) or f"no entry speaks of {options.text!r}"}
+
+
+def _catalog_info(options: argparse.Namespace) -> dict[str, Any]:
+    import yaml
+
+    import lmdata
+
+    info = lmdata.catalog.info(options.name)
+    return info | {"text": yaml.safe_dump(info, sort_keys=False, allow_unicode=True).rstrip()}
+
+
+def _catalog_add(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    lmdata.catalog.add(options.name, options.path, title=options.title)
+    return {"name": options.name, "text": f"{options.name} now names {options.path}"}
+
+
+def _catalog_check(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    names = options.names or [name for name in lmdata.catalog if lmdata.catalog.info(name).get("recipe")]
+    wrong = {}
+    for name in names:
+        report = lmdata.catalog.check(name)
+        if not report.ok:
+            wrong[name] = str(report)
+    text = "\n".join(f"{name}: {wrong.get(name, 'as catalogued')}" for name in names)
+    return {"checked": names, "wrong": wrong, "text": text, "exit_code": WRONG_DATA if wrong else DONE}
+
+
+def _catalog_export(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    if options.path.exists():
+        raise InvalidInput(f"{options.path} exists; name a new file")
+    lmdata.catalog.export(options.path, format=options.format)
+    return {"path": str(options.path), "text": f"wrote {options.path}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""``lmdata demo``: from a sentence to a stored, measured and visible dataset, in under a minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray
+
+SENTENCE = "film-review"
+SWEEP = "localmax-square"
+SENSITIVITIES = (0.0, 0.2, 1.0)
+
+
+def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Build `film-review`, print which words gather, run the pipelines on a sweep and write one page of figures.
+
+    Parameters
+    ----------
+    output : path
+        Folder for the page and the derived datasets; made where it is missing.
+    say : callable
+        Called with each line for the reader.
+
+    Returns
+    -------
+    dict
+        Where everything is: ``page``, ``pipelines`` (a place each), ``seconds``.
+    """
+    import lmdata
+    from lmdata.library import analyse
+
+    started = time.perf_counter()
+    output.mkdir(parents=True, exist_ok=True)
+    say(f"1. A sentence becomes tokens: building {SENTENCE!r} (kept in {lmdata.catalog.cache}).")
+    review = lmdata.open(SENTENCE)
+    say(f"   {review.attrs['title']}: {review.sizes['token']} words, {review.sizes['component']} components each.\n")
+    say("2. Which words gather round which (localmax, words that end at the same point):")
+    for line in groups(review, SENSITIVITIES):
+        say(line)
+    say(f"\n3. A sweep and its measures: {SWEEP!r} through three pipelines.")
+    made = analyse(SWEEP, pipelines=None, output=output, scheduler=None)
+    for pipeline, place in made.items():
+        say(f"   {pipeline}: {place}")
+    page = write(output / "index.html", review, lmdata.open(SWEEP))
+    seconds = time.perf_counter() - started
+    say(f"\n4. One page with the figures, for any browser, no server, no network: {page}")
+    say(f"\nDone in {seconds:.0f} s. To go on:")
+    say("   lmdata dashboard film-review        # sliders for sensitivity, seed and time")
+    say("   lmdata catalog list                 # what else there is by name")
+    say("   python -c \"import xarray; print(xarray.open_dataset('lmdata:hardmax-square'))\"")
+    return {"page": str(page), "pipelines": made, "seconds": round(seconds, 1)}
+
+
+def groups(dataset: xarray.Dataset, sensitivities: Sequence[float], *, most: int = 6) -> list[str]:
+    """Return lines that say which tokens share a limit, for each of the given sensitivities.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a swept ``alignment_sensitivity``; its first seed is used.
+    sensitivities : sequence of float
+        Swept values to speak of.
+    most : int
+        Largest groups that are listed by their words.
+    """
+    import lmdata
+
+    cluster = lmdata.limit_polytope(dataset)["cluster"].isel(seed=0)
+    words = dataset["token"].values.astype(str)
+    lines = []
+    for sensitivity in sensitivities:
+        labels = cluster.sel(alignment_sensitivity=sensitivity).values
+        members = [words[labels == label] for label in np.unique(labels)]
+        gathered = sorted((group for group in members if len(group) > 1), key=lambda group: -len(group))
+        alone = len(members) - len(gathered)
+        lines.append(f"   sensitivity {sensitivity:g}: {len(members)} clusters, {alone} words alone")
+        lines.extend(f"      {len(group):2d}  {' '.join(_bare(group))}" for group in gathered[:most])
+    return lines
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    """Return each word once, without the position that tells repeated words apart, with its number of tokens."""
+    bare, counts = np.unique([word.split("@")[0] for word in words], return_counts=True)
+    return [word if count == 1 else f"{word} (x{count})" for word, count in zip(bare, counts, strict=True)]
+
+
+def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
+    """Write the demo's page: figures of the sentence and of the sweep in one self-contained file."""
+    from lmdata import view
+    from lmdata.view.page import Section, write_page
+
+    sections = [
+        Section(
+            "Words that gather",
+            view.words(review),
+            "Each word of the sentence where it ends; colours are clusters.",
+        ),
+        Section(
+            "How the sentence moves",
+            view.trajectories(review),
+            "Words seen in a plane, with the hull of all.",
+        ),
+        Section(
+            "Trajectories in the square",
+            view.trajectories(sweep),
+            "Stars are leaders; the outline is the convex hull.",
+        ),
+        Section(
+            "Decay of the hull",
+            view.volume_decay(sweep),
+            "Relative volume of the hull, by alignment sensitivity.",
+        ),
+        Section(
+            "Occupancy of the vertices",
+            view.occupancy(sweep),
+            "Share of the tokens at each vertex of the limit.",
+        ),
+        Section("Quiescent sets", view.quiescent_raster(sweep), "Tokens that listen to nobody outside their set."),
+    ]
+    return write_page(path, "lmdata: from a sentence to its clusters", sections)

@@ -1,0 +1,188 @@
+"""A recipe: everything that decides the bits of a dataset, and nothing else.
+
+A recipe holds a model, a token source, the number of steps, the seeds, the sweep and which steps are kept.
+Its canonical JSON is stored with each dataset; the SHA-256 of that JSON is the *recipe id*. What changes from
+run to run (time, versions, backend, place) stays outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from lmdata.data.digest import sha256_of_json
+from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.dynamics.tokens import ArrayTokens, TokenSource, as_source, source_from_specification
+from lmdata.errors import InvalidInput
+from lmdata.sweep import Member, check_record, check_seeds, check_steps, check_sweep, members, recorded_steps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RECIPE_VERSION = 1
+DTYPES = ("float64", "float32")
+_KEYS = ("lmdata_recipe", "model", "tokens", "steps", "record", "seeds", "sweep", "dtype")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to simulate; made by `Recipe.of` or `Recipe.from_specification`, which check every part.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> recipe = Recipe.of(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=10, sweep={"influence": [0.5, 1]})
+    >>> len(recipe.members), recipe.recorded[-1]
+    (2, 10)
+    >>> Recipe.from_specification(recipe.specification()).id == recipe.id
+    True
+    """
+
+    model: Model
+    tokens: TokenSource
+    steps: int
+    record: int | tuple[int, ...] | None
+    seeds: tuple[int, ...]
+    sweep: dict[str, tuple[float, ...]]
+    dtype: str = "float64"
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        tokens: Any,
+        *,
+        steps: int,
+        seeds: Any = (0,),
+        sweep: Any = None,
+        record: Any = None,
+        dtype: str = "float64",
+    ) -> Self:
+        """Check the arguments of `lmdata.simulate` and return them as a recipe.
+
+        Raises
+        ------
+        InvalidInput
+            Naming the argument, its value and what is allowed.
+        """
+        if not isinstance(model, Model):
+            raise InvalidInput(f"model must be a model such as lmdata.Localmax(...); got {model!r}")
+        if dtype not in DTYPES:
+            raise InvalidInput(f"dtype is {dtype!r}; positions are stored as {' or '.join(DTYPES)}")
+        steps = check_steps(steps)
+        seeds = check_seeds(seeds)
+        recipe = cls(
+            model=model,
+            tokens=as_source(tokens, seeds=seeds),
+            steps=steps,
+            record=check_record(record, steps),
+            seeds=seeds,
+            sweep=check_sweep(sweep, model.sweepable, type(model).__name__),
+            dtype=dtype,
+        )
+        for name, values in recipe.sweep.items():
+            for value in values:
+                model.with_parameter(name, value)
+        return recipe
+
+    @classmethod
+    def from_specification(cls, specification: Any, *, initial: NDArray[np.float64] | None = None) -> Self:
+        """Return the recipe that a JSON-like mapping describes (of a store, a catalogue entry or a YAML file).
+
+        ``sweep`` may be a mapping or a list of ``[name, values]`` pairs; ``seeds`` a list, or
+        ``{first: 0, count: 20}``. Missing keys take the defaults of `lmdata.simulate`. ``initial`` are the tokens
+        of a recipe that only identifies them (see `initial`).
+        """
+        if not isinstance(specification, Mapping):
+            raise InvalidInput(
+                f"a recipe is a mapping with the keys {', '.join(_KEYS)}; got {type(specification).__name__}"
+            )
+        unknown = sorted(set(map(str, specification)) - set(_KEYS))
+        if unknown:
+            raise InvalidInput(f"a recipe has no key {', '.join(map(repr, unknown))}; it may have {', '.join(_KEYS)}")
+        for key in ("model", "tokens", "steps"):
+            if key not in specification:
+                raise InvalidInput(f"the recipe lacks {key!r}; it needs model, tokens and steps")
+        version = specification.get("lmdata_recipe", RECIPE_VERSION)
+        if version != RECIPE_VERSION:
+            raise InvalidInput(
+                f"the recipe is of version {version!r}; this lmdata reads version {RECIPE_VERSION}: use the one that wrote it"
+            )
+        sweep = specification.get("sweep")
+        if isinstance(sweep, list):
+            sweep = dict(sweep)
+        return cls.of(
+            model_from_specification(specification["model"]),
+            source_from_specification(specification["tokens"], values=initial),
+            steps=specification["steps"],
+            seeds=_seeds(specification.get("seeds", (0,))),
+            sweep=sweep,
+            record=specification.get("record"),
+            dtype=specification.get("dtype", "float64"),
+        )
+
+    def specification(self) -> dict[str, Any]:
+        """Return the recipe as plain JSON values; `from_specification` gives the recipe back."""
+        return {
+            "lmdata_recipe": RECIPE_VERSION,
+            "model": self.model.specification(),
+            "tokens": self.tokens.specification(),
+            "steps": self.steps,
+            "record": list(self.record) if isinstance(self.record, tuple) else self.record,
+            "seeds": list(self.seeds),
+            "sweep": [[name, list(values)] for name, values in self.sweep.items()],
+            "dtype": self.dtype,
+        }
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
+        return sha256_of_json(self.specification())
+
+    @property
+    def initial(self) -> NDArray[np.float64] | None:
+        """Tokens that the specification identifies but does not hold: they must be kept beside it."""
+        return self.tokens.values if isinstance(self.tokens, ArrayTokens) else None
+
+    @property
+    def distinct_seeds(self) -> tuple[int, ...]:
+        """One seed for each different start."""
+        return self.seeds if self.tokens.depends_on_seed else self.seeds[:1]
+
+    @property
+    def recorded(self) -> tuple[int, ...]:
+        """The step numbers that are kept."""
+        return recorded_steps(self.record, self.steps)
+
+    @property
+    def members(self) -> list[Member]:
+        """Every member, in C order of the grid."""
+        return members(self.sweep, self.seeds)
+
+    def model_of(self, member: Member) -> Model:
+        """Return the model with the member's swept values in place of its own."""
+        model = self.model
+        for name, value in member.parameters.items():
+            model = model.with_parameter(name, value)
+        return model
+
+    def difference(self, other: Mapping[str, Any]) -> str:
+        """Say in one line per key where another recipe's specification differs from this one's."""
+        mine = self.specification()
+        lines = [
+            f"  {key}: {other.get(key, '(absent)')!r} there, {mine.get(key, '(absent)')!r} here"
+            for key in sorted({*mine, *other})
+            if mine.get(key) != other.get(key)
+        ]
+        return "\n".join(lines)
+
+
+def _seeds(seeds: Any) -> Any:
+    if isinstance(seeds, Mapping):
+        if set(seeds) != {"first", "count"}:
+            raise InvalidInput(f"seeds as a mapping is {{first: 0, count: 20}}; got {dict(seeds)!r}")
+        first, count = check_steps(seeds["first"]), check_steps(seeds["count"])
+        return range(first, first + count)
+    return seeds

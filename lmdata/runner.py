@@ -1,0 +1,238 @@
+"""Drive the kernels over blocks of members, in segments, and hand the frames to a sink (a store, or memory).
+
+Blocks of small members are computed several at a time; long members are computed in segments of a few seconds, with
+a checkpoint between two of them. Neither changes a bit: a member's steps depend on its own state alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+
+from lmdata.data.registry import COMPLETE, FAILED
+from lmdata.dynamics.backends import Choice, choose
+from lmdata.recipe import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lmdata.data.store import Checkpoint
+
+_LOG = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""A progress hook: called as ``progress(done, total)``, in members, as they finish."""
+
+GROUP_BYTES = 64 * 2**20
+"""Frames that are held in memory at a time, where members are not larger."""
+FIRST_SEGMENT = 2e9
+"""Token pairs times components of the first segment of a run: under a second or two on any kernel."""
+SEGMENT_SECONDS = 5.0
+"""Later segments are as long as this takes: what Ctrl-C waits for, and what a kill can lose."""
+
+
+class Sink(Protocol):
+    """What takes frames: a `lmdata.data.store.RunStore`, or `Memory`."""
+
+    def put(self, members: Sequence[int], position: NDArray[Any], *, steps_done: int, first_frame: int = 0) -> None:
+        """Take the frames of finished members, from ``first_frame`` on."""
+
+    def checkpoint(
+        self,
+        members: Sequence[int],
+        *,
+        step: int,
+        state: NDArray[np.float64],
+        position: NDArray[Any],
+        first_frame: int,
+    ) -> None:
+        """Take some frames, and the state reached, of members that are not finished."""
+
+    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
+        """Take note that members cannot be computed."""
+
+    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
+        """Return where the members stand, or None at the start."""
+
+
+class Memory:
+    """Arrays that take the frames of a run without a store; a row a member."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        count = len(recipe.members)
+        self.position = np.full((count, len(recipe.recorded), *recipe.tokens.shape), np.nan, recipe.dtype)
+        self.status = np.zeros(count, np.uint8)
+        self.steps_done = np.full(count, -1)
+
+    def put(self, members: Sequence[int], position: NDArray[Any], *, steps_done: int, first_frame: int = 0) -> None:
+        """Keep the frames and mark the members complete."""
+        rows = list(members)
+        self.position[rows, first_frame:] = position
+        self.status[rows] = COMPLETE
+        self.steps_done[rows] = steps_done
+
+    def checkpoint(
+        self,
+        members: Sequence[int],
+        *,
+        step: int,
+        state: NDArray[np.float64],
+        position: NDArray[Any],
+        first_frame: int,
+    ) -> None:
+        """Keep the frames; the state is of no use to memory."""
+        self.position[list(members), first_frame : first_frame + position.shape[1]] = position
+
+    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
+        """Mark the members failed; none of their frames is kept."""
+        rows = list(members)
+        self.position[rows] = np.nan
+        self.status[rows] = FAILED
+        self.steps_done[rows] = steps_done
+
+    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
+        """Return None: memory begins at the start."""
+        return None
+
+
+@dataclass(frozen=True)
+class _Front:
+    """Blocks that advance together: the state that they have reached, and the frames already handed over."""
+
+    blocks: list[Sequence[int]]
+    state: NDArray[np.float64]
+    step: int
+    frames: int
+
+    def split(self) -> Iterator[tuple[Sequence[int], slice]]:
+        """Yield each block with its rows."""
+        first = 0
+        for block in self.blocks:
+            yield block, slice(first, first + len(block))
+            first += len(block)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A recipe, the tokens it starts from and the kernel that steps it; call it with blocks and a sink."""
+
+    recipe: Recipe
+    choice: Choice
+    starts: dict[int, NDArray[np.float64]]
+    progress: Progress | bool | None
+
+    @classmethod
+    def of(cls, recipe: Recipe, backend: str, progress: Progress | bool | None) -> Self:
+        """Choose the kernel, draw the tokens and check every model of the sweep against them."""
+        n, d = recipe.tokens.shape
+        choice = choose(backend, kind=recipe.model.kind, members=len(recipe.members), tokens=n, components=d)
+        drawn = {seed: recipe.tokens.draw(seed) for seed in recipe.distinct_seeds}
+        starts = {seed: drawn.get(seed, drawn[recipe.seeds[0]]) for seed in recipe.seeds}
+        models = {tuple(member.parameters.values()): recipe.model_of(member) for member in recipe.members}
+        for model in models.values():
+            for start in drawn.values():
+                model.check(start, recipe.steps)
+        return cls(recipe, choice, starts, progress)
+
+    def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
+        """Compute the members of every block and hand them to the sink."""
+        todo = list(blocks)
+        total = len(self.recipe.members)
+        done = total - sum(map(len, todo))
+        with _reporting(self.progress, total) as report:
+            report(done)
+            for front in self._fronts(todo, sink):
+                self._march(front, sink)
+                done += len(front.state)
+                report(done)
+
+    def _fronts(self, blocks: list[Sequence[int]], sink: Sink) -> Iterator[_Front]:
+        """Yield the blocks that were begun one by one, at their checkpoints, and the others in groups."""
+        n, d = self.recipe.tokens.shape
+        member_bytes = len(self.recipe.recorded) * n * d * 8
+        group: list[Sequence[int]] = []
+        for block in blocks:
+            if begun := sink.last_checkpoint(block):
+                yield _Front([block], begun.state, begun.step, begun.frames)
+                continue
+            if group and (sum(map(len, group)) + len(block)) * member_bytes > GROUP_BYTES:
+                yield self._start(group)
+                group = []
+            group.append(block)
+        if group:
+            yield self._start(group)
+
+    def _start(self, blocks: list[Sequence[int]]) -> _Front:
+        members = self.recipe.members
+        state = np.stack([self.starts[members[number].seed] for block in blocks for number in block])
+        return _Front(blocks, state, 0, 0)
+
+    def _march(self, front: _Front, sink: Sink) -> None:
+        """Advance a front to the last step, segment by segment."""
+        m, n, d = front.state.shape
+        length = max(1, int(FIRST_SEGMENT / (m * n * n * d)))
+        while front.step < self.recipe.steps or front.frames < len(self.recipe.recorded):
+            end = min(front.step + length, self.recipe.steps)
+            kept = [step for step in self.recipe.recorded[front.frames :] if step <= end]
+            fitting = max(1, GROUP_BYTES // (m * n * d * 8))
+            if len(kept) > fitting:
+                kept, end = kept[:fitting], kept[fitting - 1]
+            begun = time.perf_counter()
+            try:
+                reached = self._segment(front, kept, end, sink)
+            except ArithmeticError as error:
+                self._isolate(front, error, sink)
+                return
+            elapsed = time.perf_counter() - begun
+            length = max(1, int((end - front.step) * np.clip(SEGMENT_SECONDS / max(elapsed, 1e-6), 0.25, 4)))
+            front = reached
+
+    def _segment(self, front: _Front, kept: list[int], end: int, sink: Sink) -> _Front:
+        members = [self.recipe.members[number] for block in front.blocks for number in block]
+        record = kept if kept and kept[-1] == end else [*kept, end]
+        result = type(self.recipe.model).advance(
+            [self.recipe.model_of(member) for member in members],
+            front.state,
+            start=front.step,
+            record=record,
+            seeds=[member.seed for member in members],
+            backend=str(self.choice),
+        )
+        state, frames = result.position[:, -1], result.position[:, : len(kept)]
+        finished = end == self.recipe.steps and front.frames + len(kept) == len(self.recipe.recorded)
+        for block, rows in front.split():
+            if finished:
+                sink.put(block, frames[rows], steps_done=end, first_frame=front.frames)
+            else:
+                sink.checkpoint(block, step=end, state=state[rows], position=frames[rows], first_frame=front.frames)
+        return _Front(front.blocks, state, end, front.frames + len(kept))
+
+    def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink) -> None:
+        """Where the arithmetic of some member failed, go on with each member alone, and mark those that fail."""
+        if len(front.state) == 1:
+            [[number]] = front.blocks
+            _LOG.warning("member %s failed: %s", self.recipe.members[number], error)
+            sink.fail([number], str(error), steps_done=front.step)
+            return
+        numbers = [number for block in front.blocks for number in block]
+        for row, number in enumerate(numbers):
+            self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink)
+
+
+@contextmanager
+def _reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
+    if callable(progress):
+        yield lambda done: progress(done, total)
+    elif progress:
+        from tqdm.auto import tqdm
+
+        with tqdm(total=total, unit="member") as bar:
+            yield lambda done: bar.update(done - bar.n) and None
+    else:
+        yield lambda done: None

@@ -1,0 +1,293 @@
+"""Simulate the members of a recipe, in memory or into a store, and resume what was interrupted."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmdata.data.registry import COMPLETE
+from lmdata.dynamics.backends import Choice
+from lmdata.dynamics.random import ROOT_ENTROPY
+from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.recipe import Recipe
+from lmdata.runner import Memory, Progress, Runner
+
+if TYPE_CHECKING:
+    import xarray
+    from numpy.typing import NDArray
+
+    from lmdata.data.layout import Layout
+    from lmdata.data.store import RunStore
+    from lmdata.dynamics.model import Model
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped by Ctrl-C (or SIGTERM in the commands) after its finished members were committed."""
+
+
+def simulate(
+    model: Model,
+    tokens: Any,
+    *,
+    steps: int,
+    seeds: Sequence[int] = (0,),
+    sweep: dict[str, Sequence[float]] | None = None,
+    record: int | Sequence[int] | None = None,
+    backend: str = "auto",
+    store: str | os.PathLike[str] | None = None,
+    progress: Progress | bool | None = None,
+) -> xarray.Dataset:
+    r"""Simulate every member of a sweep and return the trajectories as a labelled dataset.
+
+    Members are the points of ``sweep`` times ``seeds``. All members of one seed start from the same tokens.
+    A member's bits depend on the model, its tokens and its own swept values alone: not on the other members,
+    the backend, the block sizes or the number of threads.
+
+    Parameters
+    ----------
+    model : Model
+        The dynamics, e.g. ``lmdata.Localmax(alignment_sensitivity=0.1)``.
+    tokens : token source or array
+        A source from `lmdata.tokens`, a (token, component) array (one start for all seeds) or a
+        (seed, token, component) array (one start per seed); dimensionless.
+    steps : int
+        Number of steps T; time runs from 0 (the initial state) to T.
+    seeds : sequence of int
+        One member per seed; the ``seed`` dimension is always there.
+    sweep : mapping of parameter name to values, optional
+        Each swept parameter overrides the model's own value and becomes a dimension, in the order given.
+    record : None, int or sequence of int
+        Every step, every k steps (first and last always), or exactly these step numbers.
+    backend : str
+        ``"auto"``, ``"numpy"`` or ``"cupy"``, with a kernel after a colon where one is to be forced.
+        ``"auto"`` takes what serves; what was taken stands in the ``backend`` attribute.
+    store : path, optional
+        Where to keep the run: members are committed as they finish. An existing store is opened if it is
+        finished and of the same recipe, and refused otherwise.
+    progress : callable, bool or None
+        Called as ``progress(done, total)`` after each batch; True shows a tqdm bar; silent by default.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``position`` (<swept>, seed, time, token, component), with ``status``, ``digest`` and ``steps_done`` a
+        member. In memory without a store; with one, lazy, as `lmdata.open` returns it.
+
+    Raises
+    ------
+    InvalidInput
+        Before any work, naming the argument, its value and the remedy.
+    StoreExists, RecipeMismatch, IncompleteDataset
+        If ``store`` holds something else, another recipe, or an unfinished run (resume it).
+    BackendUnavailable
+        If the backend cannot run here.
+    Interrupted
+        On Ctrl-C; finished members are kept and the message says how to resume.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> model = lmdata.Localmax(influence=0.5)
+    >>> ds = lmdata.simulate(model, lmdata.tokens.uniform(16, 2), steps=20,
+    ...                      sweep={"alignment_sensitivity": [0, 0.1]}, seeds=range(3))
+    >>> dict(ds.sizes)
+    {'alignment_sensitivity': 2, 'seed': 3, 'time': 21, 'token': 16, 'component': 2}
+    """
+    recipe = Recipe.of(model, tokens, steps=steps, seeds=seeds, sweep=sweep, record=record)
+    return run(recipe, backend=backend, store=store, progress=progress)
+
+
+def run(
+    recipe: Recipe,
+    *,
+    backend: str = "auto",
+    store: str | os.PathLike[str] | None = None,
+    progress: Progress | bool | None = None,
+) -> xarray.Dataset:
+    """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
+    if store is not None and os.path.lexists(store):
+        return _open_finished(recipe, store)
+    runner = Runner.of(recipe, backend, progress)
+    layout = _layout(recipe, runner.choice)
+    _check_size(layout, store)
+    if store is None:
+        return _in_memory(recipe, layout, runner)
+    from lmdata.data.opening import open_dataset
+    from lmdata.data.store import RunStore
+
+    with RunStore.create(store, layout, initial=recipe.initial) as writer:
+        _in_store(writer, runner)
+    return open_dataset(store)
+
+
+def resume(
+    store: str | os.PathLike[str], *, backend: str = "auto", progress: Progress | bool | None = None
+) -> xarray.Dataset:
+    """Compute the members that a stored run still lacks, and return the dataset.
+
+    Finished members are never computed again; the final digests equal those of an uninterrupted run.
+    A finished store is opened as it is.
+
+    Parameters
+    ----------
+    store : path
+        The store of a run that `simulate` began.
+    backend, progress
+        As in `simulate`.
+
+    Raises
+    ------
+    RecipeMismatch
+        If the store's recipe cannot be run by this version of lmdata.
+    StoreLocked
+        If another process is writing to the store.
+
+    Examples
+    --------
+    >>> import lmdata, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     started = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, store=f"{folder}/run")
+    ...     lmdata.resume(f"{folder}/run").equals(started)
+    True
+    """
+    from lmdata.data.opening import open_dataset
+    from lmdata.data.store import RunStore
+
+    with RunStore.append_to(store) as writer:
+        if writer.pending():
+            recipe = stored_recipe(writer.layout.attrs, writer.initial)
+            _in_store(writer, Runner.of(recipe, backend, progress))
+    return open_dataset(store)
+
+
+def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None) -> Recipe:
+    """Return the recipe that a store's attributes hold, with the tokens kept beside it where it needs them.
+
+    Raises
+    ------
+    RecipeMismatch
+        If the recipe id in the attributes is not that of the recipe.
+    """
+    recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
+    if recipe.id != attrs["recipe_id"]:
+        raise RecipeMismatch(
+            f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "
+            "the store was edited or damaged; make it anew"
+        )
+    return recipe
+
+
+def _layout(recipe: Recipe, choice: Choice) -> Layout:
+    from lmdata.data.layout import Layout
+
+    n, d = recipe.tokens.shape
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return Layout(
+        swept=recipe.sweep,
+        seeds=recipe.seeds,
+        time=recipe.model.times(recipe.recorded),
+        time_unit=recipe.model.time_unit,
+        labels=recipe.tokens.labels,
+        tokens=n,
+        components=d,
+        dtype=recipe.dtype,
+        diagnostics=(),
+        attrs={
+            "model": _json(recipe.model.specification()),
+            "tokens": _json(recipe.tokens.specification()),
+            "recipe": _json(recipe.specification()),
+            "recipe_id": recipe.id,
+            "root_seed": str(ROOT_ENTROPY),
+            "versions": _json(versions()),
+            "backend": str(choice),
+            "created": created,
+            "history": f"{created} simulated by lmdata {versions()['lmdata']}",
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of lmdata, Python and the libraries that a run stands on."""
+    names = ("lmdata", "numpy", "xarray", "zarr", "icechunk")
+    return {name: importlib.metadata.version(name) for name in names} | {"python": sys.version.split()[0]}
+
+
+def _json(value: Any) -> str:
+    from lmdata.data.digest import canonical_json
+
+    return canonical_json(value)
+
+
+def _check_size(layout: Layout, store: str | os.PathLike[str] | None) -> None:
+    """Refuse a run that cannot be held, before anything is allocated."""
+    if store is None:
+        limit, what = _available_memory(), "available memory"
+        remedy = "give store=PATH to keep the run on disk, or record fewer steps (record=k)"
+    else:
+        folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
+        limit, what = shutil.disk_usage(folder).free, f"free space at {folder}"
+        remedy = "record fewer steps (record=k), sweep less, or choose another disk"
+    if layout.nbytes > limit:
+        raise InvalidInput(
+            f"the run has {layout.size} members of {layout.member_bytes / 2**20:,.1f} MiB, "
+            f"{layout.nbytes / 2**30:,.2f} GiB in all, more than the {what} of {limit / 2**30:,.2f} GiB; {remedy}"
+        )
+
+
+def _available_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+
+
+def _in_memory(recipe: Recipe, layout: Layout, run_members: Runner) -> xarray.Dataset:
+    from lmdata.data.digest import member_digest
+    from lmdata.data.layout import assemble
+
+    memory = Memory(recipe)
+    run_members(layout.blocks(), memory)
+    digests = [
+        member_digest(layout.key(number), [frames]) if status == COMPLETE else ""
+        for number, (frames, status) in enumerate(zip(memory.position, memory.status, strict=True))
+    ]
+    return assemble(
+        layout,
+        memory.position.reshape(*layout.shape, *memory.position.shape[1:]),
+        status=memory.status.reshape(layout.shape),
+        digest=np.array(digests, dtype="<U64").reshape(layout.shape),
+        steps_done=memory.steps_done.reshape(layout.shape),
+    )
+
+
+def _in_store(writer: RunStore, run_members: Runner) -> None:
+    """Compute what the store lacks; on Ctrl-C keep what is finished and say how to go on."""
+    try:
+        run_members(writer.pending(), writer)
+    except KeyboardInterrupt:
+        writer.commit()
+        done, total = int((writer.status == COMPLETE).sum()), writer.layout.size
+        raise Interrupted(
+            f"stopped after {done} of {total} members, which are kept; go on with "
+            f"lmdata.resume({str(writer.location)!r}), or in a shell: lmdata resume {shlex.quote(str(writer.location))}"
+        ) from None
+
+
+def _open_finished(recipe: Recipe, store: str | os.PathLike[str]) -> xarray.Dataset:
+    """Open an existing store if it is finished and of this recipe; say what is different otherwise."""
+    from lmdata.data.opening import open_dataset
+
+    dataset = open_dataset(store, allow_partial=True)
+    if dataset.attrs["recipe_id"] != recipe.id:
+        raise RecipeMismatch(
+            f"{store} holds a run of another recipe and is left as it is; choose another place. They differ in\n"
+            + recipe.difference(json.loads(dataset.attrs["recipe"]))
+        )
+    return open_dataset(store)

@@ -1,0 +1,165 @@
+"""Members of a sweep: which there are, their keys, their order.
+
+A *member* is one simulation: one value of every swept parameter and one seed. Members are keyed by these
+values, never by their position, so that a wider sweep leaves the old members what they were.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmdata.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Member:
+    """One point of a sweep: its place in the grid, the swept values and the seed.
+
+    Examples
+    --------
+    >>> first, *others = members({"influence": (0.5, 1.0)}, (0, 7))
+    >>> first
+    Member(index=(0, 0), parameters={'influence': 0.5}, seed=0)
+    >>> len(others)
+    3
+    """
+
+    index: tuple[int, ...]
+    parameters: dict[str, float]
+    seed: int
+
+
+def members(sweep: Mapping[str, Sequence[float]], seeds: Sequence[int]) -> list[Member]:
+    """Return the members of a sweep in C order of the grid (swept parameters as given, then seed)."""
+    axes = [*sweep.values(), seeds]
+    found = []
+    for index in itertools.product(*(range(len(axis)) for axis in axes)):
+        values = {name: sweep[name][i] for name, i in zip(sweep, index, strict=False)}
+        found.append(Member(index=index, parameters=values, seed=seeds[index[-1]]))
+    return found
+
+
+def check_sweep(sweep: Any, sweepable: Sequence[str], model: str) -> dict[str, tuple[float, ...]]:
+    """Return ``sweep`` as a dict of tuples of floats, in the order given.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no mapping, names a parameter that the model does not sweep, or a parameter has no values,
+        a value that is no finite number, or one value twice.
+    """
+    if sweep is None:
+        return {}
+    if not isinstance(sweep, Mapping):
+        raise InvalidInput(
+            f"sweep must map parameter names to values, e.g. {{'{sweepable[0]}': [0, 0.1]}}; got {sweep!r}"
+        )
+    checked: dict[str, tuple[float, ...]] = {}
+    for name, values in sweep.items():
+        if name not in sweepable:
+            raise InvalidInput(f"sweep names {name!r}, which {model} does not sweep; it sweeps {', '.join(sweepable)}")
+        checked[name] = _values(name, values)
+    return checked
+
+
+def _values(name: str, values: Any) -> tuple[float, ...]:
+    where = f"sweep[{name!r}]"
+    if isinstance(values, str | bytes | numbers.Number) or not isinstance(values, Iterable):
+        raise InvalidInput(f"{where} must be a sequence of numbers; got {values!r}")
+    seen: dict[float, int] = {}
+    for position, value in enumerate(values):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise InvalidInput(f"{where}[{position}] must be a number; got {value!r}")
+        number = float(value) + 0.0  # -0.0 and 0.0 are one value, hence one key
+        if not math.isfinite(number):
+            raise InvalidInput(f"{where}[{position}] is {number}; swept values must be finite")
+        if number in seen:
+            raise InvalidInput(
+                f"{where} holds {number!r} twice, at positions {seen[number]} and {position}; give each value once"
+            )
+        seen[number] = position
+    if not seen:
+        raise InvalidInput(f"{where} is empty; give at least one value, or leave the parameter out of the sweep")
+    return tuple(seen)
+
+
+def check_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return ``seeds`` as a tuple of Python ints; refuse empty, negative, fractional or repeated ones."""
+    if isinstance(seeds, str | bytes | numbers.Number) or not isinstance(seeds, Iterable):
+        raise InvalidInput(f"seeds must be a sequence of non-negative integers, e.g. range(20); got {seeds!r}")
+    found: dict[int, int] = {}
+    for position, seed in enumerate(seeds):
+        number = _integer(seed, f"seeds[{position}]")
+        if number < 0:
+            raise InvalidInput(f"seeds[{position}] is {number}; seeds must not be negative")
+        if number > 2**63 - 1:
+            raise InvalidInput(f"seeds[{position}] is {number}; seeds must be below 2**63")
+        if number in found:
+            raise InvalidInput(
+                f"seeds holds {number} twice, at positions {found[number]} and {position}; give each seed once"
+            )
+        found[number] = position
+    if not found:
+        raise InvalidInput("seeds is empty; give at least one, e.g. seeds=(0,)")
+    return tuple(found)
+
+
+def check_steps(steps: Any) -> int:
+    """Return ``steps`` as a non-negative int."""
+    number = _integer(steps, "steps")
+    if number < 0:
+        raise InvalidInput(f"steps is {number}; it must not be negative (0 keeps the initial state alone)")
+    return number
+
+
+def check_record(record: Any, steps: int) -> int | tuple[int, ...] | None:
+    """Return ``record`` in its canonical form: None, an int k, or an ascending tuple of step numbers."""
+    if record is None:
+        return None
+    if isinstance(record, str | bytes):
+        raise InvalidInput(
+            f"record must be None, an int k (every k steps) or a sequence of step numbers; got {record!r}"
+        )
+    if not isinstance(record, Iterable):
+        every = _integer(record, "record")
+        if every < 1:
+            raise InvalidInput(f"record is {every}; as an int it means 'every k steps' and must be at least 1")
+        return every
+    wanted = [_integer(step, f"record[{position}]") for position, step in enumerate(record)]
+    if not wanted:
+        raise InvalidInput("record is an empty sequence; name at least one step, e.g. record=[0, steps]")
+    for position, step in enumerate(wanted):
+        if not 0 <= step <= steps:
+            raise InvalidInput(f"record[{position}] is {step}; step numbers lie between 0 and steps={steps}")
+    if any(later <= earlier for earlier, later in itertools.pairwise(wanted)):
+        raise InvalidInput(f"record must ascend without repeats; got {wanted}")
+    return tuple(wanted)
+
+
+def recorded_steps(record: int | tuple[int, ...] | None, steps: int) -> tuple[int, ...]:
+    """Return the step numbers that ``record`` keeps of a run of ``steps`` steps.
+
+    Examples
+    --------
+    >>> recorded_steps(4, 10)
+    (0, 4, 8, 10)
+    >>> recorded_steps((0, 10), 10)
+    (0, 10)
+    """
+    if isinstance(record, tuple):
+        return record
+    every = record or 1
+    kept = tuple(range(0, steps + 1, every))
+    return kept if kept[-1] == steps else (*kept, steps)
+
+
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidInput(f"{name} must be an integer; got {value!r}")
+    return operator.index(value)
