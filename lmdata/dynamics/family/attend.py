@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmdata.dynamics.family.threads import in_threads
+from lmdata.dynamics.threads import crew
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+_PAIRS_OF_A_TASK = 200_000
+"""Work below which another thread costs more than it saves."""
 
 
 def attend(
@@ -73,5 +77,6 @@ def attend(
     def kernel(first: int, last: int) -> None:
         attend_rows(queries, keys, values, scale, normalised, causal, first, last, increment, mass)
 
-    in_threads(kernel, m * -(-n // LANES), work=m * n * n)
+    with crew() as spread:
+        spread(kernel, m * -(-n // LANES), -(-_PAIRS_OF_A_TASK // (LANES * n)))
     return increment, mass

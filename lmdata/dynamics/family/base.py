@@ -67,8 +67,12 @@ class AttentionModel:
 
     def check(self, tokens: Array, steps: int) -> None:
         """Refuse tokens that this model cannot step: too large, of the wrong width, or off its surface."""
-        check_components(self, tokens.shape[1])
+        self.check_width(tokens.shape[1])
         check_scores(tokens, None)
+
+    def check_width(self, components: int) -> None:
+        """Refuse matrices that do not act on tokens of so many components."""
+        check_components(self, components)
 
     def times(self, steps: Sequence[int]) -> NDArray[Any]:
         """Return the step numbers themselves, as int64."""
@@ -192,19 +196,19 @@ class AttentionFlow(AttentionModel):
         """Return what drives the tokens, (m, n, d), not yet projected."""
         raise NotImplementedError
 
-    def fastest_rate(self) -> float:
+    def fastest_rate(self, tokens: Array) -> float:
         """Return a bound on how fast small differences decay, from which the stable step sizes follow; 0 if unknown."""
         return 0.0
 
     def check(self, tokens: Array, steps: int) -> None:
         """Refuse tokens that the model cannot step, and warn of a step size at which the scheme is unstable."""
         super().check(tokens, steps)
-        stretch, limit = self.step_size * self.fastest_rate(), steppers.SCHEMES[self.scheme].stable_until
-        if stretch > limit:
+        rate, limit = self.fastest_rate(tokens), steppers.SCHEMES[self.scheme].stable_until
+        if self.step_size * rate > limit:
             warn_accuracy(
-                f"step_size is {self.step_size:g} and the fastest rate of {self.kind} is {self.fastest_rate():.3g}: "
-                f"scheme {self.scheme!r} is unstable where their product, {stretch:.3g}, exceeds {limit:.4g}; "
-                f"take step_size <= {limit / self.fastest_rate():.3g}, or scheme='adaptive'"
+                f"step_size is {self.step_size:g} and the fastest rate of {self.kind} can reach {rate:.3g}: scheme "
+                f"{self.scheme!r} is unstable where their product, {self.step_size * rate:.3g}, exceeds {limit:.4g}; "
+                f"take step_size <= {limit / rate:.3g}, or scheme='adaptive'"
             )
 
     def move(self, state: Array, step: int, own: Own) -> Array:

@@ -63,9 +63,9 @@ class SelfAttention(AttentionFlow):
     Examples
     --------
     >>> model = SelfAttention(values=[[1.0]], step_size=0.1)
-    >>> ends = SelfAttention.advance([model], np.array([[[0.0], [1.0], [2.0]]]), start=0, record=[200], seeds=[0])
-    >>> ends.position[0, 0, :, 0].round(3)
-    array([0.667, 2.   , 2.   ])
+    >>> start = np.array([[[-1.0], [0.5], [2.0]]])
+    >>> SelfAttention.advance([model], start, start=0, record=[400], seeds=[0]).position[0, 0, :, 0].round(3)
+    array([-0.915,  1.986,  1.986])
     """
 
     kind: ClassVar[str] = "self-attention"
@@ -90,7 +90,7 @@ class SelfAttention(AttentionFlow):
                 f"give both (k, {d}) with one k"
             )
 
-    def fastest_rate(self) -> float:
+    def fastest_rate(self, tokens: Array) -> float:
         """Return the spectral radius of V."""
         return 1.0 if self.values is None else float(np.abs(np.linalg.eigvals(np.array(self.values))).max())
 

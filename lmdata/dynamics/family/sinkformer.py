@@ -81,7 +81,7 @@ class Sinkformer(AttentionFlow):
                 f"there are {len(tokens)} tokens; Sinkhorn's weights hold n x n numbers, so at most {_MOST_TOKENS}"
             )
 
-    def fastest_rate(self) -> float:
+    def fastest_rate(self, tokens: Array) -> float:
         """Return |V|, the bound of doubly stochastic weights."""
         return 1.0 if self.values is None else float(np.linalg.norm(np.array(self.values), 2))
 

@@ -108,12 +108,13 @@ class SphereAttention(SphereFlow):
         Time from step to step, in the model's own time.
     scheme : {"rk4", "euler", "layernorm", "geodesic", "adaptive"}
         ``layernorm`` is :math:`x + h f` brought back to the sphere, as in a transformer's layer and in the published
-        codes; ``euler`` projects first; ``geodesic`` follows the great circle, on the circle Euler's method for angles.
+        codes; ``euler`` projects first; ``geodesic`` follows the great circle: on the circle, Euler for angles.
 
     Examples
     --------
     >>> model = SphereAttention(inverse_temperature=4.0)
-    >>> frames = SphereAttention.advance([model], np.array([[[1.0, 0.0], [0.0, 1.0]]]), start=0, record=[0, 1], seeds=[0])
+    >>> start = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> frames = SphereAttention.advance([model], start, start=0, record=[0, 1], seeds=[0])
     >>> np.linalg.norm(frames.position[0, 1], axis=1)
     array([1., 1.])
     """
@@ -132,7 +133,7 @@ class SphereAttention(SphereFlow):
             if self.causal:
                 raise InvalidInput("causal is True and normalised False; a causal mask needs normalised weights (SA)")
 
-    def fastest_rate(self) -> float:
+    def fastest_rate(self, tokens: Array) -> float:
         """Return |V|, times the largest weight where weights are not normalised."""
         size = 1.0 if self.values is None else float(np.linalg.norm(np.array(self.values), 2))
         largest = 1.0 if self.normalised else float(np.exp(self.inverse_temperature * self._reach(self.alignment)))

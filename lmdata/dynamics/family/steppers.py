@@ -34,6 +34,7 @@ SCHEMES = {
     "layernorm": Scheme(order=1, stable_until=2.0),
     "geodesic": Scheme(order=1, stable_until=2.0),
     "rk4": Scheme(order=4, stable_until=2.785293563405282),
+    "exponentiated": Scheme(order=1, stable_until=2.0),
     "exponential": Scheme(order=4, stable_until=2.785293563405282),
     "adaptive": Scheme(order=8, stable_until=np.inf),
 }

@@ -1,0 +1,208 @@
+"""Noise on any model: pushes on the tokens, or random value matrices, anew at every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import numpy as np
+
+from lmdata.dynamics.family.arrays import per_member
+from lmdata.dynamics.family.base import AttentionModel, stacked
+from lmdata.dynamics.family.geometry import Euclidean, Geometry
+from lmdata.dynamics.family.parameters import check_parameters, choice, number
+from lmdata.dynamics.model import Frames, Model, model_from_specification, read_parameters, register
+from lmdata.dynamics.random import ROOT_ENTROPY, normal_quantile
+from lmdata.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_NOISE = 1
+"""Second spawn key of a seed's noise; its tokens have none."""
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Noisy:
+    r"""A model with noise at every step; the noise is a function of the member's seed and the step number alone.
+
+    ============  ==========================================================================================
+    ``additive``  after the step :math:`x_i \mathrel{+}= \sigma \sqrt{h}\, \xi_i`, independent for each token
+    ``common``    after the step :math:`x_i \mathrel{+}= \sigma \sqrt{h}\, \xi`, the same for all tokens
+    ``values``    during the step :math:`V + \sigma G / \sqrt{h d}` in place of V (arXiv 2601.21942)
+    ============  ==========================================================================================
+
+    with xi and the entries of G standard normal and h the time of a step (1 for maps). On a surface the push is
+    projected onto the tangent space, and the tokens are brought back. Members of one seed see the same noise whatever
+    their other parameters. Permuting tokens permutes the result with ``common`` and ``values``, and in law only with
+    ``additive``; rotations keep the law.
+
+    Parameters
+    ----------
+    model : Model
+        What moves the tokens.
+    noise : {"additive", "common", "values"}
+        ``values`` needs a model with a value matrix.
+    scale : float
+        sigma >= 0.
+
+    Examples
+    --------
+    >>> from lmdata.dynamics.family.softmax import Softmax
+    >>> model = Noisy(model=Softmax(inverse_temperature=2.0), scale=0.1)
+    >>> model.sweepable
+    ('scale', 'inverse_temperature', 'influence')
+    >>> model_from_specification(model.specification()) == model
+    True
+    """
+
+    kind: ClassVar[str] = "noisy"
+
+    model: Model
+    noise: str = choice("additive", ("additive", "common", "values"))
+    scale: float = number(0.1, minimum=0)
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        if not isinstance(self.model, Model) or isinstance(self.model, Noisy):
+            raise InvalidInput(f"model is {self.model!r}; give a model without noise, such as Softmax(...)")
+        if self.noise == "values" and not _has_values(self.model):
+            raise InvalidInput(
+                f"noise is 'values', but {type(self.model).__name__} has no value matrix; choose noise='additive'"
+            )
+
+    @property
+    def sweepable(self) -> tuple[str, ...]:
+        """``scale`` and what the model can sweep."""
+        return ("scale", *self.model.sweepable)
+
+    @property
+    def time_unit(self) -> str:
+        """The model's."""
+        return self.model.time_unit
+
+    @property
+    def diagnostics(self) -> tuple[str, ...]:
+        """The model's."""
+        return getattr(self.model, "diagnostics", ())
+
+    def specification(self) -> dict[str, Any]:
+        """Return the model as plain JSON values; `from_specification` gives it back exactly."""
+        return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}
+
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the model of a specification."""
+        parameters = read_parameters(specification, cls.kind, [field.name for field in fields(cls)])
+        if "model" not in parameters:
+            raise InvalidInput("a noisy model's specification needs 'model', the specification of what it disturbs")
+        return cls(**parameters | {"model": model_from_specification(parameters["model"])})
+
+    def with_parameter(self, name: str, value: float) -> Self:
+        """Return a validated copy with another ``scale``, or another parameter of the model."""
+        if name not in self.sweepable:
+            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+        if name == "scale":
+            return replace(self, scale=value)
+        return replace(self, model=self.model.with_parameter(name, value))
+
+    def check(self, tokens: Array, steps: int) -> None:
+        """Check as the model does."""
+        self.model.check(tokens, steps)
+
+    def times(self, steps: Sequence[int]) -> NDArray[Any]:
+        """Return the model's times."""
+        return self.model.times(steps)
+
+    @classmethod
+    def advance(
+        cls,
+        models: Sequence[Self],
+        state: Array,
+        *,
+        start: int,
+        record: Sequence[int],
+        seeds: Sequence[int],
+        backend: str = "auto",
+    ) -> Frames:
+        """Step a batch; see `lmdata.dynamics.model.Model`."""
+        position = np.empty((state.shape[0], len(record), *state.shape[1:]))
+        remarks: list[dict[str, NDArray[Any]]] = []
+        now = start
+        for frame, wanted in enumerate(record):
+            while now < wanted:
+                state = _step(models, state, now, seeds, backend)
+                now += 1
+            own = _own_frame(models, state, now, seeds, backend)
+            position[:, frame] = own.position[:, 0]
+            remarks.append(own.diagnostics)
+        names = remarks[0] if remarks else {}
+        return Frames(position, {name: np.concatenate([remark[name] for remark in remarks], axis=1) for name in names})
+
+
+def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int], backend: str) -> Array:
+    first = models[0]
+    inner = [noisy.model for noisy in models]
+    scale = np.array([noisy.scale for noisy in models])
+    before, after = first.model.times([step, step + 1]).astype(np.float64)
+    root = math.sqrt(after - before)
+    _, n, d = state.shape
+    if first.noise == "values":
+        family = cast("list[Any]", inner)
+        values = np.eye(d) if family[0].values is None else np.array(family[0].values)
+        random = standard_normal(seeds, step, (d, d)) * per_member(scale / (root * math.sqrt(d)), 3)
+        own = stacked(family) | {"values": values + random}
+        state = family[0].enter(state) if step == 0 else state
+        moved = family[0].move(state, step, own)
+    else:
+        moved = (
+            type(first.model)
+            .advance(inner, state, start=step, record=[step + 1], seeds=seeds, backend=backend)
+            .position[:, 0]
+        )
+        shape = (n, d) if first.noise == "additive" else (1, d)
+        push = standard_normal(seeds, step, shape) * per_member(scale * root, 3)
+        surface = _surface(first.model)
+        moved = surface.retract(moved + surface.tangent(moved, np.broadcast_to(push, moved.shape)))
+    if not np.isfinite(moved).all():
+        raise FloatingPointError(f"tokens of {first.kind} {first.model.kind} are no longer finite at step {step + 1}")
+    return np.asarray(moved)
+
+
+def _own_frame(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int], backend: str) -> Frames:
+    """Return what the model itself records of a state: the state as it enters it, and its diagnostics."""
+    inner = [noisy.model for noisy in models]
+    return type(inner[0]).advance(inner, state, start=step, record=[step], seeds=seeds, backend=backend)
+
+
+def standard_normal(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Array:
+    """Return standard normal numbers (m, *shape) that depend on each member's seed and the step alone.
+
+    The generator is Philox, which counts: key the seed, counter the step. So no state has to be kept between steps.
+
+    Examples
+    --------
+    >>> bool((standard_normal([3, 5], 7, (2,))[1] == standard_normal([5], 7, (2,))[0]).all())
+    True
+    """
+    count = math.prod(shape)
+    words = np.empty((len(seeds), count), dtype=np.uint64)
+    for member, seed in enumerate(seeds):
+        key = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed, _NOISE)).generate_state(2, np.uint64)
+        counter = np.array([0, step, 0, 0], dtype=np.uint64)
+        words[member] = np.random.Philox(counter=counter, key=key).random_raw(count)
+    probability = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return normal_quantile(probability).reshape(len(seeds), *shape)
+
+
+def _has_values(model: Model) -> bool:
+    return isinstance(model, AttentionModel) and any(field.name == "values" for field in fields(model))
+
+
+def _surface(model: Model) -> Geometry:
+    return model.surface if isinstance(model, AttentionModel) else Euclidean()
