@@ -15,7 +15,7 @@ from lmdata.data.digest import sha256_of_json
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import ArrayTokens, TokenSource, as_source, source_from_specification
 from lmdata.errors import InvalidInput
-from lmdata.sweep import Member, check_record, check_seeds, check_steps, check_sweep, members, recorded_steps
+from lmdata.sweep import Member, check_record, check_seeds, check_steps, check_sweep, members, recorded_count, recorded_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,8 @@ class Recipe:
         version = specification.get("lmdata_recipe", RECIPE_VERSION)
         if version != RECIPE_VERSION:
             raise InvalidInput(
-                f"the recipe is of version {version!r}; this lmdata reads version {RECIPE_VERSION}: use the one that wrote it"
+                f"the recipe is of version {version!r}, and this lmdata reads version {RECIPE_VERSION}; "
+                "use the lmdata that wrote it"
             )
         sweep = specification.get("sweep")
         if isinstance(sweep, list):
@@ -155,6 +156,12 @@ class Recipe:
     def recorded(self) -> tuple[int, ...]:
         """The step numbers that are kept."""
         return recorded_steps(self.record, self.steps)
+
+    @property
+    def member_bytes(self) -> int:
+        """Bytes of one member's frames in float64."""
+        n, d = self.tokens.shape
+        return recorded_count(self.record, self.steps) * n * d * 8
 
     @property
     def members(self) -> list[Member]:

@@ -154,8 +154,7 @@ class Runner:
 
     def _fronts(self, blocks: list[Sequence[int]], sink: Sink) -> Iterator[_Front]:
         """Yield the blocks that were begun one by one, at their checkpoints, and the others in groups."""
-        n, d = self.recipe.tokens.shape
-        member_bytes = len(self.recipe.recorded) * n * d * 8
+        member_bytes = self.recipe.member_bytes
         group: list[Sequence[int]] = []
         for block in blocks:
             if begun := sink.last_checkpoint(block):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import shlex
 import shutil
@@ -117,9 +118,9 @@ def run(
     """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
     if store is not None and os.path.lexists(store):
         return _open_finished(recipe, store)
+    _check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(recipe, runner.choice)
-    _check_size(layout, store)
     if store is None:
         return _in_memory(recipe, layout, runner)
     from lmdata.data.opening import open_dataset
@@ -228,7 +229,7 @@ def _json(value: Any) -> str:
     return canonical_json(value)
 
 
-def _check_size(layout: Layout, store: str | os.PathLike[str] | None) -> None:
+def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     """Refuse a run that cannot be held, before anything is allocated."""
     if store is None:
         limit, what = _available_memory(), "available memory"
@@ -237,10 +238,12 @@ def _check_size(layout: Layout, store: str | os.PathLike[str] | None) -> None:
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
         limit, what = shutil.disk_usage(folder).free, f"free space at {folder}"
         remedy = "record fewer steps (record=k), sweep less, or choose another disk"
-    if layout.nbytes > limit:
+    count = math.prod(map(len, recipe.sweep.values())) * len(recipe.seeds)
+    if recipe.member_bytes * count > limit:
         raise InvalidInput(
-            f"the run has {layout.size} members of {layout.member_bytes / 2**20:,.1f} MiB, "
-            f"{layout.nbytes / 2**30:,.2f} GiB in all, more than the {what} of {limit / 2**30:,.2f} GiB; {remedy}"
+            f"the run has {count:,} members of {recipe.member_bytes / 2**20:,.1f} MiB, "
+            f"{recipe.member_bytes * count / 2**30:,.2f} GiB in all, more than the {what} of {limit / 2**30:,.2f} GiB; "
+            f"{remedy}"
         )
 
 

@@ -16,6 +16,9 @@ from typing import Any
 
 from lmdata.errors import InvalidInput
 
+MOST_STEPS = 10**8
+"""Steps of one run: more would take years, and their schedule alone gigabytes."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -115,6 +118,8 @@ def check_steps(steps: Any) -> int:
     number = _integer(steps, "steps")
     if number < 0:
         raise InvalidInput(f"steps is {number}; it must not be negative (0 keeps the initial state alone)")
+    if number > MOST_STEPS:
+        raise InvalidInput(f"steps is {number}; at most {MOST_STEPS:,} are allowed: ask for fewer")
     return number
 
 
@@ -157,6 +162,14 @@ def recorded_steps(record: int | tuple[int, ...] | None, steps: int) -> tuple[in
     every = record or 1
     kept = tuple(range(0, steps + 1, every))
     return kept if kept[-1] == steps else (*kept, steps)
+
+
+def recorded_count(record: None | int | tuple[int, ...], steps: int) -> int:
+    """Return the number of frames that ``record`` keeps, without listing them."""
+    if isinstance(record, tuple):
+        return len(record)
+    every = record or 1
+    return steps // every + 1 + (steps % every > 0)
 
 
 def _integer(value: Any, name: str) -> int:
