@@ -89,7 +89,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     """
     if not 0.0 <= tolerance < np.inf:
         raise InvalidInput(f"tolerance is {tolerance!r}; it is relative to the tokens' scale: 0 or more, and finite")
-    model = model_of(ds)
+    model = model_of(ds, "convergence")
     out = measured(
         ds,
         approach,

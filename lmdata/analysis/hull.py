@@ -217,11 +217,12 @@ def mean_width(ds: xr.Dataset, *, directions: int = 512) -> xr.DataArray:
     """
     if not isinstance(directions, int | np.integer) or directions < 2:
         raise InvalidInput(f"directions is {directions!r}; give an integer of at least 2")
+    position = positions(ds, "mean_width")
     vectors = tokens.sphere(int(directions), ds.sizes["component"]).draw(0)
     out = measured(
         ds,
         hull_kernels.mean_width,
-        positions(ds, "mean_width"),
+        position,
         names=("mean_width", "mean_width_error"),
         core=(("token", "component"),),
         source=GEOMETRY,

@@ -23,21 +23,14 @@ LOCALMAX = "localmax dynamics, arXiv 2509.15958"
 """Source of the measures that the localmax paper defines."""
 
 
-def positions(ds: xr.Dataset, measure: str) -> xr.DataArray:
-    """Return ``position`` with NaN for every member that is not complete; check that the dataset is one of lmdata.
-
-    Parameters
-    ----------
-    ds
-        A dataset of `lmdata.simulate` or `lmdata.open`, or a part of one that still has its time, token and
-        component dimensions.
-    measure
-        Who asks: it is named in the errors.
+def check(ds: xr.Dataset, measure: str) -> None:
+    """Check that ``ds`` is a dataset of lmdata with whole members, before ``measure`` takes it.
 
     Raises
     ------
     InvalidInput
-        If it is no such dataset.
+        If it is not a dataset of `lmdata.simulate` or `lmdata.open`, or a part of one that still has its time,
+        token and component dimensions.
     """
     if not isinstance(ds, xr.Dataset):
         raise InvalidInput(f"{measure} needs an xarray.Dataset of lmdata; got {type(ds).__name__}")
@@ -52,21 +45,26 @@ def positions(ds: xr.Dataset, measure: str) -> xr.DataArray:
             raise InvalidInput(
                 f"{measure} needs the variable {name!r}; the dataset has {', '.join(map(str, ds)) or 'none'}"
             )
-    position = ds["position"]
     for dim in CORE:
-        if dim not in position.dims:
+        if dim not in ds["position"].dims:
             raise InvalidInput(
-                f"{measure} needs the dimension {dim!r} of position, which has {position.dims}; "
+                f"{measure} needs the dimension {dim!r} of position, which has {ds['position'].dims}; "
                 f"select with a list, such as ds.isel({dim}=[0]), to keep it"
             )
+
+
+def positions(ds: xr.Dataset, measure: str) -> xr.DataArray:
+    """Return ``position``, with NaN for every member that is not complete."""
+    check(ds, measure)
     complete = ds["status"] == registry.COMPLETE
     if complete.chunks is None and bool(complete.all()):
-        return position
-    return position.where(complete)
+        return ds["position"]
+    return ds["position"].where(complete)
 
 
-def model_of(ds: xr.Dataset) -> Model:
+def model_of(ds: xr.Dataset, measure: str) -> Model:
     """Return the model in the dataset's attribute ``model``, with its own values of the swept parameters."""
+    check(ds, measure)
     try:
         specification = json.loads(ds.attrs["model"])
     except (KeyError, TypeError, json.JSONDecodeError):
@@ -79,7 +77,7 @@ def model_of(ds: xr.Dataset) -> Model:
 
 def localmax_of(ds: xr.Dataset, measure: str) -> Localmax:
     """Return the dataset's model if it is localmax, whose neighbourhoods ``measure`` needs."""
-    model = model_of(ds)
+    model = model_of(ds, measure)
     if not isinstance(model, Localmax):
         raise InvalidInput(
             f"{measure} is defined by localmax neighbourhoods; the dataset's model is of kind {model.kind!r}"
@@ -179,7 +177,7 @@ def measured(
         output_dtypes=[np.dtype(spec.dtype) for spec in specs],
         dask="parallelized",
         dask_gufunc_kwargs={"output_sizes": {dim: len(column) for dim, column in made.items()}},
-        keep_attrs=False,
+        keep_attrs="override",  # of the coordinates; those of the variables are set anew below
         kwargs=parameters,
     )
     out = xr.Dataset(dict(zip(names, results if len(names) > 1 else (results,), strict=True)))
