@@ -20,7 +20,7 @@ def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool
     relaxed : iterable of str, optional
         Freedoms of LLVM's floating-point instructions for this function alone, such as ``"reassoc"``.
     inline : bool, default False
-        Ask LLVM to inline the function into its callers.
+        Write the function into its callers, for what is too small to be called.
 
     Examples
     --------
@@ -32,5 +32,5 @@ def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool
     if relaxed:
         options["fastmath"] = set(relaxed)
     if inline:
-        options["forceinline"] = True
+        options["inline"] = "always"
     return cast("Callable[[F], F]", numba.njit(**options))

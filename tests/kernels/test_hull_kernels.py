@@ -1,4 +1,4 @@
-"""The compiled hulls: exact by rational arithmetic, equal to qhull in general position, at ease with flat sets."""
+"""The compiled hulls: exact by rational arithmetic, equal to qhull in general position, easy with flat sets."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def determinant(rows) -> Fraction:
     if len(rows) == 1:
         return rows[0][0]
     return sum(
-        (-1) ** k * value * determinant([row[:k] + row[k + 1 :] for row in rows[1:]])
-        for k, value in enumerate(rows[0])
+        (-1) ** k * value * determinant([row[:k] + row[k + 1 :] for row in rows[1:]]) for k, value in enumerate(rows[0])
     )
 
 
@@ -63,9 +62,7 @@ def in_simplex(p, corners) -> bool:
 
     if len(corners) == 2:
         a, b = corners
-        return turn(a, b, p) == 0 and all(
-            min(x, y) <= z <= max(x, y) for x, y, z in zip(a, b, p, strict=True)
-        )
+        return turn(a, b, p) == 0 and all(min(x, y) <= z <= max(x, y) for x, y, z in zip(a, b, p, strict=True))
     a, b, c = corners
     if turn(a, b, c) == 0:
         return False
@@ -211,7 +208,7 @@ def test_nearly_flat_sets_give_neither_a_crash_nor_a_wrong_rank(thickness):
 def test_volume_in_rank_is_zero_in_a_dimension_that_the_set_lacks():
     square = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
     assert [float(volume_in_rank(square, r)) for r in (2, 3, 4)] == [1.0, 0.0, 0.0]
-    assert np.isnan(volume_in_rank(square, [-1])).all()
+    assert np.isnan(volume_in_rank(square, -1))
     assert np.isnan(volume_in_rank(square, 8))
 
 

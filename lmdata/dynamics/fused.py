@@ -1,0 +1,370 @@
+"""Localmax for many small systems: one compiled loop with all steps inside, bit for bit the canonical step.
+
+A member's tokens stay in the fastest cache, component by component, from its first step to its last. Scores
+are summed over ascending components without fused multiply-add, sums over neighbours are exact in any order
+(`lmdata.dynamics.canonical`), and a member whose state repeats is finished. In the plane eight tokens listen
+side by side, one in each lane of a vector register; elsewhere one token listens to all others at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.threads import crew
+
+GRAIN = 2**17
+"""Pairs of tokens, over all steps, that are worth a thread."""
+
+LANES = 8
+"""Tokens that listen side by side; arrays are padded to a multiple of it with copies of the first token."""
+
+
+@compiled()
+def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
+    """Split the first n of positions (d, >= n) into high + low: `lmdata.dynamics.canonical.split`."""
+    spare = 1
+    while 2 ** (spare - 1) < n:
+        spare += 1
+    for k in range(positions.shape[0]):
+        largest = 0.0
+        for j in range(n):
+            size = abs(positions[k, j])
+            largest = size if size > largest else largest
+        exponent = max(math.frexp(largest)[1], -900) if largest > 0.0 else -900
+        coarse, inverse = math.ldexp(1.0, exponent - 52 + spare), math.ldexp(1.0, 52 - spare - exponent)
+        fine, finer = math.ldexp(1.0, exponent - 105 + 2 * spare), math.ldexp(1.0, 105 - 2 * spare - exponent)
+        for j in range(n):
+            part = coarse * np.rint(positions[k, j] * inverse)
+            high[k, j] = part
+            low[k, j] = fine * np.rint((positions[k, j] - part) * finer)
+
+
+@compiled()
+def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: NDArray[np.float64]) -> None:
+    """Fill keys (d, n) with y = z A^T, over ascending components; z itself where A is empty."""
+    d, n = positions.shape
+    for row in range(d):
+        for j in range(n):
+            keys[row, j] = positions[row, j] if matrix.size == 0 else positions[0, j] * matrix[row, 0]
+        for k in range(1, d if matrix.size > 0 else 1):
+            for j in range(n):
+                keys[row, j] += positions[k, j] * matrix[row, k]
+
+
+@compiled(inline=True)
+def _larger(a: float, b: float) -> float:
+    return a if a > b else b
+
+
+@compiled()
+def _plane_maxima(block: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Fill row 2 of the block with the largest score of each of its tokens, whose keys are rows 0 and 1."""
+    for lane in range(LANES):
+        block[2 * LANES + lane] = -np.inf
+    for j in range(0, x.size, 8):
+        a0, a1, a2, a3, b0, b1, b2, b3 = x[j], x[j + 1], x[j + 2], x[j + 3], y[j], y[j + 1], y[j + 2], y[j + 3]
+        a4, a5, a6, a7, b4, b5, b6, b7 = x[j + 4], x[j + 5], x[j + 6], x[j + 7], y[j + 4], y[j + 5], y[j + 6], y[j + 7]
+        for lane in range(LANES):
+            u, v = block[lane], block[LANES + lane]
+            s0, s1 = _larger(u * a0 + v * b0, u * a1 + v * b1), _larger(u * a2 + v * b2, u * a3 + v * b3)
+            s2, s3 = _larger(u * a4 + v * b4, u * a5 + v * b5), _larger(u * a6 + v * b6, u * a7 + v * b7)
+            best = _larger(_larger(s0, s1), _larger(s2, s3))
+            block[2 * LANES + lane] = _larger(best, block[2 * LANES + lane])
+
+
+@compiled(inline=True)
+def _add(total: float, near0: bool, value0: float, near1: bool, value1: float) -> float:
+    """Return the total with those of two values that belong to neighbours."""
+    total = total + value0 if near0 else total
+    return total + value1 if near1 else total
+
+
+@compiled()
+def _plane_sums(
+    block: NDArray[np.float64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    one: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+) -> None:
+    """Fill rows 3 to 7 with each token's number of neighbours and sums of halves, given thresholds in 2."""
+    for lane in range(5 * LANES):
+        block[3 * LANES + lane] = 0.0
+    for j in range(0, x.size, 2):
+        a0, b0, c0, a1, b1, c1 = x[j], y[j], one[j], x[j + 1], y[j + 1], one[j + 1]
+        g0, h0, g1, h1 = high[0, j], high[1, j], high[0, j + 1], high[1, j + 1]
+        k0, l0, k1, l1 = low[0, j], low[1, j], low[0, j + 1], low[1, j + 1]
+        for lane in range(LANES):
+            u, v, threshold = block[lane], block[LANES + lane], block[2 * LANES + lane]
+            near0, near1 = u * a0 + v * b0 >= threshold, u * a1 + v * b1 >= threshold
+            block[3 * LANES + lane] = _add(block[3 * LANES + lane], near0, c0, near1, c1)
+            block[4 * LANES + lane] = _add(block[4 * LANES + lane], near0, g0, near1, g1)
+            block[5 * LANES + lane] = _add(block[5 * LANES + lane], near0, h0, near1, h1)
+            block[6 * LANES + lane] = _add(block[6 * LANES + lane], near0, k0, near1, k1)
+            block[7 * LANES + lane] = _add(block[7 * LANES + lane], near0, l0, near1, l1)
+
+
+@compiled()
+def _plane_pulls(
+    positions: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    one: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    delta: float,
+    block: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    pulls: NDArray[np.float64],
+) -> None:
+    """Fill counts and pulls (2, padded): fl(D / c), the way of each token to its neighbour mean."""
+    for begin in range(0, positions.shape[1], LANES):
+        for lane in range(LANES):
+            block[lane] = keys[0, begin + lane]
+            block[LANES + lane] = keys[1, begin + lane]
+        _plane_maxima(block, positions[0], positions[1])
+        for lane in range(LANES):
+            block[2 * LANES + lane] -= delta
+        _plane_sums(block, positions[0], positions[1], one, high, low)
+        for lane in range(LANES):
+            counts[begin + lane] = block[3 * LANES + lane]
+        for k in range(2):
+            for lane in range(LANES):
+                i, count = begin + lane, block[3 * LANES + lane]
+                coarse = block[(4 + k) * LANES + lane] - count * high[k, i]
+                fine = block[(6 + k) * LANES + lane] - count * low[k, i]
+                pulls[k, i] = (coarse + fine) / count
+
+
+@compiled()
+def score_row(positions: NDArray[np.float64], keys: NDArray[np.float64], i: int, score: NDArray[np.float64]) -> float:
+    """Fill the scores of token i with all (a multiple of 4) tokens; return the largest."""
+    d, n = positions.shape
+    key = keys[0, i]
+    for j in range(n):
+        score[j] = key * positions[0, j]
+    for k in range(1, d):
+        key = keys[k, i]
+        for j in range(n):
+            score[j] += key * positions[k, j]
+    m0 = m1 = m2 = m3 = -np.inf
+    for j in range(0, n, 4):
+        m0 = score[j] if score[j] > m0 else m0
+        m1 = score[j + 1] if score[j + 1] > m1 else m1
+        m2 = score[j + 2] if score[j + 2] > m2 else m2
+        m3 = score[j + 3] if score[j + 3] > m3 else m3
+    return max(max(m0, m1), max(m2, m3))
+
+
+@compiled(relaxed=("reassoc", "nsz"))
+def _row_sum(score: NDArray[np.float64], threshold: float, values: NDArray[np.float64]) -> float:
+    """Return the sum of the neighbours' values: exact, so in any order."""
+    total = 0.0
+    for j in range(values.size):
+        total += values[j] if score[j] >= threshold else 0.0
+    return total
+
+
+@compiled()
+def _row_pulls(
+    positions: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    one: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    delta: float,
+    score: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    pulls: NDArray[np.float64],
+) -> None:
+    """Fill counts and pulls (d, padded) as `_plane_pulls` does, in any dimension."""
+    d, padded = positions.shape
+    for i in range(padded):
+        threshold = score_row(positions, keys, i, score) - delta
+        count = counts[i] = _row_sum(score, threshold, one[:padded])
+        for k in range(d):
+            coarse = _row_sum(score, threshold, high[k]) - count * high[k, i]
+            fine = _row_sum(score, threshold, low[k]) - count * low[k, i]
+            pulls[k, i] = (coarse + fine) / count
+
+
+@compiled(inline=True)
+def _load(member: NDArray[np.float64], positions: NDArray[np.float64]) -> None:
+    """Fill positions (d, padded) with the tokens (n, d) of a member and copies of its first."""
+    for k in range(positions.shape[0]):
+        for i in range(positions.shape[1]):
+            positions[k, i] = member[i if i < member.shape[0] else 0, k]
+
+
+@compiled(inline=True)
+def _store(positions: NDArray[np.float64], frame: NDArray[np.float64]) -> None:
+    """Fill the frame (n, d) with the tokens."""
+    for i in range(frame.shape[0]):
+        for k in range(frame.shape[1]):
+            frame[i, k] = positions[k, i]
+
+
+@compiled(inline=True)
+def _steady_from(sensitivity: NDArray[np.float64]) -> int:
+    """Return the first step from which on the sensitivity stays what it is."""
+    step = sensitivity.size - 1
+    while step > 0 and sensitivity[step] == sensitivity[step - 1]:
+        step -= 1
+    return step
+
+
+@compiled(inline=True)
+def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, gain: float) -> bool:
+    """Move the tokens along their pulls; return whether any is elsewhere now."""
+    moved = False
+    for k in range(positions.shape[0]):
+        for i in range(n):
+            after = positions[k, i] + gain * pulls[k, i]
+            moved |= after != positions[k, i]
+            positions[k, i] = after
+        for i in range(n, positions.shape[1]):
+            positions[k, i] = positions[k, 0]
+    return moved
+
+
+@compiled()
+def _advance_plane(
+    state: NDArray[np.float64],
+    sensitivity: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    keep: NDArray[np.int64],
+    frames: NDArray[np.float64],
+    arrays: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    begin: int,
+    end: int,
+) -> None:
+    """Fill the frames of members begin..end, in the plane. ``arrays`` and ``rows`` are `workspace`."""
+    positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
+    one, score, counts = rows[0], rows[1], rows[2]
+    for member in range(begin, end):
+        steady = _steady_from(sensitivity[member])
+        _load(state[member], positions)
+        now, moving = 0, True
+        for frame in range(keep.size):
+            while now < keep[frame] and moving:
+                halves(positions, state.shape[1], high, low)
+                keys_of(positions, matrix, heard)
+                _plane_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls)
+                moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
+                now += 1
+            _store(positions, frames[member, frame])
+
+
+@compiled()
+def _advance_rows(
+    state: NDArray[np.float64],
+    sensitivity: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    keep: NDArray[np.int64],
+    frames: NDArray[np.float64],
+    arrays: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    begin: int,
+    end: int,
+) -> None:
+    """Fill the frames of members begin..end, in any dimension. ``arrays`` and ``rows`` are `workspace`."""
+    positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
+    one, score, counts = rows[0], rows[1], rows[2]
+    for member in range(begin, end):
+        steady = _steady_from(sensitivity[member])
+        _load(state[member], positions)
+        now, moving = 0, True
+        for frame in range(keep.size):
+            while now < keep[frame] and moving:
+                halves(positions, state.shape[1], high, low)
+                keys_of(positions, matrix, heard)
+                _row_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls)
+                moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
+                now += 1
+            _store(positions, frames[member, frame])
+
+
+def workspace(n: int, d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return zeroed arrays for one member at a time.
+
+    They are (5, d, padded): positions, keys, pulls, high and low halves; and (3, padded, or 8 lanes if more):
+    ones for the n tokens with zeros for the padding, scores, counts of neighbours.
+    """
+    padded = -(-n // LANES) * LANES
+    rows = np.zeros((3, max(padded, 8 * LANES)))
+    rows[0, :n] = 1.0
+    return np.zeros((5, d, padded)), rows
+
+
+def neighbour_sets(
+    state: NDArray[np.float64], sensitivity: float, alignment: NDArray[np.float64] | None = None
+) -> NDArray[np.bool_]:
+    """Return C_i of one system (n, d) as booleans (n, n), as this kernel decides them; for tests.
+
+    Token by token, all others are taken out of the count: what remains says who listens to it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> neighbour_sets(np.array([[1.0], [0.5], [-1.0]]), 0.5)
+    array([[ True,  True, False],
+           [ True,  True, False],
+           [False, False,  True]])
+    """
+    n, d = state.shape
+    (positions, heard, pulls, high, low), (one, score, counts) = workspace(n, d)
+    positions[:] = state[[*range(n), *[0] * (positions.shape[1] - n)]].T
+    keys_of(positions, np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment), heard)
+    sets = np.empty((n, n), np.bool_)
+    for j in range(n):
+        one[:] = 0.0
+        one[j] = 1.0
+        kernel = _plane_pulls if d == 2 else _row_pulls
+        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls)
+        sets[:, j] = counts[:n] > 0.0
+    return sets
+
+
+def advance(
+    state: NDArray[np.float64],
+    sensitivity: NDArray[np.float64],
+    influence: NDArray[np.float64],
+    alignment: NDArray[np.float64] | None,
+    keep: tuple[int, ...],
+    *,
+    threads: int | None = None,
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.canonical.advance`.
+
+    ``threads`` (default: one a core) shares out the members and does not touch the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> state = np.array([[[1.0], [0.5], [-1.0]]])
+    >>> frames, _ = advance(state, np.zeros((1, 2)), np.array([1.0]), None, (0, 2))
+    >>> frames[0, :, :, 0]
+    array([[ 1.   ,  0.5  , -1.   ],
+           [ 1.   ,  0.875, -1.   ]])
+    """
+    members, n, d = state.shape
+    frames = np.empty((members, len(keep), n, d))
+    matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
+    state, sensitivity = np.ascontiguousarray(state), np.ascontiguousarray(sensitivity)
+    gain, offsets = influence / (1.0 + influence), np.array(keep, np.int64)
+
+    kernel = _advance_plane if d == 2 else _advance_rows
+
+    def run(begin: int, end: int) -> None:
+        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end)
+
+    with crew(threads) as spread:
+        spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))
+    return frames, {}
