@@ -1,1 +1,17 @@
-"""Pictures of a dataset: holoviews functions and the panel dashboard."""
+"""Views of a dataset: holoviews figures, a dashboard, and pages that work offline from disk."""
+
+from lmdata.view.occupancy import occupancy
+from lmdata.view.quiescent import quiescent_raster
+from lmdata.view.static import save
+from lmdata.view.trajectories import trajectories
+from lmdata.view.volume import volume_decay
+from lmdata.view.words import words
+
+__all__ = [
+    "occupancy",
+    "quiescent_raster",
+    "save",
+    "trajectories",
+    "volume_decay",
+    "words",
+]

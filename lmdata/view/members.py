@@ -1,0 +1,228 @@
+"""Members of a dataset as figures use them: chosen by value, read when first shown, measured when first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import xarray
+from numpy.typing import NDArray
+
+import lmdata
+from lmdata.errors import IncompleteDataset, InvalidInput
+from lmdata.view import naming, theme
+from lmdata.view.plane import Basis, Plane, plane
+from lmdata.view.scene import Scene, Scenes
+
+CORE = ("time", "token", "component")
+KEPT = 256
+"""Members (with their measures) that a view keeps in memory; the least recently shown goes first."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member in memory, with its measures computed when they are first asked for.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of one member: every dimension besides time, token and component has length one.
+    """
+
+    dataset: xarray.Dataset
+
+    @cached_property
+    def position(self) -> NDArray[np.float64]:
+        """Positions, dims (time, token, component)."""
+        return np.asarray(self._squeezed(self.dataset["position"]).transpose(*CORE).values, dtype=np.float64)
+
+    @cached_property
+    def time(self) -> NDArray[Any]:
+        """Times of the stored frames."""
+        return np.asarray(self.dataset["time"].values)
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of the time coordinate: ``step``, or ``1`` for a model's own time."""
+        return str(self.dataset["time"].attrs.get("units", "step"))
+
+    @cached_property
+    def names(self) -> NDArray[np.object_]:
+        """Names of the tokens, safe to draw."""
+        return np.array([naming.plain(label) for label in self.dataset["token"].values], dtype=object)
+
+    def plane(self, basis: Basis = "initial") -> Plane:
+        """Return the plane that the member is drawn in (d >= 2)."""
+        return plane(self.position, basis=basis)
+
+    def title(self, subject: str, *, time: float | None = None, without: Collection[str] = (), note: str = "") -> str:
+        """Return the two lines above a figure: subject and dataset, then model, parameters, time and a note."""
+        said = [naming.settings(self.dataset, without=without), note]
+        if time is not None:
+            said.insert(1, f"t = {naming.number(time)}{naming.time_label(self.time_unit, short=True)}")
+        return f"{subject} · {naming.dataset_name(self.dataset)}\n{' · '.join(filter(None, said))}"
+
+    def index(self, time: float) -> int:
+        """Return the number of the stored frame at a time.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no frame at that time.
+        """
+        found = np.flatnonzero(self.time == time)
+        if not len(found):
+            raise InvalidInput(
+                f"time={time!r} is not stored; the record has {len(self.time)} times "
+                f"from {self.time[0]} to {self.time[-1]}: choose one of ds['time'].values"
+            )
+        return int(found[0])
+
+    @cached_property
+    def polytope(self) -> xarray.Dataset:
+        """Limit polytope: `lmdata.limit_polytope`."""
+        return self._squeezed(lmdata.limit_polytope(self.dataset).compute())
+
+    @cached_property
+    def leaders(self) -> NDArray[np.bool_]:
+        """Leaders, dims (time, token): `lmdata.leaders`."""
+        return np.asarray(self._squeezed(lmdata.leaders(self.dataset)).transpose("time", "token").values)
+
+    @cached_property
+    def volume(self) -> xarray.DataArray:
+        """Relative hull volume over time: `lmdata.hull_volume`."""
+        return self._squeezed(lmdata.hull_volume(self.dataset).compute())
+
+    @cached_property
+    def width(self) -> xarray.DataArray:
+        """Mean width of the hull over time: `lmdata.mean_width`."""
+        return self._squeezed(lmdata.mean_width(self.dataset).compute())
+
+    @cached_property
+    def occupancy(self) -> xarray.Dataset:
+        """Occupancy of the limit vertices: `lmdata.vertex_occupancy`."""
+        return self._squeezed(lmdata.vertex_occupancy(self.dataset).compute())
+
+    @cached_property
+    def quiescent(self) -> xarray.Dataset:
+        """Quiescent sets: `lmdata.quiescent_sets`."""
+        return self._squeezed(lmdata.quiescent_sets(self.dataset).compute())
+
+    @cached_property
+    def vertex(self) -> NDArray[np.int64]:
+        """Limit vertex of each token, or -1."""
+        return np.asarray(self.polytope["token_vertex"].values)
+
+    @cached_property
+    def vertex_names(self) -> NDArray[np.object_]:
+        """What the limit vertex of each token is called: its number, or ``none``."""
+        return np.array([str(v) if v >= 0 else "none" for v in self.vertex], dtype=object)
+
+    @cached_property
+    def corners(self) -> NDArray[np.float64]:
+        """Limit vertices, dims (vertex, component)."""
+        corners = self.polytope["vertex_position"].transpose("vertex", "component").values
+        return np.asarray(corners[~np.isnan(corners).any(axis=1)])
+
+    @property
+    def marked(self) -> NDArray[np.float64]:
+        """The limit vertices that have a colour of their own, dims (vertex, component)."""
+        return self.corners[theme.slots(self.vertex_sizes) >= 0]
+
+    @cached_property
+    def vertex_sizes(self) -> NDArray[np.int64]:
+        """Tokens at each limit vertex, by vertex id."""
+        return np.bincount(self.vertex[self.vertex >= 0], minlength=len(self.corners))
+
+    @cached_property
+    def slot(self) -> NDArray[np.int64]:
+        """Palette slot of each token: that of its limit vertex, or -1."""
+        return self.slots_of(self.vertex)
+
+    def slots_of(self, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the palette slots of vertex numbers; -1 stays -1."""
+        return np.append(theme.slots(self.vertex_sizes), -1)[vertex]
+
+    def _squeezed(self, data: Any) -> Any:
+        return data.squeeze([dim for dim in self.dataset.dims if dim not in CORE and dim in data.dims], drop=True)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of a dataset, by the values of its swept parameters and seed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With ``position`` over any swept parameters, ``seed``, time, token and component; it may be lazy: a member is
+        read when it is first shown, and the last `KEPT` stay in memory.
+    """
+
+    dataset: xarray.Dataset
+    choices: dict[str, list[Any]] = field(init=False)
+    _load: Callable[[tuple[Hashable, ...]], Member] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        missing = {"position"} - set(self.dataset.variables) or set(CORE) - set(self.dataset["position"].dims)
+        if missing:
+            raise InvalidInput(
+                f"ds lacks {', '.join(sorted(missing))}; a figure needs `position` over (..., {', '.join(CORE)}), "
+                "as lmdata.open and lmdata.simulate return it"
+            )
+        dims = [str(dim) for dim in self.dataset["position"].dims if dim not in CORE]
+        object.__setattr__(self, "choices", {dim: self.dataset[dim].values.tolist() for dim in dims})
+        object.__setattr__(self, "_load", lru_cache(maxsize=KEPT)(self._read))
+
+    def __call__(self, key: Mapping[str, Any]) -> Member:
+        """Return the member with these values; dimensions of length one may be left out.
+
+        Raises
+        ------
+        InvalidInput
+            If a dimension is missing or a value is not in the dataset.
+        IncompleteDataset
+            If the member was never computed, or failed.
+        """
+        return self._load(tuple(self._value(dim, values, key) for dim, values in self.choices.items()))
+
+    def _value(self, dim: str, values: Sequence[Any], key: Mapping[str, Any]) -> Any:
+        value = key.get(dim, values[0] if len(values) == 1 else None)
+        if value not in values:
+            raise InvalidInput(f"{dim}={value!r} is not in the dataset; it has {', '.join(map(repr, values))}")
+        return value
+
+    def _read(self, values: tuple[Hashable, ...]) -> Member:
+        chosen = self.dataset.sel({dim: [value] for dim, value in zip(self.choices, values, strict=True)})
+        if "status" in chosen and (status := int(chosen["status"].values.item())) != 1:
+            said = ", ".join(naming.setting(dim, value) for dim, value in zip(self.choices, values, strict=True))
+            state = "failed" if status == 2 else "was not computed yet"
+            raise IncompleteDataset(f"the member {said} {state}; run lmdata.resume on the store, or choose another")
+        return Member(chosen.load())
+
+    @property
+    def varied(self) -> dict[str, list[Any]]:
+        """Dimensions with more than one value."""
+        return {dim: values for dim, values in self.choices.items() if len(values) > 1}
+
+    def scenes(self, make: Callable[..., Scene], dress: Callable[[Any], Any], **further: Sequence[Any]) -> Scenes:
+        """Return the scenes of a figure: a slider for each dimension with more than one value.
+
+        Parameters
+        ----------
+        make : callable
+            ``make(member, **values)`` for the dimensions of ``further``.
+        dress : callable
+            Gives the overlay its options.
+        **further : sequence
+            Further dimensions, as ``time``, with their values; the first is shown at first.
+        """
+        fixed = {name: values[0] for name, values in further.items() if len(values) == 1}
+        dims = self.varied | {name: values for name, values in further.items() if len(values) > 1}
+
+        def at(**values: Any) -> Scene:
+            return make(self(values), **fixed, **{name: values[name] for name in further if name in values})
+
+        return Scenes(at, dims, dress)

@@ -1,0 +1,115 @@
+"""What figures and pages say: names made safe to draw, titles, labels with units."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import xarray
+
+LONGEST = 64
+"""Names longer than this are cut, with an ellipsis, where they are drawn."""
+
+SYMBOLS = {"alignment_sensitivity": "δ", "influence": "α", "inverse_temperature": "β", "beta": "β"}
+"""Symbols of parameters, as the papers write them."""
+
+
+def plain(name: object) -> str:
+    r"""Return a name as text that a canvas draws as it stands.
+
+    Bokeh reads ``$$...$$``, ``\(...\)`` and ``\[...\]`` as formulas (and would fetch a typesetter from the network):
+    a space in the opening mark prevents it. Control characters become spaces and long names are cut.
+    This is for text drawn on a canvas; what goes into HTML is escaped besides, where the HTML is written.
+
+    Examples
+    --------
+    >>> plain("a $$formula$$\n"), plain(r"\(x\)"), plain("<b>")
+    ('a $ $formula$ $ ', '\\ (x\\ )', '<b>')
+    """
+    text = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in str(name))
+    for mark in ("$$", "\\(", "\\)", "\\[", "\\]"):
+        text = text.replace(mark, f"{mark[0]} {mark[1]}")
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def number(value: float) -> str:
+    """Return a number as short as reads well: at most six significant digits.
+
+    Examples
+    --------
+    >>> number(0.1), number(3.0), number(1e-7)
+    ('0.1', '3', '1e-07')
+    """
+    return f"{value:.6g}"
+
+
+def parameter(name: str) -> str:
+    """Return the words for a parameter, with its symbol where it has one.
+
+    Examples
+    --------
+    >>> parameter("alignment_sensitivity"), parameter("seed")
+    ('alignment sensitivity δ', 'seed')
+    """
+    words = plain(name).replace("_", " ")
+    return f"{words} {SYMBOLS[name]}" if name in SYMBOLS else words
+
+
+def setting(name: str, value: object) -> str:
+    """Return a parameter and its value, short: ``δ = 0.1``; a schedule is named by its kind.
+
+    Examples
+    --------
+    >>> setting("influence", 1.0), setting("seed", 3), setting("alignment_sensitivity", {"kind": "geometric"})
+    ('α = 1', 'seed 3', 'δ(t) geometric')
+    """
+    symbol = SYMBOLS.get(name, parameter(name))
+    if isinstance(value, Mapping):
+        return f"{symbol}(t) {plain(value.get('kind', 'given'))}"
+    if isinstance(value, float):
+        return f"{symbol} = {number(value)}"
+    return f"{symbol} {plain(value)}" if name == "seed" else f"{symbol} = {plain(value)}"
+
+
+def dataset_name(dataset: xarray.Dataset) -> str:
+    """Return what a dataset is called: its ``name`` attribute, else its ``title``, else ``dataset``."""
+    return plain(dataset.attrs.get("name") or dataset.attrs.get("title") or "dataset")
+
+
+def settings(dataset: xarray.Dataset, *, without: Collection[str] = ()) -> str:
+    """Return model and parameters of one member in one line, e.g. ``localmax · δ = 0.1 · α = 1 · seed 0``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of one member.
+    without : collection of str
+        Parameters that something else in the figure tells.
+    """
+    model: dict[str, Any] = json.loads(dataset.attrs.get("model", "{}"))
+    kind = model.pop("kind", "")
+    said = {name: value for name, value in model.items() if _tellable(value)}
+    said |= {str(name): coord.item() for name, coord in dataset.coords.items() if coord.size == 1 and name in model}
+    if "seed" in dataset.coords:
+        said["seed"] = int(dataset["seed"].item())
+    parts = [setting(name, value) for name, value in said.items() if name not in without]
+    return " · ".join(filter(None, [plain(kind), *parts]))
+
+
+def _tellable(value: object) -> bool:
+    return isinstance(value, int | float | Mapping) and not isinstance(value, bool)
+
+
+def time_label(unit: str, *, short: bool = False) -> str:
+    """Return the label of the time axis, or the suffix of a time, for a unit of the time coordinate.
+
+    Examples
+    --------
+    >>> time_label("step"), time_label("1"), time_label("step", short=True)
+    ('time (steps)', 'time (dimensionless)', ' steps')
+    """
+    if unit == "step":
+        return " steps" if short else "time (steps)"
+    return "" if short else "time (dimensionless)"

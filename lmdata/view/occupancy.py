@@ -1,0 +1,95 @@
+"""Occupancy: the share of the tokens at each limit vertex over time, as stacked areas."""
+
+from __future__ import annotations
+
+import holoviews as hv
+import numpy as np
+import xarray
+
+from lmdata.view import naming, theme
+from lmdata.view.members import Member, Members
+from lmdata.view.scene import Axis, Layer, Scene, Scenes
+
+LEAST_NAMED = 0.06
+"""Smallest share whose area has its vertex's number written in it."""
+
+
+def occupancy(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
+    """Draw the share of the tokens near each limit vertex over time, stacked; what is missing to 1 is elsewhere.
+
+    Near is the definition by radius of `lmdata.vertex_occupancy`. Colours and numbers are those of the limit vertices
+    in the other figures.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Swept parameters and the seed get sliders where they are not fixed. Lazy data is read member by member.
+
+    Returns
+    -------
+    Overlay or DynamicMap
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has no positions.
+    IncompleteDataset
+        If the member to be drawn is absent or failed.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> from lmdata import view
+    >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=5)
+    >>> type(view.occupancy(ds)).__name__
+    'Overlay'
+    """
+    return scenes(Members(ds)).figure()
+
+
+def scenes(members: Members) -> Scenes:
+    """Return the scenes of `occupancy`, one for each member."""
+    return members.scenes(_scene, _dress)
+
+
+def _scene(member: Member) -> Scene:
+    at = member.time.astype(np.float64)
+    shares = member.occupancy["occupancy"].transpose("vertex", "time").values[: len(member.corners)]
+    if len(at) == 1:  # one frame is drawn as a bar
+        at, shares = np.array([at[0] - 0.5, at[0] + 0.5]), np.repeat(shares, 2, axis=1)
+    top = shares.cumsum(axis=0)
+    bottom = top - shares
+    vertex = np.arange(len(shares))
+    areas = {
+        "x": [np.concatenate([at, at[::-1]])] * len(shares),
+        "y": [np.concatenate([low, high[::-1]]) for low, high in zip(bottom, top, strict=True)],
+        "color": member.slots_of(vertex),
+        "vertex": [str(v) for v in vertex],
+        "last": [f"{100 * share:.0f} %" for share in shares[:, -1]],
+    }
+    named = np.flatnonzero(shares[:, -1] >= LEAST_NAMED)
+    names = {
+        "x": np.full(len(named), at[-1] - 0.02 * (at[-1] - at[0])),
+        "y": (bottom + shares / 2)[named, -1],
+        "text": [f"vertex {v} · {100 * shares[v, -1]:.0f} %" for v in named],
+    }
+    return Scene(
+        member.title("Occupancy of the limit vertices"),
+        Axis(naming.time_label(member.time_unit), (float(at[0]), float(at[-1]))),
+        Axis("share of the tokens (dimensionless)", (0.0, 1.0)),
+        (Layer("Polygons", "Areas", areas), Layer("Labels", "Names", names)),
+    )
+
+
+def _dress(figure: hv.Overlay) -> hv.Overlay:
+    hover = {"tools": ["hover"], "hover_tooltips": [("limit vertex", "@vertex"), ("share at the end", "@last")]}
+    return theme.dress(
+        figure,
+        theme.style(
+            "Polygons", "Areas", fill_color="color", line_color="white", line_width=0.7, **theme.COLOURED, **hover
+        ),
+        theme.style(
+            "Labels", "Names", text_align="right", text_color="white", text_font_size="12px", text_font=theme.FONT
+        ),
+        size=(420, 300),
+    )

@@ -1,0 +1,200 @@
+"""What a figure shows, as plain data: drawn by holoviews once, then changed by exchanging columns.
+
+Making holoviews elements and updating their plots takes 60-100 ms a frame, making the arrays about one. So figures
+are functions from a member (and a time) to a `Scene`; `Scenes` turns them into holoviews objects for notebooks and
+files, and the dashboard and the page show another scene in a plot that is already drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import holoviews as hv
+
+from lmdata.view import naming
+
+KEYS = {
+    "Points": ("x", "y"),
+    "Curve": ("x", "y"),
+    "Labels": ("x", "y"),
+    "Polygons": ("x", "y"),
+    "Segments": ("x", "y", "x1", "y1"),
+    "Rectangles": ("x", "y", "x1", "y1"),
+}
+"""Key dimensions of the elements that layers may be."""
+
+_SIDES = {"x": "left", "y": "bottom", "x1": "right", "y1": "top"}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its label, with units, and its limits."""
+
+    label: str
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One element of a figure.
+
+    Parameters
+    ----------
+    element : str
+        Name of the holoviews element, one of `KEYS`.
+    group : str
+        Which layer it is; options are chosen by it.
+    columns : mapping
+        Key columns first, in the order of `KEYS`, then what colours, sizes or hovers use. Those of ``Polygons`` hold
+        one sequence of coordinates a polygon.
+    label : str
+        What the legend calls it.
+    """
+
+    element: str
+    group: str
+    columns: Mapping[str, Sequence[Any]]
+    label: str = ""
+
+    def draw(self, x: hv.Dimension, y: hv.Dimension) -> Any:
+        """Return the holoviews element."""
+        keys = KEYS[self.element]
+        values = [name for name in self.columns if name not in keys]
+        dims = [x, y, *keys[2:]]
+        if self.element == "Curve":
+            dims, values = [x], [y]
+        names = {"group": self.group, "label": self.label}
+        if self.element == "Polygons":
+            rows = [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+            return hv.Polygons(rows, dims, values, **names)
+        return getattr(hv, self.element)(tuple(self.columns.values()), dims, values, **names)
+
+    def source(self) -> dict[str, list[Any]]:
+        """Return the columns of the Bokeh source that shows this layer, as plain lists."""
+        plain = {name: [_plain(value) for value in column] for name, column in self.columns.items()}
+        if self.element == "Polygons":
+            return {f"{k}s" if k in "xy" else k: [[[ring]] for ring in v] if k in "xy" else v for k, v in plain.items()}
+        if self.element == "Rectangles":
+            return {_SIDES.get(name, name): values for name, values in plain.items()}
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a figure shows at one setting of its sliders.
+
+    Parameters
+    ----------
+    title : str
+        First line the subject and the dataset, second line model and parameters.
+    x, y : Axis
+    layers : tuple of Layer
+        The same elements in the same order for every scene of a figure.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    layers: tuple[Layer, ...]
+
+    def draw(self) -> hv.Overlay:
+        """Return the plain holoviews overlay, without options."""
+        x = hv.Dimension(("x", self.x.label), range=self.x.limits)
+        y = hv.Dimension(("y", self.y.label), range=self.y.limits)
+        return hv.Overlay([layer.draw(x, y) for layer in self.layers], label=self.title)
+
+
+class Scenes:
+    """The scenes of one figure, by the values of its sliders.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(**values)`` returns the `Scene`.
+    dims : mapping
+        The values of each slider; empty for a figure without.
+    dress : callable
+        Gives a holoviews overlay its options.
+    """
+
+    def __init__(
+        self,
+        make: Callable[..., Scene],
+        dims: Mapping[str, Sequence[Any]],
+        dress: Callable[[hv.Overlay], hv.Overlay],
+    ) -> None:
+        self.make = make
+        self.dims = {name: list(values) for name, values in dims.items()}
+        self._dress = dress
+
+    def __call__(self, *values: Any) -> hv.Overlay:
+        """Return the overlay at these values of the sliders."""
+        return self._dress(self.make(**dict(zip(self.dims, values, strict=True))).draw())
+
+    def first(self) -> dict[str, Any]:
+        """Return the values that are shown at first."""
+        return {name: values[0] for name, values in self.dims.items()}
+
+    def all(self) -> Iterator[Scene]:
+        """Yield every scene, the last slider running fastest."""
+        for values in itertools.product(*self.dims.values()):
+            yield self.make(**dict(zip(self.dims, values, strict=True)))
+
+    def figure(self) -> hv.Overlay | hv.DynamicMap:
+        """Return the overlay where there is no slider, else a DynamicMap that makes frames when they are shown."""
+        if not self.dims:
+            return self()
+        kdims = [hv.Dimension((n, naming.parameter(n)), values=v) for n, v in self.dims.items()]
+        return hv.DynamicMap(self, kdims=kdims)
+
+
+def scenes_of(figure: Any) -> Scenes | None:
+    """Return the scenes behind a figure of this package that has sliders, or None."""
+    if not isinstance(figure, hv.DynamicMap):
+        return None
+    made = figure.callback.callable
+    return made if isinstance(made, Scenes) else None
+
+
+class Live:
+    """A figure drawn once with Bokeh, that then shows one scene after the other.
+
+    Parameters
+    ----------
+    scenes : Scenes
+    values : mapping, optional
+        Values of the sliders shown at first.
+
+    Attributes
+    ----------
+    root : bokeh figure
+    """
+
+    def __init__(self, scenes: Scenes, values: Mapping[str, Any] | None = None) -> None:
+        self.scenes = scenes
+        self.values = {**scenes.first(), **(values or {})}
+        overlay = scenes(*self.values.values())
+        plot = hv.renderer("bokeh").get_plot(overlay)
+        self.root = plot.state
+        self.sources = [subplot.handles["source"] for subplot in plot.subplots.values()]
+
+    def show(self, **values: Any) -> None:
+        """Show the scene at these values; others stay as they are."""
+        self.values |= {name: value for name, value in values.items() if name in self.values}
+        scene = self.scenes.make(**self.values)
+        self.root.title.text = scene.title
+        for axis, rng, is_now in (
+            (self.root.xaxis[0], self.root.x_range, scene.x),
+            (self.root.yaxis[0], self.root.y_range, scene.y),
+        ):
+            axis.axis_label = is_now.label
+            rng.update(start=is_now.limits[0], end=is_now.limits[1])
+        for source, layer in zip(self.sources, scene.layers, strict=True):
+            source.data = layer.source()

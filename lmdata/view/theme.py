@@ -1,0 +1,133 @@
+"""The look of every figure: palette, sizes, fonts and grid, on the screen and on paper.
+
+Colours are Paul Tol's *muted* scheme (https://sronpersonalpages.nl/~pault/), which stays distinct under the common
+forms of colour blindness; ordered values take a dark-to-light part of *viridis*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import holoviews as hv
+import holoviews.plotting.bokeh
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+
+SLOTS = ("#332288", "#cc6677", "#44aa99", "#ddaa33", "#882255", "#66bbdd", "#117733", "#aa4499", "#999933")
+"""Colours of vertices, and of the tokens that go there."""
+
+OTHER = "#8a8f98"
+"""Colour of what belongs to no vertex, or to one beyond the palette."""
+
+CMAP = (OTHER, *SLOTS)
+"""Palette indexed by slot + 1: slot -1 is `OTHER`."""
+
+INKS = ("#70747b", "#332288", "#af5866", "#348174", "#906f21", "#882255", "#437a90", "#117733", "#aa4499", "#787828")
+"""`CMAP` darkened where it needs to be read as text on white (contrast of at least 4.6)."""
+
+COLOURED: dict[str, Any] = {"cmap": list(CMAP), "clim": (-1.5, len(SLOTS) - 0.5)}
+"""Options of an element whose colour is a slot."""
+
+INK, MUTED, GRID, PAPER = "#1f2430", "#5c6370", "#e3e6ea", "#ffffff"
+FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
+
+
+def slots(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the palette slot of each vertex from the number of its tokens.
+
+    Up to nine vertices keep their own number as slot, so that equal numbers have equal colours in every figure. Of
+    more than nine, the nine largest that gather at least two tokens get a colour, the others -1.
+
+    Examples
+    --------
+    >>> slots(np.array([5, 1, 2])).tolist()
+    [0, 1, 2]
+    >>> slots(np.array([1, 1, 1, 3, 1, 1, 1, 1, 1, 1, 7])).tolist()
+    [-1, -1, -1, 0, -1, -1, -1, -1, -1, -1, 1]
+    """
+    count = len(SLOTS)
+    if len(sizes) <= count:
+        return np.arange(len(sizes))
+    largest = np.argsort(-sizes, kind="stable")[:count]
+    chosen = np.sort(largest[sizes[largest] >= 2])
+    slot = np.full(len(sizes), -1)
+    slot[chosen] = np.arange(len(chosen))
+    return slot
+
+
+def ordered(count: int) -> list[str]:
+    """Return ``count`` colours for ordered values, dark to light, none too light for white paper.
+
+    Examples
+    --------
+    >>> ordered(1), len(ordered(12))
+    (['#440154'], 12)
+    """
+    viridis = mpl.colormaps["viridis"]
+    return [to_hex(viridis(0.88 * k / max(1, count - 1))) for k in range(count)]
+
+
+def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **overlay: Any) -> hv.Overlay:
+    """Return the figure with the house's look and its own options.
+
+    Parameters
+    ----------
+    figure : Overlay
+        Of plain elements; its label is the title: the first line the subject, the second the parameters.
+    *options : Options
+        Options of the elements, made by `style`.
+    size : (int, int)
+        Width and height of the frame inside the axes, in pixels.
+    **overlay
+        Options of the whole, as ``logy`` or ``yticks``.
+    """
+    width, height = size
+    whole = hv.Options(
+        "Overlay", backend="bokeh", title="{label}", show_grid=True, frame_width=width, frame_height=height,
+        hooks=[_look], toolbar="above", active_tools=[], default_tools=["pan", "wheel_zoom", "box_zoom", "save", "reset"],
+        **overlay,
+    )  # fmt: skip
+    return figure.opts(*options, whole)
+
+
+def style(element: str, group: str, **style: Any) -> hv.Options:
+    """Return options of an element of one group, in Bokeh's terms; `lmdata.view.static` reads them too."""
+    return hv.Options(f"{element}.{group}", backend="bokeh", framewise=True, **style)
+
+
+def _look(plot: Any, element: Any) -> None:
+    """Set fonts, colours and grid of a Bokeh figure (a hook of holoviews)."""
+    figure = plot.state
+    figure.background_fill_color = figure.border_fill_color = PAPER
+    figure.outline_line_color = None
+    figure.title.update(text_font=FONT, text_font_size="14px", text_color=INK, text_line_height=1.35)
+    figure.toolbar.logo = None
+    figure.toolbar.autohide = True
+    figure.grid.grid_line_color = GRID
+    for axis in figure.axis:
+        axis.update(
+            axis_line_color=MUTED, major_tick_line_color=MUTED, minor_tick_line_color=None, axis_label_standoff=8,
+            axis_label_text_font=FONT, axis_label_text_font_size="13px", axis_label_text_font_style="normal",
+            axis_label_text_color=INK, major_label_text_font=FONT, major_label_text_font_size="12px",
+            major_label_text_color=MUTED,
+        )  # fmt: skip
+    for legend in figure.legend:
+        legend.update(
+            label_text_font=FONT, label_text_font_size="12px", label_text_color=INK, border_line_color=None,
+            background_fill_alpha=0.85, spacing=0, padding=4, margin=4,
+        )  # fmt: skip
+
+
+def ticks(labels: Sequence[str], *, most: int) -> list[tuple[float, str]]:
+    """Return tick positions and labels for rows 0, 1, ...; evenly thinned to at most ``most``.
+
+    Examples
+    --------
+    >>> ticks(["a", "b", "c", "d"], most=2)
+    [(0.0, 'a'), (2.0, 'c')]
+    """
+    step = -(-len(labels) // most)
+    return [(float(row), labels[row]) for row in range(0, len(labels), step)]

@@ -1,0 +1,141 @@
+"""Decay of the hull: its relative volume over time, a line for each swept value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray
+from numpy.typing import NDArray
+
+from lmdata.errors import InvalidInput
+from lmdata.view import naming, theme
+from lmdata.view.members import Member, Members
+from lmdata.view.plane import padded
+from lmdata.view.scene import Axis, Layer, Scene, Scenes
+
+MOST_COMPONENTS = 7
+"""Beyond this dimension of the tokens the mean width is drawn: no volume can be had (see `lmdata.hull_volume`)."""
+
+LEAST = 1e-16
+"""Sizes below this part of the first are off the scale."""
+
+MOST_NAMED = 14
+"""Lines that the legend names; of more, evenly chosen ones."""
+
+
+def volume_decay(ds: xarray.Dataset, *, by: str | None = None, over_seeds: bool = False) -> hv.Overlay | hv.DynamicMap:
+    """Draw the hull volume relative to the first stored frame, on a logarithmic scale, one line a swept value.
+
+    For tokens of more than seven components the mean width of the hull is drawn instead, as the axis says. Lines end
+    where the hull loses a dimension and its volume is 0.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Other swept parameters and the seed get sliders where they are not fixed. Lazy data is read member by member.
+    by : str, optional
+        The swept parameter that the lines stand for: by default ``alignment_sensitivity``, else the first.
+    over_seeds : bool
+        Draw the median over the seeds with a band between the quartiles, instead of a slider for the seed.
+
+    Returns
+    -------
+    Overlay or DynamicMap
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has no positions or ``by`` is none of its dimensions.
+    IncompleteDataset
+        If a member to be drawn is absent or failed.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> from lmdata import view
+    >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=5)
+    >>> type(view.volume_decay(ds)).__name__
+    'Overlay'
+    """
+    return scenes(Members(ds), by=by, over_seeds=over_seeds).figure()
+
+
+def scenes(members: Members, *, by: str | None = None, over_seeds: bool = False, marked: bool = False) -> Scenes:
+    """Return the scenes of `volume_decay`; with ``marked``, ``by`` has a slider too, whose line stands out."""
+    by = _by(members, by)
+    values: list[Any] = members.choices.get(by, [None])
+    seeds: list[Any] = members.choices.get("seed", [None])
+    gathered = {by} if not over_seeds else {by, "seed"}
+    dims = {name: v for name, v in members.varied.items() if name not in gathered or (marked and name == by)}
+
+    def make(**key: Any) -> Scene:
+        chosen = seeds if over_seeds else [key.get("seed", seeds[0])]
+        rows = [[members({**key, by: value, "seed": seed}) for seed in chosen] for value in values]
+        sizes = {v: np.array([_relative(member) for member in row]) for v, row in zip(values, rows, strict=True)}
+        without = {by} if not over_seeds else {by, "seed"}
+        note = f"median and quartiles of {len(seeds)} seeds" if over_seeds else ""
+        return _scene(rows[0][0], by, sizes, marked=key.get(by), without=without, note=note)
+
+    return Scenes(make, dims, lambda figure: _dress(figure, len(values)))
+
+
+def _by(members: Members, by: str | None) -> str:
+    swept = [name for name in members.choices if name != "seed"]
+    if by is None:
+        return "alignment_sensitivity" if "alignment_sensitivity" in swept or not swept else swept[0]
+    if by not in swept:
+        raise InvalidInput(f"by={by!r} is not swept in this dataset; choose one of {', '.join(swept) or '(nothing)'}")
+    return by
+
+
+def _relative(member: Member) -> NDArray[np.float64]:
+    if member.position.shape[2] <= MOST_COMPONENTS:
+        return np.asarray(member.volume.values)
+    width = np.asarray(member.width.values)
+    return width / width[0] if width[0] > 0 else width
+
+
+def _scene(
+    member: Member, by: str, sizes: dict[Any, NDArray[np.float64]], *, marked: Any, without: set[str], note: str
+) -> Scene:
+    at = member.time.astype(np.float64)
+    what = "Mean width of the hull" if member.position.shape[2] > MOST_COMPONENTS else "Volume of the hull"
+    lines = {value: np.median(each, axis=0) for value, each in sizes.items()}
+    low = max(LEAST, min((float(line[line > 0].min()) for line in lines.values() if (line > 0).any()), default=LEAST))
+    layers = []
+    if note:
+        bands = [np.quantile(each, (0.25, 0.75), axis=0).clip(low / 2) for each in sizes.values()]
+        around = [np.concatenate([lower, upper[::-1]]) for lower, upper in bands]
+        columns = {"x": [np.concatenate([at, at[::-1]])] * len(around), "y": around, "color": range(len(around))}
+        layers.append(Layer("Polygons", "Band", columns))
+    named = -(-len(lines) // MOST_NAMED)
+    for k, (value, line) in enumerate(lines.items()):
+        label = naming.setting(by, value) if value is not None and k % named == 0 else ""
+        layers.append(Layer("Curve", f"By{k}", {"x": at, "y": _positive(line)}, label=label))
+    chosen = _positive(lines[marked]) if marked is not None else np.full(len(at), np.nan)
+    layers.append(Layer("Curve", "Chosen", {"x": at, "y": chosen}))
+    return Scene(
+        member.title(what, without=without, note=note),
+        Axis(naming.time_label(member.time_unit), padded(at[0], at[-1], 0.02)),
+        Axis(f"relative to t = {at[0]:g} (dimensionless)", (min(low, 0.1) * 0.8, 1.25)),
+        tuple(layers),
+    )
+
+
+def _positive(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the line with gaps where it is 0: the logarithm has no place for it."""
+    return np.where(line > 0, line, np.nan)
+
+
+def _dress(figure: hv.Overlay, count: int) -> hv.Overlay:
+    colours = theme.ordered(count)
+    shades = {"cmap": colours, "clim": (-0.5, count - 0.5)}
+    options = [
+        theme.style("Polygons", "Band", fill_color="color", fill_alpha=0.15, line_color=None, **shades),
+        theme.style("Curve", "Chosen", color=theme.INK, line_width=4, line_dash="dotted"),
+    ]
+    for k, colour in enumerate(colours):
+        options.append(theme.style("Curve", f"By{k}", color=colour, line_width=2.2))
+    return theme.dress(figure, *options, size=(420, 300), logy=True, show_legend=count > 1, legend_position="right")
