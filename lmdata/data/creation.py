@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from lmdata.data.reading import Bookkeeping
 from lmdata.data.storage import Place, writing
 from lmdata.errors import StoreExists
 
+Fill = Callable[[zarr.Group], None]
+"""What writes the first contents of a store into its root group."""
 
-def create_folder(target: Path, layout: Layout, initial: NDArray[Any] | None, *, durable: bool) -> WriterLock:
+
+def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterLock:
     """Make a store under a temporary name, rename it once its first commit is done, and hold its lock.
 
     Raises
@@ -44,7 +48,7 @@ def create_folder(target: Path, layout: Layout, initial: NDArray[Any] | None, *,
         try:
             if whole.exists():  # left by a creation that was killed: its lock is free
                 shutil.rmtree(whole)
-            _declare(Place(whole), layout, initial)
+            _create(Place(whole), fill)
             (building / storage.LOCK_FILE).rename(whole / storage.LOCK_FILE)
             if durable:
                 sync_files(whole, set())
@@ -59,7 +63,7 @@ def create_folder(target: Path, layout: Layout, initial: NDArray[Any] | None, *,
     return lock
 
 
-def create_remote(place: Place, layout: Layout, initial: NDArray[Any] | None) -> None:
+def create_remote(place: Place, fill: Fill) -> None:
     """Make a store in a bucket; there is no lock, and the store that creates the repository first wins.
 
     Raises
@@ -71,7 +75,7 @@ def create_remote(place: Place, layout: Layout, initial: NDArray[Any] | None) ->
     """
     with writing(place):
         try:
-            _declare(place, layout, initial)
+            _create(place, fill)
         except (icechunk.AlreadyExistsError, icechunk.InvalidInputError) as error:
             raise StoreExists(
                 f"there is already something at {place}; choose another place, or resume or open it"
@@ -87,9 +91,8 @@ def _rename(whole: Path, target: Path) -> None:
         raise
 
 
-def _declare(place: Place, layout: Layout, initial: NDArray[Any] | None) -> None:
-    session = storage.create_repository(place).writable_session("main")
-    group = zarr.create_group(session.store, zarr_format=3)
+def declare(group: zarr.Group, layout: Layout, initial: NDArray[Any] | None) -> None:
+    """Declare the grid of a dataset, all members absent, and keep the tokens that it starts from."""
     storage.declare(group, layout)
     Bookkeeping.empty(layout).write(group)
     if initial is not None:
@@ -97,4 +100,9 @@ def _declare(place: Place, layout: Layout, initial: NDArray[Any] | None) -> None
         dims = ("seed", "token", "component")[3 - tokens.ndim :]
         source = group.create_group("source")
         storage.create_array(source, "initial", dims, tokens.shape, tokens.shape, tokens.dtype)[...] = tokens
-    session.commit("declare the grid")
+
+
+def _create(place: Place, fill: Fill) -> None:
+    session = storage.create_repository(place).writable_session("main")
+    fill(zarr.create_group(session.store, zarr_format=3))
+    session.commit("create")

@@ -17,6 +17,8 @@ from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
 
 CODECS = frozenset({"bytes", "blosc", "zstd", "crc32c"})
 """Codecs that a store may use; crc32c has to be the last."""
+KINDS = frozenset("biufU")
+"""Kinds of values that a store may hold: truth values, numbers and text of fixed length."""
 EAGER_BYTES = 2**30
 """Most that a coordinate or a bookkeeping variable may take: they are read when a dataset is opened."""
 
@@ -88,7 +90,20 @@ def _check_array(array: zarr.Array[Any], name: str, sizes: dict[str, int], place
         )
     if not _allowed(array.dtype, name, swept):
         raise CorruptDataset(f"{place}: {name} has dtype {array.dtype}, which is not what it is declared as")
+    check_storage(array, name, place)
+
+
+def check_storage(array: zarr.Array[Any], name: str, place: str) -> None:
+    """Check how an array is stored: what its values are, its codecs, and the size of its chunks.
+
+    Raises
+    ------
+    StoreError
+        If it is not read.
+    """
     codecs = storage.codecs(array)
+    if array.dtype.kind not in KINDS:
+        raise StoreError(f"{place}: {name} has dtype {array.dtype}, which is not read")
     if not CODECS.issuperset(codecs) or codecs[-1] != "crc32c":
         raise StoreError(
             f"{place}: {name} is stored with the codecs {codecs}; only {sorted(CODECS)} are read, crc32c last"

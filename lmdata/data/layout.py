@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -183,6 +183,28 @@ class Layout:
             window = tuple(slice(i, i + step) for i, step in zip(corner, chunk, strict=True))
             yield tuple(int(i) for i in numbers[window].ravel())
 
+    def window(self, members: Sequence[int]) -> tuple[slice, ...]:
+        """Return the part of the grid that shares a storage chunk with the first of the members.
+
+        Raises
+        ------
+        InvalidInput
+            If a member is not in the dataset, occurs twice, or lies in another chunk.
+        """
+        if len(members) == 0 or len(set(members)) != len(members):
+            raise InvalidInput(f"members are {tuple(members)}; give at least one, none of them twice")
+        if min(members) < 0 or max(members) >= self.size:
+            raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {self.size - 1}")
+        chunk = self.chunks("position")[: len(self.shape)]
+        places = np.array([self.index(member) for member in members])
+        corner, *others = np.unique(places // chunk, axis=0) * chunk
+        if others:
+            raise InvalidInput(f"members {tuple(members)!r:.60} lie in several storage chunks")
+        return tuple(
+            slice(int(start), min(int(start + step), size))
+            for start, step, size in zip(corner, chunk, self.shape, strict=True)
+        )
+
     def coords(self) -> dict[str, Any]:
         """Return the coordinates as xarray takes them: name -> (dims, values, attributes)."""
         made: dict[str, Any] = {}
@@ -235,12 +257,12 @@ def spread(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
 
 def assemble(
     layout: Layout,
-    position: NDArray[Any],
+    position: Any,
     *,
     status: NDArray[Any],
     digest: NDArray[Any],
     steps_done: NDArray[Any],
-    diagnostics: Mapping[str, NDArray[Any]] | None = None,
+    diagnostics: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Return the dataset of a layout and its arrays, in memory or lazy, as a stored one would be.
 

@@ -5,22 +5,33 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import socket
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from lmdata.errors import StoreLocked
+
+logger = logging.getLogger(__name__)
 
 _held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
 class WriterLock:
-    """An exclusive ``flock`` on ``path``, held from construction to `release`.
+    """An exclusive ``flock`` on ``path``, held from construction to `release` or the end of a ``with``.
 
     The kernel frees it when the process ends, however it ends. The file says who holds it. A child made by
     ``fork`` closes its copy, so that a worker that outlives its parent does not keep the lock.
+
+    Parameters
+    ----------
+    path
+        File of the lock; made if it is not there.
+    wait
+        Wait for another holder to finish, instead of raising.
 
     Raises
     ------
@@ -34,21 +45,38 @@ class WriterLock:
     >>> lock.release()
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
         self.path = path
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _describe(os.pread(self._descriptor, 4096, 0))
-            self._close()
-            raise StoreLocked(
-                f"{path.parent} is being written by {holder}; wait for it to finish, or stop it and try again"
-            ) from None
+            if not wait:
+                self._close()
+                raise StoreLocked(
+                    f"{path.parent} is being written by {holder}; wait for it to finish, or stop it and try again"
+                ) from None
+            logger.info("waiting for %s, which holds %s", holder, path)
+            self._wait()
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
         _held.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _wait(self) -> None:
+        assert self._descriptor is not None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            self._close()
+            raise
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,9 +10,11 @@ import icechunk
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import LocalStore
 
 from lmdata.data import guard, registry, storage
 from lmdata.data.layout import Layout
+from lmdata.data.storage import Place
 from lmdata.errors import CorruptDataset, InvalidInput
 
 RESERVED = ("lmdata_schema", "digest", "failures")
@@ -83,8 +85,69 @@ def read(group: zarr.Group, name: str) -> NDArray[Any]:
         raise CorruptDataset(f"variable {name!r} cannot be read: {storage.summary(error)}") from error
 
 
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A stored dataset, opened for reading at one snapshot.
+
+    Parameters
+    ----------
+    place, group
+        Where it is, and its root group.
+    layout, members
+        What is in memory of it.
+    session
+        Of the run store; None for a plain zarr export.
+    """
+
+    place: Place
+    group: zarr.Group
+    layout: Layout
+    members: Bookkeeping
+    session: icechunk.Session | None
+
+    @classmethod
+    def open(cls, place: Place) -> Self:
+        """Open a run store or a plain zarr export, once everything that can be known of it is checked.
+
+        Raises
+        ------
+        FileNotFoundError, StoreError, RecipeMismatch, CorruptDataset
+            If there is none, it is foreign, of a newer lmdata, or damaged.
+        """
+        session: icechunk.Session | None = None
+        store: LocalStore | icechunk.IcechunkStore | None = None
+        if place.folder is not None:
+            guard.check_links(place.folder)
+            if (place.folder / "zarr.json").is_file():
+                store = LocalStore(place.folder, read_only=True)
+        if store is None:
+            session = storage.open_repository(place).readonly_session("main")
+            store = session.store
+        group = open_group(store, str(place))
+        return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
+
+    def frames(self, block: tuple[int, ...], name: str = "position") -> Iterator[NDArray[Any]]:
+        """Yield a variable of a block of members, (member, time, ...), some frames at a time.
+
+        Raises
+        ------
+        CorruptDataset
+            If they are missing or damaged.
+        """
+        array = storage.array(self.group, name)
+        window = self.layout.window(block)
+        step = array.chunks[len(window)]
+        for start in range(0, len(self.layout.time), step):
+            region = (*window, slice(start, start + step))
+            try:
+                values = np.asarray(array[region])
+            except UNREADABLE as error:
+                raise CorruptDataset(f"{name} cannot be read: {storage.summary(error)}") from error
+            yield values.reshape(-1, *values.shape[len(window) :])
+
+
 def open_group(store: Any, place: str) -> zarr.Group:
-    """Open the root group of a dataset for reading, once everything that can be known of it is checked.
+    """Open the root group of a dataset for reading, once its metadata is checked.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ import icechunk
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
-from zarr.errors import ChunkNotFoundError
-from zarr.storage import MemoryStore
+from zarr.errors import ChunkNotFoundError, ZarrUserWarning
+from zarr.storage import LocalStore, MemoryStore
 
 from lmdata.data import registry
 from lmdata.data.layout import Layout
@@ -237,3 +238,10 @@ def codecs(array: zarr.Array[Any]) -> tuple[str, ...]:
     """Return the names of an array's codecs, in the order in which they encode."""
     metadata: Any = array.metadata
     return tuple(str(codec["name"]) for codec in metadata.to_dict()["codecs"])
+
+
+def consolidate(folder: Path) -> None:
+    """Write consolidated metadata into a plain zarr folder: readers then need one request for all of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)  # zarr 3 reads it but has not written it down yet
+        zarr.consolidate_metadata(LocalStore(folder), zarr_format=3)

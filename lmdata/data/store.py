@@ -21,7 +21,7 @@ import zarr
 from numpy.typing import NDArray
 
 from lmdata.data import registry, storage
-from lmdata.data.creation import create_folder, create_remote
+from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.durable import sync_files
 from lmdata.data.layout import Layout
@@ -126,10 +126,14 @@ class RunStore:
             If it cannot be written.
         """
         place, lock = Place.of(location), None
+
+        def fill(group: zarr.Group) -> None:
+            declare(group, layout, initial)
+
         if place.folder is None:
-            create_remote(place, layout, initial)
+            create_remote(place, fill)
         else:
-            lock = create_folder(place.folder, layout, initial, durable=durable)
+            lock = create_folder(place.folder, fill, durable=durable)
         return cls._locked(place, lock, durable=durable)
 
     @classmethod
@@ -385,7 +389,9 @@ class RunStore:
     ) -> NDArray[Any]:
         """Write frames of the members, whole chunks at a time, and return the positions as stored."""
         layout = self.layout
-        window = self._window(members)
+        window = layout.window(members)
+        if finished := [member for member in members if self._members.complete[layout.index(member)]]:
+            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
         stored = np.ascontiguousarray(position, dtype=layout.dtype)
         last = first + (stored.shape[1] if stored.ndim == 4 else 0)
         expected = (len(members), last - first, layout.tokens, layout.components)
@@ -413,22 +419,3 @@ class RunStore:
                         block[local] = values
                         array[region] = block
         return stored
-
-    def _window(self, members: Sequence[int]) -> tuple[slice, ...]:
-        """Return the part of the grid that shares a chunk with the first member; all have to be in it."""
-        layout = self.layout
-        if len(members) == 0 or len(set(members)) != len(members):
-            raise InvalidInput(f"members are {tuple(members)}; give at least one, none of them twice")
-        if min(members) < 0 or max(members) >= layout.size:
-            raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {layout.size - 1}")
-        chunk = layout.chunks("position")[: len(layout.shape)]
-        places = np.array([layout.index(member) for member in members])
-        if len(np.unique(places // chunk, axis=0)) > 1:
-            raise InvalidInput(f"members {tuple(members)!r:.60} lie in several storage chunks; see pending()")
-        if finished := [member for member in members if self._members.complete[layout.index(member)]]:
-            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
-        corner = places[0] // chunk * chunk
-        return tuple(
-            slice(int(start), min(int(start + step), size))
-            for start, step, size in zip(corner, chunk, layout.shape, strict=True)
-        )

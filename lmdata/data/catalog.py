@@ -1,0 +1,355 @@
+"""The catalogue: datasets by name, built from their recipes when they are first opened, and checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from pydantic import ValidationError
+
+from lmdata.data.cache import Build, Cache, Progress, cache_folder
+from lmdata.data.catalog_file import Driver, Entry, checked_entry, explain, read_catalog, resolve, write_catalog
+from lmdata.data.derived import save_derived
+from lmdata.data.export import export_zarr
+from lmdata.data.lock import WriterLock
+from lmdata.data.opening import open_dataset
+from lmdata.data.verify import Problem, Report, verify
+from lmdata.errors import CatalogError, CorruptDataset, UnknownName
+
+OWN_FILE = "catalog.yaml"
+"""The user's catalogue, in the cache folder."""
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """An entry and the file that lists it."""
+
+    file: Path
+    entry: Entry
+
+
+class Catalog(Mapping[str, Entry]):
+    """A mapping of names to entries: the catalogues that ship with lmdata, and the user's own.
+
+    Nothing is read before it is asked for. Where two files have the same name, the one that ships wins.
+
+    Parameters
+    ----------
+    build
+        Makes a run store from a recipe: ``build(recipe, location, progress)``. It goes on with a store that an
+        interrupted build left at the location.
+    files
+        Catalogue files; without them, those that ship.
+    cache
+        Folder for built datasets and for the user's own entries; without it, ``LMDATA_CACHE`` or the user's
+        cache folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> catalog = Catalog(lambda recipe, location, progress: None, files=(), cache=Path(tempfile.mkdtemp()))
+    >>> list(catalog)
+    []
+    """
+
+    def __init__(self, build: Build, *, files: Sequence[Path] | None = None, cache: Path | None = None) -> None:
+        self._build = build
+        self._files = files
+        self._cache = cache
+        self._read: dict[Path, tuple[tuple[int, int], dict[str, Entry]]] = {}
+
+    @property
+    def cache(self) -> Path:
+        """Folder of built datasets."""
+        return self._cache or cache_folder()
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._find(name).entry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed())
+
+    def __len__(self) -> int:
+        return len(self._listed())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._listed()
+
+    def __repr__(self) -> str:
+        return f"Catalog of {len(self)} datasets: {', '.join(self)}"
+
+    def list(self) -> list[str]:
+        """Return the names of all datasets."""
+        return [*self._listed()]
+
+    def search(self, text: str) -> Sequence[str]:
+        """Return the names of the entries in which every word of the text occurs, upper or lower case."""
+        words = text.casefold().split()
+        found = []
+        for name, listed in self._listed().items():
+            entry = listed.entry
+            parts = (name, entry.title, entry.description, entry.paper, entry.citation, entry.claim, *entry.tags)
+            everything = " ".join(filter(None, parts)).casefold()
+            if all(word in everything for word in words):
+                found.append(name)
+        return found
+
+    def info(self, name: str) -> dict[str, Any]:
+        """Return all about an entry as plain values, with the file that lists it and where its data is, if it is.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such entry; the message suggests the nearest.
+        """
+        listed = self._find(name)
+        place = self._place(listed)
+        return {
+            "name": name.partition("@")[0],
+            **listed.entry.model_dump(mode="json", exclude_none=True),
+            "catalogue": str(listed.file),
+            "location": str(place),
+            "there": place.exists(),
+        }
+
+    def open(
+        self, name: str, *, allow_partial: bool = False, chunked: bool = True, progress: Progress = None
+    ) -> xr.Dataset:
+        """Open a dataset lazily; build it first if it is a recipe that is not in the cache yet.
+
+        Parameters
+        ----------
+        name
+            Of an entry, or ``name@v2`` for that version of it.
+        allow_partial, chunked
+            As for `lmdata.data.opening.open_dataset`.
+        progress
+            Passed on to the builder.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such entry or version.
+        CorruptDataset
+            If the data's digest is not the catalogue's: it is not served.
+        StoreError
+            If it cannot be built or read.
+        """
+        listed = self._find(name)
+        place = self._obtain(name, listed, progress)
+        dataset = open_dataset(place, allow_partial=allow_partial, chunked=chunked)
+        _check_digest(name, listed.entry, dataset, place)
+        dataset.attrs["catalogue_name"] = name
+        return dataset
+
+    def check(self, name: str, *, progress: Progress = None) -> Report:
+        """Verify all numbers of a dataset, built first if it is not there, against the catalogue's digest."""
+        listed = self._find(name)
+        place = self._obtain(name, listed, progress)
+        report = verify(place)
+        try:
+            _check_digest(name, listed.entry, open_dataset(place, allow_partial=True), place)
+        except CorruptDataset as error:
+            problems = (*report.problems, Problem("unreadable", name, str(error)))
+            report = Report(**{**vars(report), "problems": problems})
+        return report
+
+    def add(
+        self, name: str, location: str | os.PathLike[str] | Mapping[str, Any], *, title: str, **fields: Any
+    ) -> Entry:
+        """Add an entry to the user's own catalogue.
+
+        Parameters
+        ----------
+        name
+            Lower-case letters, digits, ``.``, ``_`` and ``-``; not yet taken.
+        location
+            A recipe; or a complete store, which is verified and copied into the cache.
+        title, fields
+            Fields of the entry: description, paper, citation, claim, tags, version, digest.
+
+        Raises
+        ------
+        CatalogError
+            If the name is taken or a field is not valid.
+        StoreError
+            If the store is incomplete, damaged or cannot be copied.
+        """
+        if name in self:
+            raise CatalogError(f"the catalogue has a dataset {name!r} already; choose another name")
+        if isinstance(location, Mapping):
+            entry = _entry(name, title=title, driver=Driver.recipe, recipe=dict(location), **fields)
+        else:
+            path = f"added/{name}"
+            digest = open_dataset(location).attrs["digest"]
+            entry = _entry(name, title=title, driver=Driver.zarr, path=path, **{"digest": digest, **fields})
+            export_zarr(location, self.cache / path)
+        self._enter(name, entry)
+        return entry
+
+    def save(
+        self,
+        name: str,
+        dataset: xr.Dataset,
+        *,
+        source: xr.Dataset,
+        made_by: str,
+        parameters: Mapping[str, Any] | None = None,
+        title: str,
+        **fields: Any,
+    ) -> Entry:
+        """Compute a derived dataset into the cache, chunk by chunk, and enter it in the user's own catalogue.
+
+        A derived dataset of the same name is replaced.
+
+        Parameters
+        ----------
+        name
+            Of the new entry.
+        dataset, source, made_by, parameters
+            As for `lmdata.data.derived.save_derived`.
+        title, fields
+            Fields of the entry, as for `add`.
+
+        Raises
+        ------
+        CatalogError
+            If the name belongs to a dataset that is not derived, or a field is not valid.
+        InvalidInput, StoreError
+            If the dataset cannot be stored.
+        """
+        known = self._listed().get(name)
+        if known is not None and known.entry.derived_from is None:
+            raise CatalogError(f"the catalogue has a dataset {name!r} that is not derived; choose another name")
+        path = f"derived/{name}"
+        origin = source.attrs.get("catalogue_name") or source.encoding.get("source") or "memory"
+        entry = _entry(name, title=title, driver=Driver.zarr, path=path, derived_from=str(origin), **fields)
+        place = self.cache / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=place.parent) as folder:
+            fresh = Path(folder, "new")
+            save_derived(dataset, fresh, source=source, made_by=made_by, parameters=parameters)
+            entry = entry.model_copy(update={"digest": open_dataset(fresh).attrs["digest"]})
+            if place.exists():
+                place.rename(Path(folder, "old"))
+            fresh.rename(place)
+        self._enter(name, entry)
+        return entry
+
+    def remove(self, name: str) -> None:
+        """Remove an entry of the user's own catalogue, and the data that the cache holds for it.
+
+        Raises
+        ------
+        UnknownName
+            If the user's own catalogue has no such entry.
+        """
+        own = self._own_file()
+        with WriterLock(own.with_suffix(".lock"), wait=True):
+            entries = self._entries_of(own)
+            if name not in entries:
+                raise UnknownName.among("dataset in your own catalogue", name, entries)
+            place = self._place(_Listed(own, entries[name]))
+            write_catalog(own, {other: entry for other, entry in entries.items() if other != name})
+        shutil.rmtree(place, ignore_errors=True)
+
+    def export(self, target: str | os.PathLike[str], *, format: str, names: Sequence[str] | None = None) -> None:  # noqa: A002
+        """Write datasets as plain zarr beside a catalogue file that intake, or a STAC browser, reads.
+
+        Parameters
+        ----------
+        target
+            The catalogue file; the data goes into the folder of the same name without its suffix.
+        format
+            ``intake`` or ``stac``.
+        names
+            Datasets to write; all without it.
+        """
+        from lmdata.data.catalog_export import export_catalog
+
+        export_catalog(self, Path(target), format=format, names=self.list() if names is None else names)
+
+    def _listed(self) -> dict[str, _Listed]:
+        """Return every entry; earlier files win."""
+        found: dict[str, _Listed] = {}
+        for file in (*(shipped_files() if self._files is None else self._files), self._own_file()):
+            for name, entry in self._entries_of(file).items():
+                found.setdefault(name, _Listed(file, entry))
+        return found
+
+    def _entries_of(self, file: Path) -> dict[str, Entry]:
+        """Return what a file lists, read again when the file has changed."""
+        if file == self._own_file() and not file.exists():
+            return {}
+        state = file.stat()
+        stamp = (state.st_mtime_ns, state.st_size)
+        known = self._read.get(file)
+        if known is None or known[0] != stamp:
+            known = (stamp, read_catalog(file))
+            self._read[file] = known
+        return known[1]
+
+    def _own_file(self) -> Path:
+        return self.cache / OWN_FILE
+
+    def _find(self, name: str) -> _Listed:
+        listed = self._listed()
+        plain, _, version = name.partition("@")
+        if plain not in listed:
+            raise UnknownName.among("dataset", plain, listed)
+        found = listed[plain]
+        if version and version != f"v{found.entry.version}":
+            raise UnknownName(f"dataset {plain!r} has no version {version!r}; there is v{found.entry.version}")
+        return found
+
+    def _place(self, listed: _Listed) -> Path:
+        entry = listed.entry
+        if entry.recipe is not None:
+            return Cache(self.cache, self._build).place(entry.recipe)
+        return resolve(listed.file, str(entry.path))
+
+    def _obtain(self, name: str, listed: _Listed, progress: Progress) -> Path:
+        entry = listed.entry
+        if entry.recipe is None:
+            return self._place(listed)
+
+        def check(place: Path) -> None:
+            _check_digest(name, entry, open_dataset(place), place)
+
+        return Cache(self.cache, self._build).obtain(entry.recipe, check, progress)
+
+    def _enter(self, name: str, entry: Entry) -> None:
+        own = self._own_file()
+        own.parent.mkdir(parents=True, exist_ok=True)
+        with WriterLock(own.with_suffix(".lock"), wait=True):
+            write_catalog(own, {**self._entries_of(own), name: entry})
+
+
+def shipped_files() -> list[Path]:
+    """Return the catalogue files that ship: inside the installed package, or beside it in a working copy."""
+    package = Path(__file__).parents[1]
+    inside = sorted((package / "catalogs").glob("*.yaml"))
+    return inside or sorted((package.parent / "catalogs").glob("*.yaml"))
+
+
+def _entry(name: str, **fields: Any) -> Entry:
+    try:
+        return checked_entry(name, fields)
+    except ValidationError as error:
+        raise CatalogError(f"entry {name!r} is not valid: {explain(error)}") from error
+
+
+def _check_digest(name: str, entry: Entry, dataset: xr.Dataset, place: Path) -> None:
+    found = dataset.attrs.get("digest")
+    if entry.digest is not None and found != entry.digest:
+        raise CorruptDataset(
+            f"dataset {name!r} has the digest {found}, the catalogue has {entry.digest}: its recipe or the "
+            f"mathematics was changed, or the data; it is not served. It is at {place}: remove it to build it anew"
+        )

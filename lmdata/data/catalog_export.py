@@ -1,0 +1,114 @@
+"""Catalogues for other programs: intake's YAML and STAC's JSON, with the datasets as plain zarr beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lmdata.data.derived import is_derived
+from lmdata.data.export import export_zarr
+from lmdata.errors import InvalidInput, StoreExists
+
+if TYPE_CHECKING:
+    from lmdata.data.catalog import Catalog
+    from lmdata.data.catalog_file import Entry
+
+STAC_VERSION = "1.0.0"
+ZARR_TYPE = "application/vnd+zarr"
+
+
+def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequence[str]) -> None:  # noqa: A002
+    """Write a catalogue for another program; see `lmdata.data.catalog.Catalog.export`.
+
+    Raises
+    ------
+    InvalidInput
+        If the format is neither ``intake`` nor ``stac``.
+    StoreExists
+        If there is something at the target.
+    UnknownName, StoreError
+        If a dataset cannot be built or copied.
+    """
+    if format not in ("intake", "stac"):
+        raise InvalidInput(f"format is {format!r}; a catalogue is exported as 'intake' or 'stac'")
+    folder = target.with_suffix("")
+    for place in (target, folder):
+        if os.path.lexists(place):
+            raise StoreExists(f"there is already something at {place}; choose another place")
+    entries = {name: catalog[name] for name in names}
+    created = {name: _export_data(catalog, name, folder / f"{name}.zarr") for name in entries}
+    if format == "intake":
+        text = _intake(entries, folder.name)
+    else:
+        for name, entry in entries.items():
+            item = _stac_item(name, entry, created[name], target)
+            (folder / f"{name}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
+        text = json.dumps(_stac_catalog(entries, folder.name), indent=1)
+    target.write_text(text, encoding="utf-8")
+
+
+def _export_data(catalog: Catalog, name: str, place: Path) -> str:
+    """Write a dataset as plain zarr; return when it was made."""
+    dataset = catalog.open(name)
+    source = Path(dataset.encoding["source"])
+    if is_derived(source):
+        shutil.copytree(source, place)
+    else:
+        export_zarr(source, place)
+    return str(dataset.attrs.get("created", "1970-01-01T00:00:00+00:00"))
+
+
+def _about(entry: Entry) -> dict[str, Any]:
+    """Return what an entry says beside its title and its place."""
+    return entry.model_dump(mode="json", exclude_none=True, exclude={"title", "description", "driver", "path"})
+
+
+def _intake(entries: dict[str, Entry], folder: str) -> str:
+    sources = {
+        name: {
+            "description": entry.description or entry.title,
+            "driver": "zarr",
+            "args": {"urlpath": f"{{{{ CATALOG_DIR }}}}/{folder}/{name}.zarr"},
+            "metadata": {"title": entry.title, **_about(entry)},
+        }
+        for name, entry in entries.items()
+    }
+    return yaml.safe_dump({"metadata": {"version": 1}, "sources": sources}, sort_keys=False, allow_unicode=True)
+
+
+def _stac_catalog(entries: dict[str, Entry], folder: str) -> dict[str, Any]:
+    links = [
+        {"rel": "item", "href": f"./{folder}/{name}.json", "type": "application/geo+json", "title": entry.title}
+        for name, entry in entries.items()
+    ]
+    return {
+        "type": "Catalog",
+        "stac_version": STAC_VERSION,
+        "id": "lmdata",
+        "description": "Datasets of attention dynamics, made with lmdata",
+        "links": links,
+    }
+
+
+def _stac_item(name: str, entry: Entry, created: str, catalog: Path) -> dict[str, Any]:
+    """Return a STAC item; a dataset of dynamics lies nowhere on Earth, so that its geometry is null."""
+    return {
+        "type": "Feature",
+        "stac_version": STAC_VERSION,
+        "id": name,
+        "geometry": None,
+        "properties": {
+            "datetime": created,
+            "title": entry.title,
+            "description": entry.description or entry.title,
+            **{f"lmdata:{key}": value for key, value in _about(entry).items()},
+        },
+        "links": [{"rel": "root", "href": f"../{catalog.name}", "type": "application/json"}],
+        "assets": {"data": {"href": f"./{name}.zarr", "type": ZARR_TYPE, "roles": ["data"]}},
+    }

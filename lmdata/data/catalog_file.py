@@ -1,0 +1,223 @@
+"""A catalogue file: small YAML that says what datasets there are, read without trusting it.
+
+Form::
+
+    lmdata_catalog: 1
+    datasets:
+      hardmax-square:
+        title: Hardmax in the square
+        description: What it shows, in a sentence or two.
+        driver: recipe            # or icechunk, zarr with a path below the file's own folder
+        recipe: {model: {kind: localmax, ...}, tokens: {...}, steps: 20, seeds: [0]}
+        digest: 64 hexadecimal digits of the dataset
+        paper: arXiv:2407.01602
+        tags: [hardmax]
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from lmdata.data.digest import canonical_json
+from lmdata.errors import CatalogError, InvalidInput
+
+FILE_BYTES = 2**20
+"""Size of the largest catalogue file that is read."""
+DEPTH = 20
+"""Deepest nesting that is read."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, StringConstraints(max_length=5000)]
+
+
+class Driver(StrEnum):
+    """How a dataset comes about: computed from its recipe, or opened from a run store or a plain zarr folder."""
+
+    recipe = "recipe"
+    icechunk = "icechunk"
+    zarr = "zarr"
+
+
+class Entry(BaseModel):
+    """One dataset of a catalogue.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a field is unknown or has a value that is not allowed; `read_catalog` makes it a `CatalogError`.
+
+    Examples
+    --------
+    >>> Entry(title="Two tokens", driver="recipe", recipe={"steps": 3}).tags
+    ()
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Line
+    description: Text = ""
+    driver: Driver
+    recipe: dict[str, Any] | None = None
+    path: Line | None = None
+    digest: Digest | None = None
+    version: Annotated[int, Field(ge=1, le=9999, strict=True)] = 1
+    paper: Line | None = None
+    citation: Text | None = None
+    claim: Text | None = None
+    tags: tuple[Line, ...] = ()
+    derived_from: Line | None = None
+
+    @model_validator(mode="after")
+    def _check_driver(self) -> Self:
+        if self.driver is Driver.recipe:
+            if self.recipe is None or self.path is not None:
+                raise ValueError("driver recipe needs a recipe and no path")
+            try:
+                canonical_json(self.recipe)
+            except InvalidInput as error:
+                raise ValueError(f"the recipe is not made of plain values: {error}") from error
+        elif self.path is None or self.recipe is not None:
+            raise ValueError(f"driver {self.driver} needs a path and no recipe")
+        return self
+
+    @model_validator(mode="after")
+    def _check_path(self) -> Self:
+        if self.path is not None:
+            parts = PurePosixPath(self.path)
+            if parts.is_absolute() or ".." in parts.parts or "://" in self.path or "\\" in self.path:
+                raise ValueError(f"path {self.path!r} has to be relative and stay below the catalogue's folder")
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lmdata_catalog: Literal[1]
+    datasets: dict[Name, Entry]
+
+
+def checked_entry(name: str, fields: dict[str, Any]) -> Entry:
+    """Return an entry made of these fields, name and all checked as those of a file are.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the name or a field is not valid.
+    """
+    return _File.model_validate({"lmdata_catalog": 1, "datasets": {name: fields}}).datasets[name]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without aliases (which can multiply), deep nesting and repeated keys."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias (*) is not allowed", None)
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"nested more than {DEPTH} deep", None)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(text: str, place: str) -> Any:
+    """Return the value of a YAML text: plain values alone, no tags, no aliases, no key twice.
+
+    Raises
+    ------
+    CatalogError
+        If the text is larger than 1 MiB, no YAML, or uses what is not allowed.
+
+    Examples
+    --------
+    >>> load_yaml("a: [1, 2]", "here")
+    {'a': [1, 2]}
+    """
+    if len(text) > FILE_BYTES:
+        raise CatalogError(f"{place} is larger than {FILE_BYTES} bytes; a catalogue is small")
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise CatalogError(f"{place} is no catalogue: {error}") from error
+
+
+def read_catalog(file: Path) -> dict[str, Entry]:
+    """Read and check a catalogue file.
+
+    Raises
+    ------
+    CatalogError
+        If the file cannot be read or is no catalogue; the message names the entry and the field.
+    """
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(FILE_BYTES + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{file} cannot be read as a catalogue: {error}") from error
+    try:
+        return dict(_File.model_validate(load_yaml(text, str(file))).datasets)
+    except ValidationError as error:
+        raise CatalogError(f"{file} is no valid catalogue: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with a catalogue in one line: where, what, and the value, of the first few mistakes."""
+    mistakes = [
+        f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']} (got {item['input']!r:.80})"
+        for item in error.errors(include_url=False)
+    ]
+    more = f"; and {len(mistakes) - 5} more" if len(mistakes) > 5 else ""
+    return "; ".join(mistakes[:5]) + more
+
+
+def write_catalog(file: Path, entries: dict[str, Entry]) -> None:
+    """Write a catalogue file, whole or not at all."""
+    content = {
+        "lmdata_catalog": 1,
+        "datasets": {name: entry.model_dump(mode="json", exclude_defaults=True) for name, entry in entries.items()},
+    }
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def resolve(file: Path, path: str) -> Path:
+    """Return where an entry's path points: below the catalogue's folder, without a symbolic link on the way.
+
+    Raises
+    ------
+    CatalogError
+        If it leads out of the folder.
+    """
+    root = file.parent.resolve()
+    place = root / path
+    if place.resolve() != Path(os.path.normpath(place)):
+        raise CatalogError(f"{file}: path {path!r} leads through a symbolic link, which is not followed")
+    return place

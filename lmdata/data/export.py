@@ -1,0 +1,115 @@
+"""Plain zarr v3 out of a run store, and back: for programs that read zarr and know nothing of icechunk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import zarr
+from zarr.storage import LocalStore
+
+from lmdata.data import storage
+from lmdata.data.creation import create_folder, create_remote, declare
+from lmdata.data.derived import is_derived
+from lmdata.data.reading import Stored, read
+from lmdata.data.storage import Place, writing
+from lmdata.data.verify import verify
+from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, StoreExists
+
+
+def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Write a complete dataset as a plain zarr v3 folder with consolidated metadata.
+
+    The copy has the same variables, chunks, checksums and digests; it is read back and verified before it appears.
+
+    Parameters
+    ----------
+    location
+        A run store, or another export.
+    target
+        A folder that does not exist.
+
+    Raises
+    ------
+    StoreExists
+        If there is something at the target.
+    IncompleteDataset
+        If members are missing or failed.
+    CorruptDataset
+        If the dataset is damaged; nothing is left at the target.
+    StoreError
+        If the target cannot be written.
+    """
+    source = _complete(location)
+    folder = Path(target).absolute()
+    if os.path.lexists(folder):
+        raise StoreExists(f"there is already something at {folder}; choose another place, or remove it first")
+    with writing(Place(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            whole = building / folder.name
+            _copy(source, zarr.create_group(LocalStore(whole), zarr_format=3))
+            storage.consolidate(whole)
+            report = verify(whole)
+            if not report.ok:
+                raise CorruptDataset(f"the export is not the dataset that was written:\n{report}")
+            whole.rename(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Make a run store of a plain zarr export, member by member.
+
+    Parameters
+    ----------
+    location
+        An export; it is verified first.
+    target
+        Where the store will be: a path with nothing at it, or an ``s3://`` address.
+
+    Raises
+    ------
+    StoreExists, CorruptDataset, IncompleteDataset, StoreError
+        As for `export_zarr`.
+    """
+    source = _complete(location)
+    report = verify(location)
+    if not report.ok:
+        raise CorruptDataset(str(report))
+    place = Place.of(target)
+    if place.folder is None:
+        create_remote(place, partial(_copy, source))
+    else:
+        create_folder(place.folder, partial(_copy, source)).release()
+
+
+def _complete(location: str | os.PathLike[str]) -> Stored:
+    place = Place.of(location)
+    if place.folder is not None and is_derived(place.folder):
+        raise InvalidInput(f"{place} is a derived dataset, which is plain zarr already: copy its folder")
+    source = Stored.open(place)
+    if not source.members.complete.all():
+        raise IncompleteDataset(f"{place} is incomplete; finish it with `lmdata resume {place}`, then copy it")
+    return source
+
+
+def _copy(source: Stored, group: zarr.Group) -> None:
+    """Write all of a dataset into an empty group, a storage chunk at a time."""
+    layout = source.layout
+    initial = read(source.group, "source/initial") if "source" in source.group else None
+    declare(group, layout, initial)
+    source.members.write(group)
+    group.attrs["digest"] = source.group.attrs["digest"]
+    for name in ("position", *layout.diagnostics):
+        target = storage.array(group, name)
+        for block in layout.blocks():
+            window, first = layout.window(block), 0
+            for part in source.frames(block, name):
+                region = (*window, slice(first, first + part.shape[1]))
+                target[region] = part.reshape(*(s.stop - s.start for s in window), *part.shape[1:])
+                first += part.shape[1]

@@ -1,0 +1,61 @@
+"""Stored arrays as xarray reads them: lazily, and raising where something is missing or damaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from lmdata.data import storage
+from lmdata.data.reading import UNREADABLE
+from lmdata.errors import CorruptDataset
+
+
+def stored(array: zarr.Array[Any], present: NDArray[np.bool_] | None = None) -> indexing.LazilyIndexedArray:
+    """Return an array of `StoredArray` that xarray indexes lazily."""
+    return indexing.LazilyIndexedArray(StoredArray(array, present))
+
+
+class StoredArray(BackendArray):
+    """A stored variable as xarray reads it: a chunk that is missing or damaged raises.
+
+    Parameters
+    ----------
+    array
+        The variable. Without ``present`` its missing chunks have to raise, with it to read as fill.
+    present : (<swept>, seed) bool, optional
+        Members that are there; what the others hold is replaced by the fill value.
+    """
+
+    def __init__(self, array: zarr.Array[Any], present: NDArray[np.bool_] | None = None) -> None:
+        self.array = array
+        self.present = present
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        try:
+            values = np.asarray(self.array.oindex[key])
+        except UNREADABLE as error:
+            raise CorruptDataset(
+                f"variable {self.array.basename!r} cannot be read at {key!r:.200}: {storage.summary(error)}; "
+                "lmdata.verify tells what is damaged, and what can be done"
+            ) from error
+        if self.present is None:
+            return values
+        return np.where(self._present(key, values.ndim), values, self.array.fill_value)
+
+    def _present(self, key: tuple[Any, ...], ndim: int) -> NDArray[np.bool_]:
+        """Return which members an outer index picks, ready to be broadcast against ``ndim`` dimensions."""
+        assert self.present is not None
+        ranges = [np.arange(size)[part] for size, part in zip(self.present.shape, key, strict=False)]
+        picked = self.present[np.ix_(*(np.atleast_1d(numbers) for numbers in ranges))]
+        picked = picked.reshape([numbers.size for numbers in ranges if numbers.ndim])
+        return picked.reshape(picked.shape + (1,) * (ndim - picked.ndim))

@@ -1,0 +1,226 @@
+"""Verification: every number of a stored dataset against the digests written with it, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lmdata.data import registry, storage
+from lmdata.data.derived import is_derived, verify_derived
+from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
+from lmdata.data.reading import Stored, read_failures
+from lmdata.data.storage import Place
+from lmdata.errors import CorruptDataset, LmdataError
+
+READERS = 2
+"""Threads that read and hash: more bring little, since decompression has threads of its own."""
+GROUPS = frozenset({"source", "checkpoints"})
+FOLDERS = frozenset({"chunks", "manifests", "snapshots", "transactions", "refs", "overwritten"})
+FILES = frozenset({"repo", "config.yaml", storage.LOCK_FILE})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be.
+
+    Parameters
+    ----------
+    kind
+        ``missing``, ``failed``, ``damaged`` (a member), ``foreign`` (something that does not belong here) or
+        ``unreadable`` (the dataset as a whole).
+    subject
+        Key of the member, or name of the thing.
+    message
+        What is wrong with it.
+    """
+
+    kind: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found.
+
+    Parameters
+    ----------
+    location
+        The dataset.
+    full
+        Whether every number was read.
+    members, complete
+        How many there are, and how many say that they are complete.
+    problems
+        All of them.
+    damaged
+        Numbers of the members whose data is not what was written: `lmdata.data.store.RunStore.reset` takes them.
+    advice
+        What to do.
+    """
+
+    location: str
+    full: bool
+    members: int
+    complete: int
+    problems: tuple[Problem, ...]
+    damaged: tuple[int, ...]
+    advice: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values, for JSON."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def __str__(self) -> str:
+        kinds = [problem.kind for problem in self.problems]
+        counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+        depth = "every number read" if self.full else "numbers not read"
+        head = f"{self.location}: {self.complete} of {self.members} members complete, {depth}"
+        lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]
+        if len(self.problems) > 20:
+            lines.append(f"  ... and {len(self.problems) - 20} more")
+        return "\n".join([f"{head}: {', '.join(counts) or 'as written'}", *lines, self.advice])
+
+
+def verify(location: str | os.PathLike[str], *, full: bool = True) -> Report:
+    """Compare a dataset with what was written: recompute its digests, find what is missing, failed or foreign.
+
+    Parameters
+    ----------
+    location
+        A run store, a plain zarr export or a derived dataset.
+    full
+        Read every number; otherwise only the bookkeeping.
+
+    Returns
+    -------
+    Report
+        ``ok``, the problems, and what to do.
+
+    Raises
+    ------
+    FileNotFoundError, StoreError
+        If there is no dataset of lmdata at the location.
+    """
+    place = Place.of(location)
+    if place.folder is not None and is_derived(place.folder):
+        wrong = verify_derived(place.folder) if full else None
+        problems = [Problem("damaged", place.folder.name, wrong)] if wrong else []
+        return _report(place, problems, full=full, members=1, complete=1, damaged=())
+    try:
+        source = Stored.open(place)
+    except CorruptDataset as error:
+        return _report(place, [Problem("unreadable", str(place), str(error))], full=full)
+    problems = [*_bookkeeping(source), *_identity(source), *_foreign(source)]
+    damaged = dict(_damaged(source)) if full else {}
+    problems += [Problem("damaged", source.layout.key(member), why) for member, why in damaged.items()]
+    return _report(
+        place,
+        problems,
+        full=full,
+        members=source.layout.size,
+        complete=int(source.members.complete.sum()),
+        damaged=tuple(damaged),
+    )
+
+
+def _report(
+    place: Place,
+    problems: list[Problem],
+    *,
+    full: bool,
+    members: int = 0,
+    complete: int = 0,
+    damaged: tuple[int, ...] = (),
+) -> Report:
+    kinds = {problem.kind for problem in problems}
+    advice = []
+    if kinds & {"missing", "failed"}:
+        advice.append(f"`lmdata resume {place}` computes the missing and failed members")
+    if damaged:
+        advice.append(f"`lmdata repair {place}` computes the damaged members again and touches nothing else")
+    elif kinds & {"damaged", "unreadable"}:
+        advice.append("keep it aside and make it again from its recipe, or fetch another copy")
+    if "foreign" in kinds:
+        advice.append("what is foreign was not written by lmdata: look at it, and remove it if it is not yours")
+    text = "To do: " + "; ".join(advice) + "." if advice else "Nothing to do."
+    return Report(str(place), full, members, complete, tuple(problems), damaged, text)
+
+
+def _bookkeeping(source: Stored) -> Iterator[Problem]:
+    reasons = read_failures(source.group)
+    for member, status in enumerate(source.members.status.ravel().tolist()):
+        key = source.layout.key(member) if status != registry.COMPLETE else ""
+        if status == registry.ABSENT:
+            steps = int(source.members.steps_done.ravel()[member])
+            yield Problem("missing", key, f"computed up to step {steps}" if steps >= 0 else "not computed yet")
+        elif status == registry.FAILED:
+            yield Problem("failed", key, reasons.get(key, "no reason was kept"))
+        elif status != registry.COMPLETE:
+            yield Problem("unreadable", key, f"its status is {status}, which means nothing")
+
+
+def _identity(source: Stored) -> Iterator[Problem]:
+    """Check the attributes that identify the dataset against what they are made from."""
+    attrs = source.group.attrs.asdict()
+    recipe, identity = attrs.get("recipe"), attrs.get("recipe_id")
+    try:
+        if recipe is not None and sha256_of_json(json.loads(str(recipe))) != identity:
+            yield Problem("unreadable", "recipe_id", "it is not that of the recipe beside it")
+    except (ValueError, LmdataError) as error:
+        yield Problem("unreadable", "recipe", f"it is no recipe: {error}")
+    if source.members.complete.all():
+        expected = dataset_digest(str(identity or ""), source.members.digest.ravel().tolist())
+        if attrs.get("digest") != expected:
+            yield Problem("unreadable", "digest", f"it is {attrs.get('digest')}, its members give {expected}")
+
+
+def _foreign(source: Stored) -> Iterator[Problem]:
+    layout = source.layout
+    declared = {*layout.swept, "seed", "time", "token", "component", *layout.variables}
+    for name in sorted(set(source.group.keys()) - declared - GROUPS):
+        yield Problem("foreign", name, "a variable or group that no dataset has")
+    if source.place.folder is not None:
+        known = FOLDERS | FILES if source.session is not None else declared | GROUPS | {"zarr.json"}
+        for path in sorted(source.place.folder.iterdir()):
+            if path.name not in known:
+                yield Problem("foreign", path.name, "a file or folder that no dataset has")
+
+
+def _damaged(source: Stored) -> Iterator[tuple[int, str]]:
+    """Yield every complete member whose data is not what was written, with the reason."""
+    complete = source.members.complete.ravel()
+    blocks = (block for block in source.layout.blocks() if complete[list(block)].any())
+    with ThreadPoolExecutor(READERS) as pool:
+        for found in pool.map(lambda block: list(_check_block(source, block)), blocks):
+            yield from found
+
+
+def _check_block(source: Stored, block: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    complete, digests = source.members.complete.ravel(), source.members.digest.ravel()
+    present = [(row, member) for row, member in enumerate(block) if complete[member]]
+    try:
+        if len(block) == 1:
+            found = [member_digest(source.layout.key(block[0]), (part[0] for part in source.frames(block)))]
+        else:
+            [positions] = source.frames(block)
+            found = [member_digest(source.layout.key(member), positions[row]) for row, member in present]
+        for name in source.layout.diagnostics:
+            for _ in source.frames(block, name):
+                pass
+    except CorruptDataset as error:
+        for _, member in present:
+            yield member, str(error)
+        return
+    for (_, member), digest in zip(present, found, strict=True):
+        if digest != digests[member]:
+            yield member, "its positions are not those that were written (digest)"
