@@ -52,8 +52,10 @@ def softmax_weights(scores: Array, inverse_temperature: float | Array = 1.0) -> 
     array([[0.5 , 0.5 ],
            [0.25, 0.75]])
     """
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    exponent = np.where(np.isneginf(shifted), -np.inf, inverse_temperature * np.maximum(shifted, -np.finfo(float).max))
+    masked = np.isneginf(scores)
+    below = np.where(masked, 0.0, scores - scores.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):
+        exponent = np.where(masked, -np.inf, inverse_temperature * below)
     weights = np.exp(exponent)
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
@@ -188,30 +190,23 @@ def sinkhorn_weights(
     True
     """
     logits = np.asarray(inverse_temperature * scores, dtype=np.float64)
-    shape = logits.shape
+    batch, shape = logits.shape[:-2], logits.shape
     logits = logits.reshape(-1, *shape[-2:])
-    weights, error = np.empty_like(logits), np.full(len(logits), np.inf)
-    done = np.zeros(len(logits), dtype=np.int64)
     rows, columns = np.zeros(logits.shape[:2]), np.zeros((len(logits), shape[-1]))
+    done = np.zeros(len(logits), dtype=np.int64)
     active = np.arange(len(logits))
-    last = limit if half_steps is None else half_steps
-    for half in range(1, last + 1):
-        part = logits[active]
-        if half % 2:
-            rows[active] = -_log_sum_exp(part + columns[active, None, :], axis=-1)
-        else:
-            columns[active] = -_log_sum_exp(part + rows[active, :, None], axis=-2)
-        if half < last and half_steps is not None:
-            continue
-        balanced = np.exp(part + rows[active, :, None] + columns[active, None, :])
-        off = np.maximum(np.abs(balanced.sum(axis=-1) - 1).max(axis=-1), np.abs(balanced.sum(axis=-2) - 1).max(axis=-1))
-        weights[active], error[active], done[active] = balanced, off, half
-        if half_steps is None:
-            active = active[off > tolerance]
+    for half in range(1, (limit if half_steps is None else half_steps) + 1):
+        potential, other, axis = (rows, columns, -1) if half % 2 else (columns, rows, -2)
+        before = potential[active]
+        after = -_log_sum_exp(logits[active] + np.expand_dims(other[active], -3 - axis), axis)
+        potential[active], done[active] = after, half
+        if half_steps is None and half > 1:  # the sums before this half step were exp(before - after)
+            active = active[np.abs(np.expm1(before - after)).max(axis=-1) > tolerance]
             if not active.size:
                 break
-    batch = shape[:-2]
-    return Balanced(weights.reshape(shape), error.reshape(batch), done.reshape(batch))
+    weights = np.exp(logits + rows[:, :, None] + columns[:, None, :])
+    off = [np.abs(weights.sum(axis=axis) - 1).max(axis=-1) for axis in (-1, -2)]
+    return Balanced(weights.reshape(shape), np.maximum(*off).reshape(batch), done.reshape(batch))
 
 
 def _log_sum_exp(logits: Array, axis: int) -> Array:

@@ -1,0 +1,389 @@
+"""What holds for every model of the family: recipes, symmetries, cuts in time and in batches, degenerate tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmdata.dynamics import Localmax, tokens
+from lmdata.dynamics.family import (
+    CircleDensityFlow,
+    KrauseAttention,
+    LocalmaxVariant,
+    Noisy,
+    SelfAttention,
+    Sinkformer,
+    Softmax,
+    SphereAttention,
+    SphereGradientFlow,
+)
+from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.errors import AccuracyWarning, InvalidInput, UnknownName
+
+SPACE = [
+    Softmax(inverse_temperature=3.0, influence=0.7),
+    Softmax(inverse_temperature=3.0, alignment=[[2, 0.5], [0.5, 1]]),
+    Softmax(inverse_temperature=3.0, causal=True),
+    SelfAttention(step_size=0.05, values=[[1.0, 0.3], [-0.2, 0.5]], queries=[[1, 0.5], [0, 1]]),
+    SelfAttention(step_size=0.05, form="plain", scheme="exponential", values=[[0.5, 0], [0, -1]]),
+    SelfAttention(step_size=0.05, form="plain", scheme="euler", causal=True),
+    Sinkformer(inverse_temperature=1.0, step_size=0.1, values=[[-0.2, 0.1], [0, 0.3]]),
+    Sinkformer(inverse_temperature=2.0, step_size=0.1, half_steps=3),
+    KrauseAttention(radius=0.6),
+    LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread"),
+    LocalmaxVariant(alignment_sensitivity=0.3, threshold="maximum", influence=0.5),
+    LocalmaxVariant(alignment_sensitivity=0.2, threshold="absolute", causal=True),
+    Noisy(model=Softmax(), scale=0.05),
+    Noisy(model=SelfAttention(form="plain", values=[[0, 0], [0, 0]]), noise="values", scale=0.5),
+    Noisy(model=Localmax(0.1), noise="common", scale=0.05),
+]
+SPHERE = [
+    SphereAttention(inverse_temperature=4.0),
+    SphereAttention(inverse_temperature=4.0, scheme="layernorm", causal=True),
+    SphereAttention(
+        inverse_temperature=1.0, normalised=False, alignment=[[1, 0.5], [-0.5, 1]], values=[[1, 0], [0, 2]]
+    ),
+    SphereAttention(inverse_temperature=1.0, scheme="geodesic"),
+    SphereAttention(inverse_temperature=1.0, ellipsoid=[[2, 0], [0, 1]], off_surface="normalise"),
+    SphereGradientFlow(step_size=0.1, alignment=[[1, 0], [0, -1]]),
+    SphereGradientFlow(step_size=0.1, direction="descent", scheme="euler"),
+    LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread", geometry="sphere"),
+    Noisy(model=SphereAttention(inverse_temperature=4.0), scale=0.1),
+    Noisy(model=SphereAttention(values=[[0, 0], [0, 0]], scheme="layernorm"), noise="values", scale=0.7),
+]
+MODELS = SPACE + SPHERE
+NAMES = [f"{i}-{model.model.kind if isinstance(model, Noisy) else ''}{model.kind}" for i, model in enumerate(MODELS)]
+every_model = pytest.mark.parametrize("model", MODELS, ids=NAMES)
+
+
+def start_of(model, seed, n=6):
+    return tokens.sphere(n, 2).draw(seed) if model in SPHERE else tokens.uniform(n, 2).draw(seed)
+
+
+def advance(model, state, record, *, start=0, seed=0):
+    frames = type(model).advance([model], state[None], start=start, record=list(record), seeds=[seed])
+    return frames.position[0]
+
+
+@every_model
+def test_the_specification_gives_the_model_back(model):
+    specification = model.specification()
+    assert isinstance(model, Model)
+    assert model_from_specification(json.loads(json.dumps(specification))) == model
+    assert specification["kind"] == model.kind
+    name = model.sweepable[0]
+    assert model.with_parameter(name, 0.25) == model_from_specification(
+        json.loads(json.dumps(model.with_parameter(name, 0.25).specification()))
+    )
+    with pytest.raises(UnknownName, match="sweepable"):
+        model.with_parameter("nonsense", 1.0)
+
+
+@every_model
+def test_a_run_may_be_cut_anywhere(model):
+    state = start_of(model, 1)
+    whole = advance(model, state, range(13))
+    first = advance(model, state, range(6))
+    rest = advance(model, first[-1], range(5, 13), start=5)
+    np.testing.assert_array_equal(np.concatenate([first[:-1], rest]), whole)
+
+
+@every_model
+def test_a_member_does_not_depend_on_its_batch(model):
+    name = model.sweepable[0]
+    models = [model, model.with_parameter(name, 0.2), model.with_parameter(name, 0.9)]
+    states = [start_of(model, seed) for seed in (1, 2, 3)]
+    batch = type(model).advance(models, np.stack(states), start=0, record=[0, 3, 8], seeds=[1, 2, 3])
+    for member in range(3):
+        alone = type(model).advance(
+            [models[member]], states[member][None], start=0, record=[0, 3, 8], seeds=[member + 1]
+        )
+        np.testing.assert_array_equal(alone.position[0], batch.position[member])
+        for key, values in alone.diagnostics.items():
+            np.testing.assert_array_equal(values[0], batch.diagnostics[key][member])
+    assert set(batch.diagnostics) == set(getattr(model, "diagnostics", ()))
+
+
+@every_model
+def test_permuting_tokens_permutes_the_trajectory(model):
+    """Not under a causal mask, where order is the point, nor with noise that goes with the token's place."""
+    if getattr(model, "causal", False) or (isinstance(model, Noisy) and model.noise == "additive"):
+        pytest.skip("tokens are told apart by their order")
+    state, order = start_of(model, 4), np.array([3, 0, 5, 1, 4, 2])
+    one, other = advance(model, state, [10]), advance(model, state[order], [10])
+    if isinstance(model, KrauseAttention | LocalmaxVariant):
+        np.testing.assert_array_equal(one[:, order], other)
+    np.testing.assert_allclose(one[:, order], other, rtol=0, atol=1e-12)
+
+
+def rotated(model, turn):
+    """Return the model in rotated coordinates: every matrix M becomes Q M Q'."""
+    matrices = {}
+    for name in ("alignment", "queries", "keys", "values", "ellipsoid"):
+        if getattr(model, name, None) is not None:
+            matrix = turn @ np.array(getattr(model, name)) @ turn.T
+            matrices[name] = (matrix + matrix.T) / 2 if np.allclose(matrix, matrix.T) else matrix
+    return replace(model, **matrices)
+
+
+@every_model
+def test_rotating_everything_rotates_the_trajectory(model):
+    if isinstance(model, Noisy):
+        pytest.skip("noise is equivariant in law only")
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    state = start_of(model, 5)
+    one, other = advance(model, state, [10]), advance(rotated(model, turn), state @ turn.T, [10])
+    np.testing.assert_allclose(one @ turn.T, other, rtol=0, atol=1e-11)
+
+
+@every_model
+def test_one_token_is_a_fine_system(model):
+    state = start_of(model, 1, n=1)
+    assert np.isfinite(advance(model, state, [50])).all()
+
+
+@every_model
+def test_coincident_tokens_stay_together(model):
+    """Each is treated as the other, to the bit; those that only attend to each other do not move at all."""
+    if getattr(model, "causal", False) or (isinstance(model, Noisy) and model.noise == "additive"):
+        pytest.skip("tokens are told apart by their order")
+    state = start_of(model, 2)
+    state[1] = state[0]
+    end = advance(model, state, [20])[0]
+    if isinstance(model, Sinkformer):
+        np.testing.assert_allclose(end[0], end[1], rtol=0, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(end[0], end[1])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Softmax(), KrauseAttention(), LocalmaxVariant(), SelfAttention(values=[[2.0, 1.0], [0.0, -1.0]], step_size=0.05)],
+    ids=lambda model: model.kind,
+)
+@given(point=st.tuples(st.floats(-3, 3), st.floats(-3, 3)), n=st.integers(1, 40))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_a_collapsed_system_stays_put_exactly(model, point, n):
+    state = np.tile(np.array(point), (n, 1)) + 0.0
+    np.testing.assert_array_equal(advance(model, state, [7])[0], state)
+
+
+@every_model
+def test_attention_weights_are_nonnegative_and_move_the_tokens(model):
+    if isinstance(model, Noisy):
+        pytest.skip("the weights are the model's")
+    state = start_of(model, 3)
+    weights = model.attention(state[None])[0]
+    assert weights.shape == (6, 6)
+    assert (weights >= 0).all()
+    if getattr(model, "normalised", True) and not isinstance(model, SphereGradientFlow):
+        tolerance = 0.2 if getattr(model, "half_steps", None) else 1e-12
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=0, atol=tolerance)
+    if getattr(model, "causal", False):
+        assert not np.triu(weights, 1).any()
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if not isinstance(m, Noisy)], ids=str)
+def test_kernels_agree_with_the_explicit_weights(model):
+    state = start_of(model, 6)
+    weights = model.attention(state[None])[0]
+    own = {name: np.array([getattr(model, name)]) for name in model.sweepable}
+    if isinstance(model, Softmax | KrauseAttention | LocalmaxVariant):
+        np.testing.assert_allclose(model.pull(state[None], 0, own)[0], weights @ state - state, rtol=0, atol=1e-13)
+        return
+    values = getattr(model, "alignment" if isinstance(model, SphereGradientFlow) else "values", None)
+    values = np.eye(2) if values is None else np.array(values)
+    expected = weights @ state @ values.T
+    if isinstance(model, SelfAttention) and model.form == "rescaled":
+        expected = expected - state @ values.T
+    if getattr(model, "direction", "") == "descent":
+        expected = -expected
+    np.testing.assert_allclose(model.force(state[None], 0.0, own)[0], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_causal_tokens_do_not_feel_later_ones():
+    for model in (
+        Softmax(causal=True),
+        SelfAttention(causal=True),
+        LocalmaxVariant(causal=True, alignment_sensitivity=0.3),
+    ):
+        state = start_of(model, 7)
+        few = advance(model, state[:3], [10])
+        np.testing.assert_array_equal(advance(model, state, [10])[:, :3], few)
+
+
+def test_localmax_variant_contains_localmax_to_the_bit():
+    state = np.round(4 * tokens.uniform(9, 2).draw(0)) / 4  # a lattice: ties abound
+    variant = LocalmaxVariant(alignment_sensitivity=0.25, threshold="absolute", influence=0.5)
+    np.testing.assert_array_equal(advance(variant, state, range(20)), advance(Localmax(0.25, 0.5), state, range(20)))
+
+
+@pytest.mark.parametrize("threshold", ["spread", "maximum"])
+def test_relative_thresholds_do_not_know_the_scale(threshold):
+    """Scaling tokens by 2^k scales the trajectory, to the bit; with the absolute rule delta must go along."""
+    state = tokens.uniform(8, 2).draw(3)
+    model = LocalmaxVariant(alignment_sensitivity=0.3, threshold=threshold)
+    np.testing.assert_array_equal(advance(model, 8 * state, range(10)), 8 * advance(model, state, range(10)))
+    absolute = LocalmaxVariant(alignment_sensitivity=0.3, threshold="absolute")
+    scaled = replace(absolute, alignment_sensitivity=64 * 0.3)
+    np.testing.assert_array_equal(advance(scaled, 8 * state, range(10)), 8 * advance(absolute, state, range(10)))
+
+
+def test_softmax_tends_to_hardmax_and_to_the_mean():
+    state = tokens.uniform(8, 2).draw(1)
+    hot, cold = Softmax(inverse_temperature=0.0), Softmax(inverse_temperature=1e300)
+    np.testing.assert_allclose(advance(hot, state, [1])[0], (state + state.mean(axis=0)) / 2, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(advance(cold, state, [1]), advance(Localmax(), state, [1]), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("direction", ["ascent", "descent"])
+@pytest.mark.parametrize("scheme", ["rk4", "euler", "geodesic", "adaptive"])
+@given(
+    seed=st.integers(0, 10_000), signs=st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.5]), min_size=2, max_size=3)
+)
+@settings(max_examples=8, deadline=None, derandomize=True)
+def test_energy_is_monotone_along_its_gradient_flow(direction, scheme, seed, signs):
+    """Fact F9, for D of every signature."""
+    alignment = np.diag(signs)
+    model = SphereGradientFlow(alignment=alignment, direction=direction, scheme=scheme, step_size=0.01)
+    state = tokens.sphere(7, len(signs)).draw(seed)
+    frames = advance(model, state, range(0, 41, 4) if scheme != "adaptive" else range(3))
+    energy = np.exp(np.einsum("tik,kl,tjl->tij", frames, alignment, frames)).mean(axis=(1, 2)) / 2
+    change = np.diff(energy) if direction == "ascent" else -np.diff(energy)
+    assert change.min() >= -1e-14 * energy.max()
+
+
+@pytest.mark.parametrize("metric", ["wasserstein", "fisher-rao"])
+@pytest.mark.parametrize("direction", ["ascent", "descent"])
+def test_densities_keep_their_mass_and_move_the_energy_one_way(metric, direction):
+    cells = 60
+    mass = 0.1 + tokens.uniform(cells, 1, low=0).draw(2)
+    mass /= mass.sum()
+    model = CircleDensityFlow(alignment=[[1, 0], [0, -0.5]], metric=metric, direction=direction, step_size=0.01)
+    model.check(mass, 100)
+    assert model_from_specification(model.specification()) == model
+    frames = advance(model, mass, range(0, 101, 5))[..., 0]
+    angle = 2 * np.pi * np.arange(cells) / cells - np.pi
+    kernel = np.exp(np.outer(np.cos(angle), np.cos(angle)) - 0.5 * np.outer(np.sin(angle), np.sin(angle)))
+    energy = np.einsum("tk,kl,tl->t", frames, kernel, frames) / 2
+    np.testing.assert_allclose(frames.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert frames.min() >= 0
+    assert (np.diff(energy) if direction == "ascent" else -np.diff(energy)).min() > 0
+
+
+def test_a_density_moves_as_the_particles_that_it_stands_for():
+    """Mass at one angle, pulled by mass at another: its mean moves at the particle's speed."""
+    cells = 720
+    mass = np.zeros((cells, 1))
+    mass[360 + 60], mass[360] = 0.5, 0.5  # at 30 degrees and at 0
+    flow = CircleDensityFlow(direction="ascent", step_size=1e-4, inverse_temperature=2.0)
+    angle = 2 * np.pi * np.arange(cells) / cells - np.pi
+    moved = advance(flow, mass, [10])[0, :, 0]
+    centre = (moved * angle)[380:440].sum() / moved[380:440].sum()
+    particles = SphereGradientFlow(step_size=1e-4, inverse_temperature=2.0)
+    points = np.array([[np.cos(np.pi / 6), np.sin(np.pi / 6)], [1.0, 0.0]])
+    end = advance(particles, points, [10])[0]
+    speed = (np.arctan2(end[0, 1], end[0, 0]) - np.pi / 6) / 1e-3
+    assert (centre - np.pi / 6) / 1e-3 == pytest.approx(speed, rel=0.02)
+
+
+BAD = [
+    (lambda: Softmax(inverse_temperature=-1), "inverse_temperature is -1"),
+    (lambda: Softmax(influence=0), "influence is 0"),
+    (lambda: Softmax(inverse_temperature=float("nan")), "must be finite"),
+    (lambda: Softmax(alignment=[[1, 2], [2, 1]]), "not positive definite"),
+    (lambda: Softmax(causal=1), "causal is 1; it must be True or False"),
+    (lambda: SelfAttention(form="other"), "form is 'other'; it must be one of 'rescaled', 'plain'"),
+    (lambda: SelfAttention(values=[[1, 2, 3]]), r"values has shape \(1, 3\)"),
+    (lambda: SelfAttention(step_size=0), "step_size is 0"),
+    (lambda: SphereAttention(inverse_temperature=800, normalised=False), "beyond float64"),
+    (lambda: SphereAttention(normalised=False, causal=True), "needs normalised weights"),
+    (lambda: SphereGradientFlow(alignment=[[1, 2], [0, 1]]), "alignment is not symmetric"),
+    (lambda: Sinkformer(half_steps=0), "half_steps is 0; it must be at least 1"),
+    (lambda: KrauseAttention(radius=-1), "radius is -1"),
+    (lambda: Noisy(model=Localmax(), noise="values"), "Localmax has no value matrix"),
+    (lambda: Noisy(model="softmax"), "model is 'softmax'"),
+    (lambda: CircleDensityFlow(alignment=np.eye(3)), "on the circle D is"),
+    (lambda: CircleDensityFlow(scheme="exponentiated"), "metric is 'wasserstein'"),
+    (lambda: model_from_specification({"kind": "noisy"}), "needs 'model'"),
+    (lambda: model_from_specification({"kind": "softmax", "beta": 1}), "no parameter of softmax named 'beta'"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_parameters_are_named(make, message):
+    with pytest.raises((InvalidInput, UnknownName), match=message):
+        make()
+
+
+def test_tokens_off_the_sphere_are_refused_or_normalised_on_request():
+    state = tokens.uniform(5, 2).draw(0)
+    with pytest.raises(InvalidInput, match=r"off the unit sphere .* off_surface='normalise'"):
+        SphereAttention().check(state, 1)
+    willing = SphereAttention(off_surface="normalise")
+    willing.check(state, 1)
+    np.testing.assert_allclose(np.linalg.norm(advance(willing, state, [0, 3]), axis=-1), 1, rtol=0, atol=1e-15)
+    with pytest.raises(InvalidInput, match="token 2 is zero"):
+        willing.check(np.array([[1.0, 0], [0, 1], [0, 0]]), 1)
+    with pytest.raises(InvalidInput, match="off the unit sphere"):
+        LocalmaxVariant(geometry="sphere").check(state, 1)
+
+
+def test_matrices_must_fit_the_tokens():
+    with pytest.raises(InvalidInput, match=r"values has shape \(3, 3\), but the tokens have 2 components"):
+        SelfAttention(values=np.eye(3)).check(np.eye(2), 1)
+    with pytest.raises(InvalidInput, match="queries have 1 rows and keys 2"):
+        SelfAttention(queries=[[1, 0]]).check(np.eye(2), 1)
+    with pytest.raises(InvalidInput, match="a density has one"):
+        CircleDensityFlow().check(np.eye(2), 1)
+    with pytest.raises(InvalidInput, match="masses have the least value -1"):
+        CircleDensityFlow().check(np.array([[2.0], [-1.0]]), 1)
+
+
+def test_a_batch_of_different_models_is_refused():
+    with pytest.raises(InvalidInput, match="must differ in inverse_temperature, influence alone"):
+        Softmax.advance([Softmax(), Softmax(causal=True)], np.zeros((2, 3, 2)), start=0, record=[1], seeds=[0, 1])
+
+
+def test_unstable_steps_are_warned_of_and_blown_up_ones_named():
+    decaying = SelfAttention(form="plain", scheme="euler", values=-np.eye(2), step_size=2.5)
+    with pytest.warns(AccuracyWarning, match=r"step_size is 2.5 .* scheme 'euler' is unstable .* take step_size <= 2"):
+        decaying.check(np.eye(2), 10)
+    growing = SelfAttention(form="plain", step_size=0.5)
+    with pytest.raises(FloatingPointError, match=r"no longer finite at time 3\d\d.* step_size=0.5 is unstable"):
+        advance(growing, np.eye(2), [3000])
+
+
+def test_rescaled_tokens_reach_any_time_without_overflow():
+    model = SelfAttention(values=[[1.0, 0.2], [0.0, 0.5]], step_size=0.5)
+    assert np.isfinite(advance(model, tokens.uniform(6, 2).draw(0), [2_000])).all()
+
+
+def test_noise_is_a_function_of_seed_and_step():
+    model = Noisy(model=Softmax(inverse_temperature=0.0, influence=1e-12), scale=0.1)
+    zero = np.zeros((4, 2))
+    jumps = np.diff(advance(model, zero, range(400), seed=3), axis=0) / 0.1
+    assert abs(jumps.mean()) < 0.05
+    assert jumps.std() == pytest.approx(1, abs=0.05)
+    assert not np.array_equal(jumps, np.diff(advance(model, zero, range(400), seed=4), axis=0) / 0.1)
+    silent = replace(model, scale=0.0)
+    state = tokens.uniform(4, 2).draw(0)
+    np.testing.assert_array_equal(advance(silent, state, range(5)), advance(model.model, state, range(5)))
+
+
+def test_additive_noise_grows_as_the_root_of_time_whatever_the_step():
+    """sigma sqrt(t): halving the step leaves the spread alone."""
+    spreads = []
+    for step in (0.1, 0.05):
+        model = Noisy(model=SelfAttention(form="plain", values=np.zeros((2, 2)), step_size=step), scale=0.5)
+        seeds = range(300)
+        end = Noisy.advance(
+            [model] * 300, np.zeros((300, 2, 2)), start=0, record=[round(2 / step)], seeds=seeds
+        ).position
+        spreads.append(end.std())
+    np.testing.assert_allclose(spreads, 0.5 * np.sqrt(2), rtol=0.05)
