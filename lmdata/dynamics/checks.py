@@ -103,7 +103,7 @@ def as_real_array(values: Any, argument: str) -> NDArray[np.float64]:
     converted = array.astype(np.float64, order="C")
     _refuse_first(argument, array, ~np.isfinite(converted), "all values must be finite")
     if array.dtype.kind in "iu":
-        inexact = np.abs(converted) > 2.0**53
+        inexact = np.abs(converted) >= 2.0**53
         pairs = zip(converted[inexact], array[inexact], strict=True)
         inexact[inexact] = [int(float64) != int(integer) for float64, integer in pairs]
         _refuse_first(argument, array, inexact, "float64 does not hold that integer exactly: scale it first")

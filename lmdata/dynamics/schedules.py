@@ -251,7 +251,7 @@ def _nearest(evaluate: Callable[[Context], Decimal]) -> float:
 
     The precision grows until the number's error cannot change the rounding, or the number is exact (Ziv's method).
     """
-    for precision in (40, 80, 160, 320, 640, 1280):
+    for precision in (25, 50, 100, 200, 400, 800, 1600):
         context = Context(prec=precision, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
         value = evaluate(context)
         error = context.scaleb(abs(value), 1 - precision) * 4
