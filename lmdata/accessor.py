@@ -21,7 +21,7 @@ MEASURES = (
 )
 
 
-@xarray.register_dataset_accessor("lm")
+@xarray.register_dataset_accessor("lm")  # type: ignore[no-untyped-call]
 class MeasureAccessor:
     """The measures of a dataset as methods: ``ds.lm.hull_volume()`` is ``lmdata.hull_volume(ds)``.
 

@@ -120,6 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("name", help="a catalogued name or the path of a store")
     show.add_argument("--allow-partial", action="store_true", help="open an unfinished run too; absent members are NaN")
 
+    export = _command(
+        commands,
+        "export",
+        _export,
+        "write a dataset as a plain zarr folder",
+        "lmdata export film-review film-review.zarr",
+    )
+    export.add_argument("name", help="a catalogued name or the path of a store")
+    export.add_argument("target", type=Path, help="a new folder")
+
     analyse = _command(
         commands,
         "analyse",
@@ -298,6 +308,14 @@ def _show(options: argparse.Namespace) -> dict[str, Any]:
     return _describe(lmdata.open(options.name, allow_partial=options.allow_partial), options.name)
 
 
+def _export(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.data.export import export_zarr
+    from lmdata.library import locate
+
+    export_zarr(locate(options.name), options.target)
+    return {"name": options.name, "target": str(options.target), "text": f"wrote {options.target}"}
+
+
 def _analyse(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.library import analyse
 
@@ -346,8 +364,11 @@ def _catalog_info(options: argparse.Namespace) -> dict[str, Any]:
 def _catalog_add(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
-    lmdata.catalog.add(options.name, options.path, title=options.title)
-    return {"name": options.name, "text": f"{options.name} now names {options.path}"}
+    lmdata.catalog.add(options.name, options.path, title=options.title or options.name)
+    return {
+        "name": options.name,
+        "text": f"{options.name} now names a copy of {options.path} in {lmdata.catalog.cache}",
+    }
 
 
 def _catalog_check(options: argparse.Namespace) -> dict[str, Any]:

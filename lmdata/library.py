@@ -1,16 +1,189 @@
-"""Datasets by name or path: the catalogue, opening, verification and the pipelines."""
+"""Datasets by name or path: the catalogue and its builder, opening, verifying, and the pipelines that ship."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lmdata.data.catalog import Catalog
+from lmdata.data.catalog_file import load_yaml
+from lmdata.data.opening import open_dataset
+from lmdata.data.verify import Report
+from lmdata.data.verify import verify as verify_store
+from lmdata.errors import InvalidInput, LmdataError, StoreError, UnknownName
+from lmdata.recipe import Recipe
+from lmdata.runner import Progress
+from lmdata.simulation import resume, run
 
 if TYPE_CHECKING:
     import xarray
 
+PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
+"""The pipelines that suit every dataset of tokens that move."""
+
+
+def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
+    """Make the run store of a recipe at ``location``, or finish the one that an interrupted build left there."""
+    if location.exists():
+        resume(location, progress=progress)
+    else:
+        run(Recipe.from_specification(recipe), store=location, progress=progress)
+
+
+catalog = Catalog(build)
+"""The named datasets; see `lmdata.data.catalog.Catalog`."""
+
 
 def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -> xarray.Dataset:  # noqa: A001
-    """Open a dataset lazily, by path."""
-    from lmdata.data.opening import open_dataset
+    """Open a dataset lazily, by its catalogued name or by the path of its store.
 
-    return open_dataset(name_or_path, allow_partial=allow_partial)
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name of `lmdata.catalog` (``lmdata:NAME`` and ``NAME@v1`` too), or the path of a run store, of an exported
+        zarr folder or of a derived dataset. A name goes before a path: write ``./NAME`` for a folder of that name.
+    allow_partial : bool
+        Open an unfinished run too. Absent and failed members are NaN, and ``status`` says which they are.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy: dask arrays of whole storage chunks, all of one snapshot.
+
+    Raises
+    ------
+    UnknownName
+        If there is neither such a name nor such a path; the message suggests the nearest names.
+    IncompleteDataset
+        If members are missing or failed, with their number and how to resume.
+    CorruptDataset, StoreError
+        If the store is damaged, foreign, or of another schema.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.open("hardmax-square")
+    >>> ds.position.shape, ds.position.chunks is None
+    ((1, 31, 10, 2), False)
+    """
+    name = _catalogued(name_or_path)
+    if name is not None:
+        return catalog.open(name, allow_partial=allow_partial)
+    return open_dataset(_existing(name_or_path), allow_partial=allow_partial)
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return where a dataset is, built first if it is catalogued and not there yet; errors as for `open`."""
+    name = _catalogued(name_or_path)
+    if name is None:
+        return _existing(name_or_path)
+    catalog.open(name)
+    return Path(catalog.info(name)["location"])
+
+
+def _catalogued(name_or_path: str | os.PathLike[str]) -> str | None:
+    """Return the catalogued name that is meant, or None if it is a path."""
+    if not isinstance(name_or_path, str):
+        return None
+    name = name_or_path.removeprefix("lmdata:")
+    return name if name.partition("@")[0] in catalog else None
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    """Return the path if there is something at it; otherwise say so, with the names that were perhaps meant."""
+    if Path(path).exists():
+        return Path(path)
+    if not isinstance(path, str) or os.sep in path:
+        raise StoreError(f"there is nothing at {path}; give the path of a store, or a name of lmdata.catalog")
+    raise UnknownName.among("dataset, and no path,", path, catalog)
+
+
+def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
+    """Recompute the digests of a stored dataset and find what is missing, failed, damaged or foreign.
+
+    Parameters
+    ----------
+    store : str or path
+        A path, or a catalogued name (which is also compared with the catalogue's digest).
+    full : bool
+        False looks at layout and status only and reads no positions.
+
+    Returns
+    -------
+    Report
+        ``ok``, ``problems`` with what to do about each, and a readable ``str``.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> lmdata.verify("hardmax-square").ok
+    True
+    """
+    name = _catalogued(store)
+    return verify_store(_existing(store), full=full) if name is None else catalog.check(name)
+
+
+def read_recipe(file: Path) -> Recipe:
+    """Return the recipe of a YAML file, read without trusting it.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot be read or is no recipe; the message names the file.
+    """
+    try:
+        return Recipe.from_specification(load_yaml(file.read_text(encoding="utf-8"), str(file)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
+    except LmdataError as error:
+        raise type(error)(f"{file}: {error}") from error
+
+
+def analyse(
+    name: str, *, pipelines: Sequence[str] | None = None, output: Path, scheduler: str | None = None
+) -> dict[str, str]:
+    """Run pipelines on a dataset; return for each the page of its figure.
+
+    Parameters
+    ----------
+    name : str
+        A catalogued name or the path of a store.
+    pipelines : sequence of str, optional
+        Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
+    output : path
+        Folder for figures and, for datasets opened by path, results.
+    scheduler : str, optional
+        Address of a dask.distributed scheduler; threads by default.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such pipeline.
+    """
+    found = {file.stem: file for file in _pipeline_folder().glob("[a-z]*.py")}
+    made = {}
+    for pipeline in pipelines or PIPELINES:
+        if pipeline not in found:
+            raise UnknownName.among("pipeline", pipeline, found)
+        made[pipeline] = str(_load(found[pipeline]).run(name, output=output, scheduler=scheduler))
+    return made
+
+
+def _pipeline_folder() -> Path:
+    """Return where the pipelines are: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "pipelines"
+    return inside if inside.is_dir() else package.parent / "pipelines"
+
+
+def _load(file: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"lmdata_pipeline_{file.stem}", file)
+    if specification is None or specification.loader is None:
+        raise InvalidInput(f"{file} cannot be loaded as a pipeline")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

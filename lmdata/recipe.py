@@ -12,10 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from lmdata.data.digest import sha256_of_json
+from lmdata.dynamics.array_tokens import ArrayTokens
 from lmdata.dynamics.model import Model, model_from_specification
-from lmdata.dynamics.tokens import ArrayTokens, TokenSource, as_source, source_from_specification
+from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.errors import InvalidInput
-from lmdata.sweep import Member, check_record, check_seeds, check_steps, check_sweep, members, recorded_count, recorded_steps
+from lmdata.sweep import (
+    Member,
+    check_record,
+    check_seeds,
+    check_steps,
+    check_sweep,
+    members,
+    recorded_count,
+    recorded_steps,
+)
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,6 +21,7 @@ from lmdata.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from tqdm import tqdm
 
     from lmdata.data.store import Checkpoint
 
@@ -224,14 +225,18 @@ class Runner:
             self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink)
 
 
+def _move(bar: tqdm, done: int) -> None:
+    bar.update(done - bar.n)
+
+
 @contextmanager
 def _reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
     if callable(progress):
         yield lambda done: progress(done, total)
     elif progress:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm as notebook_or_terminal
 
-        with tqdm(total=total, unit="member") as bar:
-            yield lambda done: bar.update(done - bar.n) and None
+        with notebook_or_terminal(total=total, unit="member") as bar:
+            yield lambda done: _move(bar, done)
     else:
         yield lambda done: None

@@ -9,7 +9,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmdata.data.layout import Layout
-    from lmdata.data.store import RunStore
     from lmdata.dynamics.model import Model
 
 
@@ -126,8 +126,8 @@ def run(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with RunStore.create(store, layout, initial=recipe.initial) as writer:
-        _in_store(writer, runner)
+    with _resumable(store), RunStore.create(store, layout, initial=recipe.initial) as writer:
+        runner(writer.pending(), writer)
     return open_dataset(store)
 
 
@@ -164,10 +164,10 @@ def resume(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with RunStore.append_to(store) as writer:
-        if writer.pending():
+    with _resumable(store), RunStore.append_to(store) as writer:
+        if pending := writer.pending():
             recipe = stored_recipe(writer.layout.attrs, writer.initial)
-            _in_store(writer, Runner.of(recipe, backend, progress))
+            Runner.of(recipe, backend, progress)(pending, writer)
     return open_dataset(store)
 
 
@@ -251,12 +251,12 @@ def _available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
-def _in_memory(recipe: Recipe, layout: Layout, run_members: Runner) -> xarray.Dataset:
+def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset:
     from lmdata.data.digest import member_digest
     from lmdata.data.layout import assemble
 
     memory = Memory(recipe)
-    run_members(layout.blocks(), memory)
+    runner(layout.blocks(), memory)
     digests = [
         member_digest(layout.key(number), [frames]) if status == COMPLETE else ""
         for number, (frames, status) in enumerate(zip(memory.position, memory.status, strict=True))
@@ -270,16 +270,20 @@ def _in_memory(recipe: Recipe, layout: Layout, run_members: Runner) -> xarray.Da
     )
 
 
-def _in_store(writer: RunStore, run_members: Runner) -> None:
-    """Compute what the store lacks; on Ctrl-C keep what is finished and say how to go on."""
+@contextmanager
+def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
+    """On Ctrl-C, once the store has kept what is finished, say how far it is and how to go on."""
     try:
-        run_members(writer.pending(), writer)
+        yield
     except KeyboardInterrupt:
-        writer.commit()
-        done, total = int((writer.status == COMPLETE).sum()), writer.layout.size
+        from lmdata.data.opening import open_dataset
+
+        if not os.path.lexists(store):
+            raise Interrupted(f"stopped before {store} was made: nothing is kept") from None
+        status = open_dataset(store, allow_partial=True)["status"].values
         raise Interrupted(
-            f"stopped after {done} of {total} members, which are kept; go on with "
-            f"lmdata.resume({str(writer.location)!r}), or in a shell: lmdata resume {shlex.quote(str(writer.location))}"
+            f"stopped after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on with "
+            f"lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
         ) from None
 
 

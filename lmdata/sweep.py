@@ -164,7 +164,7 @@ def recorded_steps(record: int | tuple[int, ...] | None, steps: int) -> tuple[in
     return kept if kept[-1] == steps else (*kept, steps)
 
 
-def recorded_count(record: None | int | tuple[int, ...], steps: int) -> int:
+def recorded_count(record: int | tuple[int, ...] | None, steps: int) -> int:
     """Return the number of frames that ``record`` keeps, without listing them."""
     if isinstance(record, tuple):
         return len(record)

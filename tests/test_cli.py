@@ -1,0 +1,113 @@
+"""The command: help with an example everywhere, JSON, exit codes, and messages that name the remedy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+
+import lmdata
+from lmdata import cli
+
+SPEC = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"
+
+
+@pytest.fixture
+def spec(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(SPEC)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
+
+
+def leaves(parser, path=()):
+    """Yield every command of a parser with its words."""
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not actions:
+        yield path, parser
+    for action in actions:
+        for name, child in action.choices.items():
+            yield from leaves(child, (*path, name))
+
+
+def test_every_command_shows_an_example_that_parses():
+    parser = cli._parser()
+    found = dict(leaves(parser))
+    assert {words[0] for words in found} == {
+        *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "catalog", "doctor"),
+        "export",
+    }
+    for words, command in found.items():
+        example = command.epilog.removeprefix("Example: ").replace("'", "").split()
+        assert tuple(example[1 : 1 + len(words)]) == words
+        parser.parse_args([word for word in example[1:] if word != "sweep"])
+
+
+def test_simulate_open_verify_as_json(spec, capsys):
+    store = spec.with_suffix("")
+    assert cli.main(["simulate", str(spec), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["complete"] == made["members"] == 2
+    assert cli.main(["open", str(store), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == made["digest"]
+    assert cli.main(["verify", str(store), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    assert cli.main(["resume", str(store)]) == 0
+    assert "2 of 2 members complete" in capsys.readouterr().out
+
+
+def test_simulate_again_opens_what_is_there_and_refuses_another_recipe(spec, capsys):
+    assert cli.main(["simulate", str(spec)]) == 0
+    assert cli.main(["simulate", str(spec)]) == 0
+    spec.write_text(SPEC.replace("steps: 3", "steps: 4"))
+    assert cli.main(["simulate", str(spec)]) == 1
+    assert "steps: 3 there, 4 here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {kind: localmix}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3", "did you mean 'localmax'"),
+        ("model: {kind: localmax}\nsteps: 3", "lacks 'tokens'"),
+        ("model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseed: [1]", "no key 'seed'"),
+        ("- 1", "mapping"),
+        ("!!python/object/apply:os.system ['true']", "small.yaml"),
+        ("model: [", "small.yaml"),
+    ],
+)
+def test_bad_specs_exit_with_2_and_write_nothing(spec, text, message, capsys):
+    spec.write_text(text)
+    assert cli.main(["simulate", str(spec)]) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in spec.parent.iterdir()] == ["small.yaml"]
+
+
+def test_unknown_names_get_a_suggestion(capsys):
+    assert cli.main(["open", "hardmax-sqare"]) == 2
+    assert "did you mean 'hardmax-square'" in capsys.readouterr().err
+
+
+def test_catalog_commands(spec, capsys, tmp_path):
+    assert cli.main(["catalog", "list"]) == 0
+    assert "film-review" in capsys.readouterr().out
+    assert cli.main(["catalog", "search", "leader", "--json"]) == 0
+    assert "hardmax-triangle" in json.loads(capsys.readouterr().out)["names"]
+    assert cli.main(["catalog", "info", "hardmax-square"]) == 0
+    assert "arXiv:2407.01602" in capsys.readouterr().out
+    assert cli.main(["simulate", str(spec)]) == 0
+    assert cli.main(["catalog", "add", "mine", str(spec.with_suffix("")), "--title", "Mine"]) == 0
+    assert lmdata.open("mine").sizes["seed"] == 2
+    assert cli.main(["catalog", "check", "hardmax-square", "hardmax-triangle"]) == 0
+    assert capsys.readouterr().out.count("as catalogued") == 2
+
+
+def test_doctor_says_what_there_is(capsys):
+    assert cli.main(["doctor", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kernels"]
+    assert "cupy" in facts
