@@ -108,6 +108,8 @@ def _declare() -> Iterator[Variable]:
         "marginal_error", time, "float64",
         "largest deviation of a row or column sum of the weights from one", "1", "diagnostic", nan,
     )  # fmt: skip
+    yield Variable("half_steps_done", time, "int64", "normalisations that Sinkhorn took", "1", "diagnostic", -1)
+    yield Variable("step_error", time, "float64", "estimated error of the step that begins here", "1", "diagnostic", nan)
 
     # measures
     yield Variable("hull_volume", time, "float64", "volume of the convex hull of the tokens")
@@ -150,6 +152,31 @@ def _declare() -> Iterator[Variable]:
     yield Variable("energy", time, "float64", "bounded-confidence energy")
     yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
     yield Variable("largest_increase", GRID, "float64", "largest rise of the energy")
+
+    # measures of softmax, spherical and Sinkhorn attention
+    yield Variable("aligned_share", time, "float64", "share of the pairs of tokens with a cosine above the threshold")
+    yield Variable("cosine_density", (*time, "bin"), "float64", "density of the cosines of pairs of tokens")
+    yield Variable("interaction_energy", time, "float64", "energy of the interaction of the tokens")
+    yield Variable("against", GRID, "int64", "stored steps at which the energy goes against the direction")
+    yield Variable("largest_against", GRID, "float64", "largest change of the energy against the direction")
+    yield Variable("attention", (*time, "token", "key"), "float64", "weight with which the token attends to the key")
+    yield Variable("attention_rank", time, "int64", "numerical rank of the attention matrix")
+    yield Variable("effective_rank", time, "float64", "exponential of the entropy of the singular values of attention")
+    yield Variable("distance_to_boolean", time, "float64", "largest distance of an attention weight from 0 or 1")
+    yield Variable("row_sum", (*time, "token"), "float64", "attention that the token gives")
+    yield Variable("column_sum", (*time, "token"), "float64", "attention that the token receives")
+    yield Variable("cluster_count", time, "int64", "connected components of the tokens within reach")
+    yield Variable("cluster_rank", time, "int64", "rank of the matrix of pairs with a cosine above the threshold")
+    yield Variable("largest_share", time, "float64", "share of the tokens in the largest cluster")
+    yield Variable("merge_time", (*GRID, "clusters"), "float64", "time from which on there are no more clusters", "step")
+    yield Variable("plateau", (*GRID, "clusters"), "float64", "time spent at so many clusters", "step")
+    yield Variable("span_dimension", time, "int64", "dimension of the linear span of the tokens")
+    yield Variable("height", (*time, "token"), "float64", "component of the token along the leading direction of V")
+    yield Variable("plane_count", time, "int64", "parallel hyperplanes that hold the tokens")
+    yield Variable("transport_distance", time, "float64", "Wasserstein-2 distance of the token clouds")
+    yield Variable("cell", (*time, "token"), "int64", "vertex that the token is most aligned with", None)
+    yield Variable("covariance_eigenvalue", (*time, "component"), "float64", "eigenvalue of the tokens' covariance")
+    yield Variable("anisotropy", time, "float64", "share of the largest eigenvalue in the tokens' variance")
 
 
 VARIABLES: Mapping[str, Variable] = MappingProxyType({spec.name: spec for spec in _declare()})
