@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.lanes import LANES, maxima, pulls_of, sums
 from lmdata.dynamics.threads import crew
 
 GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""
 
-LANES = 8
-"""Tokens that listen side by side; arrays are padded to a multiple of it with copies of the first token."""
+BLOCK_COMPONENTS = (2, 3)
+"""Dimensions in which tokens listen in blocks of eight; in others one token listens to all at once."""
 
 
 @compiled()
@@ -55,62 +56,8 @@ def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: N
                 keys[row, j] += positions[k, j] * matrix[row, k]
 
 
-@compiled(inline=True)
-def _larger(a: float, b: float) -> float:
-    return a if a > b else b
-
-
 @compiled()
-def _plane_maxima(block: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Fill row 2 of the block with the largest score of each of its tokens, whose keys are rows 0 and 1."""
-    for lane in range(LANES):
-        block[2 * LANES + lane] = -np.inf
-    for j in range(0, x.size, 8):
-        a0, a1, a2, a3, b0, b1, b2, b3 = x[j], x[j + 1], x[j + 2], x[j + 3], y[j], y[j + 1], y[j + 2], y[j + 3]
-        a4, a5, a6, a7, b4, b5, b6, b7 = x[j + 4], x[j + 5], x[j + 6], x[j + 7], y[j + 4], y[j + 5], y[j + 6], y[j + 7]
-        for lane in range(LANES):
-            u, v = block[lane], block[LANES + lane]
-            s0, s1 = _larger(u * a0 + v * b0, u * a1 + v * b1), _larger(u * a2 + v * b2, u * a3 + v * b3)
-            s2, s3 = _larger(u * a4 + v * b4, u * a5 + v * b5), _larger(u * a6 + v * b6, u * a7 + v * b7)
-            best = _larger(_larger(s0, s1), _larger(s2, s3))
-            block[2 * LANES + lane] = _larger(best, block[2 * LANES + lane])
-
-
-@compiled(inline=True)
-def _add(total: float, near0: bool, value0: float, near1: bool, value1: float) -> float:
-    """Return the total with those of two values that belong to neighbours."""
-    total = total + value0 if near0 else total
-    return total + value1 if near1 else total
-
-
-@compiled()
-def _plane_sums(
-    block: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    one: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-) -> None:
-    """Fill rows 3 to 7 with each token's number of neighbours and sums of halves, given thresholds in 2."""
-    for lane in range(5 * LANES):
-        block[3 * LANES + lane] = 0.0
-    for j in range(0, x.size, 2):
-        a0, b0, c0, a1, b1, c1 = x[j], y[j], one[j], x[j + 1], y[j + 1], one[j + 1]
-        g0, h0, g1, h1 = high[0, j], high[1, j], high[0, j + 1], high[1, j + 1]
-        k0, l0, k1, l1 = low[0, j], low[1, j], low[0, j + 1], low[1, j + 1]
-        for lane in range(LANES):
-            u, v, threshold = block[lane], block[LANES + lane], block[2 * LANES + lane]
-            near0, near1 = u * a0 + v * b0 >= threshold, u * a1 + v * b1 >= threshold
-            block[3 * LANES + lane] = _add(block[3 * LANES + lane], near0, c0, near1, c1)
-            block[4 * LANES + lane] = _add(block[4 * LANES + lane], near0, g0, near1, g1)
-            block[5 * LANES + lane] = _add(block[5 * LANES + lane], near0, h0, near1, h1)
-            block[6 * LANES + lane] = _add(block[6 * LANES + lane], near0, k0, near1, k1)
-            block[7 * LANES + lane] = _add(block[7 * LANES + lane], near0, l0, near1, l1)
-
-
-@compiled()
-def _plane_pulls(
+def _block_pulls(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],
     one: NDArray[np.float64],
@@ -120,24 +67,25 @@ def _plane_pulls(
     block: NDArray[np.float64],
     counts: NDArray[np.float64],
     pulls: NDArray[np.float64],
+    axes: tuple[int, ...],
 ) -> None:
-    """Fill counts and pulls (2, padded): fl(D / c), the way of each token to its neighbour mean."""
-    for begin in range(0, positions.shape[1], LANES):
-        for lane in range(LANES):
-            block[lane] = keys[0, begin + lane]
-            block[LANES + lane] = keys[1, begin + lane]
-        _plane_maxima(block, positions[0], positions[1])
-        for lane in range(LANES):
-            block[2 * LANES + lane] -= delta
-        _plane_sums(block, positions[0], positions[1], one, high, low)
-        for lane in range(LANES):
-            counts[begin + lane] = block[3 * LANES + lane]
-        for k in range(2):
+    """Fill counts and pulls (d, padded): fl(D / c), the way of each token to its neighbour mean."""
+    d, padded = len(axes), positions.shape[1]
+    for begin in range(0, padded, LANES):
+        for k in range(d):
             for lane in range(LANES):
-                i, count = begin + lane, block[3 * LANES + lane]
-                coarse = block[(4 + k) * LANES + lane] - count * high[k, i]
-                fine = block[(6 + k) * LANES + lane] - count * low[k, i]
-                pulls[k, i] = (coarse + fine) / count
+                block[k * LANES + lane] = keys[k, begin + lane]
+        for lane in range(LANES):
+            block[d * LANES + lane] = -np.inf
+        maxima(block, positions, 0, padded, axes)
+        for lane in range(LANES):
+            block[d * LANES + lane] -= delta
+        for entry in range((d + 1) * LANES, (3 * d + 2) * LANES):
+            block[entry] = 0.0
+        sums(block, positions, one, high, low, 0, padded, axes)
+        for lane in range(LANES):
+            counts[begin + lane] = block[(d + 1) * LANES + lane]
+        pulls_of(block, high, low, begin, pulls, axes)
 
 
 @compiled()
@@ -180,8 +128,9 @@ def _row_pulls(
     score: NDArray[np.float64],
     counts: NDArray[np.float64],
     pulls: NDArray[np.float64],
+    axes: tuple[int, ...],
 ) -> None:
-    """Fill counts and pulls (d, padded) as `_plane_pulls` does, in any dimension."""
+    """Fill counts and pulls (d, padded) as `_block_pulls` does, one token after the other."""
     d, padded = positions.shape
     for i in range(padded):
         threshold = score_row(positions, keys, i, score) - delta
@@ -232,7 +181,7 @@ def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, ga
 
 
 @compiled()
-def _advance_plane(
+def _advance_blocks(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -243,8 +192,9 @@ def _advance_plane(
     rows: NDArray[np.float64],
     begin: int,
     end: int,
+    axes: tuple[int, ...],
 ) -> None:
-    """Fill the frames of members begin..end, in the plane. ``arrays`` and ``rows`` are `workspace`."""
+    """Fill the frames of members begin..end, in blocks of eight tokens. ``arrays`` and ``rows`` are `workspace`."""
     positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     one, score, counts = rows[0], rows[1], rows[2]
     for member in range(begin, end):
@@ -255,7 +205,7 @@ def _advance_plane(
             while now < keep[frame] and moving:
                 halves(positions, state.shape[1], high, low)
                 keys_of(positions, matrix, heard)
-                _plane_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls)
+                _block_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
                 moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
                 now += 1
             _store(positions, frames[member, frame])
@@ -273,8 +223,9 @@ def _advance_rows(
     rows: NDArray[np.float64],
     begin: int,
     end: int,
+    axes: tuple[int, ...],
 ) -> None:
-    """Fill the frames of members begin..end, in any dimension. ``arrays`` and ``rows`` are `workspace`."""
+    """Fill the frames of members begin..end, token by token. ``arrays`` and ``rows`` are `workspace`."""
     positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     one, score, counts = rows[0], rows[1], rows[2]
     for member in range(begin, end):
@@ -285,7 +236,7 @@ def _advance_rows(
             while now < keep[frame] and moving:
                 halves(positions, state.shape[1], high, low)
                 keys_of(positions, matrix, heard)
-                _row_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls)
+                _row_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
                 moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
                 now += 1
             _store(positions, frames[member, frame])
@@ -294,11 +245,11 @@ def _advance_rows(
 def workspace(n: int, d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return zeroed arrays for one member at a time.
 
-    They are (5, d, padded): positions, keys, pulls, high and low halves; and (3, padded, or 8 lanes if more):
-    ones for the n tokens with zeros for the padding, scores, counts of neighbours.
+    They are (5, d, padded): positions, keys, pulls, high and low halves; and (3, padded, or the size of a
+    block if more): ones for the n tokens with zeros for the padding, scores, counts of neighbours.
     """
     padded = -(-n // LANES) * LANES
-    rows = np.zeros((3, max(padded, 8 * LANES)))
+    rows = np.zeros((3, max(padded, (3 * d + 2) * LANES)))
     rows[0, :n] = 1.0
     return np.zeros((5, d, padded)), rows
 
@@ -326,8 +277,8 @@ def neighbour_sets(
     for j in range(n):
         one[:] = 0.0
         one[j] = 1.0
-        kernel = _plane_pulls if d == 2 else _row_pulls
-        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls)
+        kernel = _block_pulls if d in BLOCK_COMPONENTS else _row_pulls
+        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls, (0,) * d)
         sets[:, j] = counts[:n] > 0.0
     return sets
 
@@ -360,10 +311,10 @@ def advance(
     state, sensitivity = np.ascontiguousarray(state), np.ascontiguousarray(sensitivity)
     gain, offsets = influence / (1.0 + influence), np.array(keep, np.int64)
 
-    kernel = _advance_plane if d == 2 else _advance_rows
+    kernel = _advance_blocks if d in BLOCK_COMPONENTS else _advance_rows
 
     def run(begin: int, end: int) -> None:
-        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end)
+        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, (0,) * d)
 
     with crew(threads) as spread:
         spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))
