@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from lmdata.errors import BackendUnavailable, UnknownName
 
+NAMESPACES = ("numpy", "cupy")
+
 KERNELS: dict[str, dict[str, str]] = {
     "localmax": {
         "numpy:canonical": "lmdata.dynamics.canonical:advance",
@@ -51,7 +53,7 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     UnknownName
         If there is no such namespace or kernel for this kind of model.
     BackendUnavailable
-        If the namespace cannot run on this machine.
+        If the namespace cannot run on this machine, or has no kernel for this kind of model.
 
     Examples
     --------
@@ -59,16 +61,17 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     'numpy:canonical'
     """
     kernels = KERNELS.get(kind, OWN)
-    namespace, _, kernel = ("numpy" if backend == "auto" else backend).partition(":")
-    namespaces = {name.partition(":")[0] for name in kernels}
-    if namespace not in namespaces:
-        raise UnknownName.among("backend", backend, {"auto", *namespaces, *kernels})
-    if kernel and f"{namespace}:{kernel}" not in kernels:
-        raise UnknownName.among(f"backend for {kind}", backend, {"auto", *namespaces, *kernels})
+    namespace, _, name = ("numpy" if backend == "auto" else backend).partition(":")
+    if namespace not in NAMESPACES:
+        raise UnknownName.among("backend", backend, {"auto", *NAMESPACES, *kernels})
+    if not any(known.startswith(f"{namespace}:") for known in kernels):
+        raise BackendUnavailable(f"backend {backend!r} has no kernel for {kind}; choose one of {', '.join(kernels)}")
+    if name and f"{namespace}:{name}" not in kernels:
+        raise UnknownName.among(f"backend for {kind}", backend, {"auto", *NAMESPACES, *kernels})
     if namespace == "cupy":
         _require_cupy()
-    if kernel:
-        return Choice(namespace, kernel, "asked for")
+    if name:
+        return Choice(namespace, name, "asked for")
     if kind not in KERNELS:
         return Choice(namespace, "own", "the model steps itself")
     return Choice(namespace, "canonical", "the kernel that serves every problem")

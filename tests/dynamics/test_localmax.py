@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lmdata.dynamics import Localmax, Model, model_from_specification
 from lmdata.dynamics.model import model_kinds, register
 from lmdata.dynamics.schedules import Constant, Explicit, Geometric, Periodic, Piecewise, Power
-from lmdata.errors import BackendUnavailable, InvalidInput, UnknownName
+from lmdata.errors import InvalidInput, UnknownName
 
 numbers = st.floats(0, 1e6)
 schedules = st.one_of(
@@ -144,32 +144,7 @@ def test_negative_zeros_do_not_show():
     assert not np.signbit(frames[frames == 0.0]).any()
 
 
-@pytest.mark.parametrize(
-    ("backend", "error", "message"),
-    [
-        ("numpi", UnknownName, "no backend named 'numpi'; did you mean 'numpy'"),
-        ("numpy:cannonical", UnknownName, "did you mean 'numpy:canonical'"),
-    ],
-)
-def test_unknown_backends(backend, error, message):
-    with pytest.raises(error, match=message):
-        advance(Localmax(), START, [1], backend=backend)
-
-
 def test_the_backend_can_be_named():
     expected = advance(Localmax(0.1), START, range(5))
     for backend in ("auto", "numpy", "numpy:canonical"):
         assert np.array_equal(advance(Localmax(0.1), START, range(5), backend=backend), expected)
-
-
-def test_cupy_is_never_replaced_silently():
-    try:
-        import cupy
-
-        available = cupy.is_available()
-    except ImportError:
-        available = False
-    if available:
-        pytest.skip("there is a CUDA device here")
-    with pytest.raises(BackendUnavailable, match="choose backend='numpy'"):
-        advance(Localmax(), START, [1], backend="cupy")
