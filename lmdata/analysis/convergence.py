@@ -49,7 +49,8 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
 
     A token's distance from its neighbour mean shrinks by the factor ``1 / (1 + alpha)`` in every step in
     which that mean stays, so that no token arrives in finite time and ``1 / (1 + alpha)`` is the asymptotic
-    rate once the neighbourhoods no longer change (arXiv 2509.15958).
+    rate once neighbourhoods and means no longer change (arXiv 2509.15958). A token that ends between several
+    clusters and hears itself beside them is slower, since its mean moves with it.
 
     Parameters
     ----------

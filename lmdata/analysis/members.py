@@ -98,7 +98,7 @@ def by_member(ds: xr.Dataset, model: Model, value: Callable[[Any], Any]) -> xr.D
     >>> by_member(ds, model, lambda member: member.influence).values
     array([0.5, 1. ])
     """
-    names = [name for name in model.sweepable if name in ds.coords]
+    names = [name for name in dict.fromkeys([*ds["position"].dims, *ds.coords]) if name in model.sweepable]
     swept = xr.broadcast(*(ds[name].reset_coords(drop=True) for name in names)) if names else ()
     shape = swept[0].shape if names else ()
     found = []

@@ -65,14 +65,15 @@ def shares_by_region(
     *,
     alignment: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the share of the tokens in the quiescent region of each vertex, (..., t, n); NaN beyond the last vertex.
+    """Return the share of the tokens in the quiescent region of each vertex, (..., t, e); NaN beyond the last.
 
     Parameters
     ----------
     position : (..., t, n, d)
+        Tokens, or any probes.
     sensitivity : (..., t)
         Broadcast against the members.
-    cluster, limit_position, vertex : (..., n), (..., n, d), (..., n)
+    cluster, limit_position, vertex : (..., e), (..., e, d), (..., e)
         As of `lmdata.analysis.polytope.limit_sets`.
     alignment : (d, d), optional
         A; the identity by default.
@@ -86,17 +87,17 @@ def shares_by_region(
     """
     *shape, t, n, d = position.shape
     states = position.reshape(-1, t, n, d).astype(np.float64)
-    m = len(states)
+    m, ends = len(states), cluster.shape[-1]
     delta = np.broadcast_to(sensitivity, (*shape, t)).reshape(m, t)
-    share = np.full((m, t, n), np.nan)
+    share = np.full((m, t, ends), np.nan)
     for member in np.flatnonzero(present(states[:, 0])):
-        _, first = np.unique(cluster.reshape(m, n)[member], return_index=True)
-        points = limit_position.reshape(m, n, d)[member, first]
-        number = vertex.reshape(m, n)[member, first]
+        _, first = np.unique(cluster.reshape(m, ends)[member], return_index=True)
+        points = limit_position.reshape(m, ends, d)[member, first]
+        number = vertex.reshape(m, ends)[member, first]
         count = int(number.max()) + 1
         aligned = points if alignment is None else points @ alignment
         share[member, :, :count] = shares_aligned(states[member], aligned, number, delta[member], count)
-    return share.reshape(*shape, t, n)
+    return share.reshape(*shape, t, ends)
 
 
 def spread_of(
