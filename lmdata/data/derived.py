@@ -212,7 +212,7 @@ def _contents(group: zarr.Group) -> str:
         for window in _windows(array.shape, array.chunks):
             sha.update(f"{name}{[part.start for part in window]}".encode())
             values = np.asarray(array[window])
-            sha.update(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
+            sha.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
     return sha.hexdigest()
 
 

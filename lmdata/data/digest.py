@@ -96,7 +96,7 @@ def member_digest(key: str, position: NDArray[Any] | Iterable[NDArray[Any]]) -> 
     """
     sha = hashlib.sha256(key.encode() + b"\0")
     for part in [position] if isinstance(position, np.ndarray) else position:
-        sha.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).data.cast("B"))
+        sha.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")))
     return sha.hexdigest()
 
 

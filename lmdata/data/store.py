@@ -11,7 +11,6 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,15 +19,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import registry, storage
+from lmdata.data import checkpoints, registry, storage
+from lmdata.data.checkpoints import Checkpoint
 from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.durable import sync_files
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
-from lmdata.data.reading import Bookkeeping, open_group, read, read_failures, read_layout
+from lmdata.data.reading import UNREADABLE, Bookkeeping, open_group, read, read_failures, read_layout
 from lmdata.data.storage import Place, writing
-from lmdata.errors import InvalidInput, StoreError
+from lmdata.errors import CorruptDataset, InvalidInput, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -38,25 +38,6 @@ COMMIT_SHARE = 20
 """A commit waits this many times the length of the last one, so that committing costs at most 5 %."""
 REASON_LENGTH = 500
 """Characters that are kept of the reason why a member failed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """The state of members that are not finished.
-
-    Parameters
-    ----------
-    step
-        Number of steps computed.
-    frames
-        Number of frames stored.
-    state : (member, token, component) float64
-        State after ``step`` steps.
-    """
-
-    step: int
-    frames: int
-    state: NDArray[np.float64]
 
 
 class RunStore:
@@ -234,9 +215,10 @@ class RunStore:
             raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
         for member, own in zip(members, stored, strict=True):
             key, place = self.layout.key(member), self.layout.index(member)
-            self._members.digest[place] = member_digest(key, [own] if first_frame == 0 else self._frames(place))
+            parts = [own] if first_frame == 0 else self._frames(place, len(self.layout.time))
+            self._members.digest[place] = member_digest(key, parts)
             self._mark(member, registry.COMPLETE, steps_done)
-            self._drop_checkpoint(member)
+            checkpoints.drop(self._group, member)
             self._failures.pop(key, None)
         self.commit(only_if_due=True)
 
@@ -244,7 +226,7 @@ class RunStore:
         """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
         for member in members:
             self._mark(member, registry.FAILED, steps_done)
-            self._drop_checkpoint(member)
+            checkpoints.drop(self._group, member)
             self._failures[self.layout.key(member)] = reason[:REASON_LENGTH]
         self.commit(only_if_due=True)
 
@@ -272,34 +254,41 @@ class RunStore:
             As for `put`; may hold no frame at all.
         """
         self._write(members, position, diagnostics or {}, first_frame)
-        attributes = {"step": step, "frames": first_frame + position.shape[1]}
-        checkpoints = self._group.require_group("checkpoints")
+        frames = first_frame + position.shape[1]
         for member, own in zip(members, np.asarray(state, np.float64), strict=True):
-            self._drop_checkpoint(member)
             with writing(self._place):
-                storage.create_array(
-                    checkpoints,
-                    str(member),
-                    ("token", "component"),
-                    own.shape,
-                    own.shape,
-                    own.dtype,
-                    attributes=attributes,
-                )[...] = own
+                checkpoints.keep(self._group, member, own, step=step, frames=frames)
             self._mark(member, registry.ABSENT, step)
         self.commit(only_if_due=True)
 
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return where the members can go on together, or None if they start from their tokens."""
-        names = [f"checkpoints/{member}" for member in members]
-        if not names or any(name not in self._group for name in names):
+        """Return where the members can go on together, or None if they start from their tokens.
+
+        A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
+        """
+        try:
+            found = checkpoints.load(self._group, members)
+            if found is not None:
+                for member in members:
+                    for _ in self._frames(self.layout.index(member), found.frames):
+                        pass
+        except CorruptDataset:
+            logger.warning("members %s start again: their checkpoint is damaged", tuple(members), exc_info=True)
             return None
-        reached = {tuple(storage.array(self._group, name).attrs.asdict().items()) for name in names}
-        if len(reached) > 1:
-            return None
-        attributes = storage.array(self._group, names[0]).attrs.asdict()
-        state = np.stack([read(self._group, name) for name in names])
-        return Checkpoint(int(str(attributes["step"])), int(str(attributes["frames"])), state)
+        return found
+
+    def reset(self, members: Iterable[int]) -> None:
+        """Mark members as absent and commit, so that they are computed again: those that `verify` finds damaged.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        for member in members:
+            checkpoints.drop(self._group, member)
+            self._mark(member, registry.ABSENT, -1)
+        self.commit()
 
     def commit(self, *, only_if_due: bool = False) -> None:
         """Make all finished members visible and safe against the end of the process (``durable``: of power).
@@ -354,6 +343,8 @@ class RunStore:
         if self._members.complete.all():
             recipe = str(self.layout.attrs.get("recipe_id", ""))
             attributes["digest"] = dataset_digest(recipe, self._members.digest.ravel().tolist())
+        elif "digest" in self._group.attrs:
+            del self._group.attrs["digest"]
         if self._failures or "failures" in self._group.attrs:
             attributes["failures"] = self._failures
         if attributes:
@@ -367,18 +358,19 @@ class RunStore:
             self._members.digest[place] = ""
         self._dirty.add(member)
 
-    def _drop_checkpoint(self, member: int) -> None:
-        name = f"checkpoints/{member}"
-        if name in self._group:
-            del self._group[name]
-
-    def _frames(self, place: tuple[int, ...]) -> Iterator[NDArray[Any]]:
-        """Yield the stored frames of a member, a chunk at a time."""
+    def _frames(self, place: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
+        """Yield the first stored frames of a member, a chunk at a time."""
         array = self._arrays["position"]
         length = array.chunks[-3]
-        for start in range(0, len(self.layout.time), length):
-            window: tuple[Any, ...] = (*place, slice(start, start + length))
-            yield np.asarray(array[window])
+        for start in range(0, count, length):
+            window: tuple[Any, ...] = (*place, slice(start, min(start + length, count)))
+            try:
+                frames = np.asarray(array[window])
+            except UNREADABLE as error:
+                raise CorruptDataset(f"stored frames cannot be read: {storage.summary(error)}") from error
+            if not np.isfinite(frames).all():
+                raise CorruptDataset("stored frames are missing")
+            yield frames
 
     def _write(
         self,
@@ -415,7 +407,23 @@ class RunStore:
                     if len(members) == np.prod(shape) and list(members) == sorted(members):
                         array[region] = np.reshape(values, (*shape, *values.shape[1:]))
                     else:
-                        block = np.asarray(array[region])
+                        block = self._block(array, region, members)
                         block[local] = values
                         array[region] = block
         return stored
+
+    def _block(self, array: zarr.Array[Any], region: tuple[slice, ...], members: Sequence[int]) -> NDArray[Any]:
+        """Read what a chunk holds of other members; if it is damaged, begin it again unless one is finished."""
+        try:
+            return np.asarray(array[region])
+        except UNREADABLE as error:
+            window = region[:-1]
+            if self._members.complete[window].any():
+                raise CorruptDataset(
+                    f"members that share a chunk with {self.layout.key(members[0])} are damaged; "
+                    f"`lmdata repair {self._place}` computes them again"
+                ) from error
+            for member in np.arange(self.layout.size).reshape(self.layout.shape)[window].ravel().tolist():
+                checkpoints.drop(self._group, member)
+            shape = [len(range(*s.indices(size))) for s, size in zip(region, array.shape, strict=False)]
+            return np.full((*shape, *array.shape[len(shape) :]), array.fill_value, array.dtype)

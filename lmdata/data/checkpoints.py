@@ -1,0 +1,69 @@
+"""Checkpoints: the states of members that are being computed, kept beside the dataset until they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from lmdata.data import storage
+from lmdata.data.reading import read
+
+GROUP = "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The state of members that are not finished.
+
+    Parameters
+    ----------
+    step
+        Number of steps computed.
+    frames
+        Number of frames stored.
+    state : (member, token, component) float64
+        State after ``step`` steps.
+    """
+
+    step: int
+    frames: int
+    state: NDArray[np.float64]
+
+
+def keep(root: zarr.Group, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
+    """Keep a member's state (token, component) in place of an earlier one."""
+    drop(root, member)
+    group = root.require_group(GROUP)
+    dims, attributes = ("token", "component"), {"step": step, "frames": frames}
+    array = storage.create_array(group, str(member), dims, state.shape, state.shape, state.dtype, attributes=attributes)
+    array[...] = state
+
+
+def drop(root: zarr.Group, member: int) -> None:
+    """Forget a member's state, if there is one."""
+    name = f"{GROUP}/{member}"
+    if name in root:
+        del root[name]
+
+
+def load(root: zarr.Group, members: Sequence[int]) -> Checkpoint | None:
+    """Return the state of members that are at the same step; None if they are not, or one has none.
+
+    Raises
+    ------
+    CorruptDataset
+        If a state is damaged.
+    """
+    names = [f"{GROUP}/{member}" for member in members]
+    if not names or any(name not in root for name in names):
+        return None
+    attributes: list[dict[str, Any]] = [dict(storage.array(root, name).attrs) for name in names]
+    if len({(at["step"], at["frames"]) for at in attributes}) > 1:
+        return None
+    state = np.stack([read(root, name) for name in names])
+    return Checkpoint(int(attributes[0]["step"]), int(attributes[0]["frames"]), state)

@@ -1,0 +1,76 @@
+"""Small datasets for the tests of the data room, made without any mathematics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lmdata.data.layout import Layout
+from lmdata.data.store import RunStore
+
+
+class Example:
+    """A layout and, for each member, made-up positions: what a run would have computed."""
+
+    def __init__(self, **changes: Any) -> None:
+        fields = {
+            "swept": {"influence": (0.5, 1.0, 2.0)},
+            "seeds": (0, 1, 5, 7),
+            "time": np.arange(6),
+            "time_unit": "step",
+            "labels": None,
+            "tokens": 4,
+            "components": 2,
+            "attrs": {"recipe_id": "r" * 64, "created": "2026-01-01T00:00:00+00:00"},
+            **changes,
+        }
+        self.layout = Layout(**fields)
+        sizes = self.layout.sizes
+        shape = (self.layout.size, sizes["time"], sizes["token"], sizes["component"])
+        self.position = np.random.default_rng(1).normal(size=shape).astype(self.layout.dtype)
+        self.marks = {name: np.arange(shape[0] * shape[1]).reshape(shape[:2]) for name in self.layout.diagnostics}
+
+    @property
+    def grid(self) -> np.ndarray:
+        """Positions as the dataset has them."""
+        return self.position.reshape(*self.layout.shape, *self.position.shape[1:])
+
+    def put(self, store: RunStore, members: Any) -> None:
+        rows = list(members)
+        marks = {name: values[rows] for name, values in self.marks.items()}
+        store.put(members, self.position[rows], steps_done=len(self.layout.time) - 1, diagnostics=marks)
+
+    def finish(self, store: RunStore) -> None:
+        for block in store.pending():
+            self.put(store, block)
+
+    def write(self, place: Path, *, leave: int = 0) -> Path:
+        """Write a store, but for the last ``leave`` members."""
+        with RunStore.create(place, self.layout) as store:
+            for block in store.pending():
+                wanted = [member for member in block if member < self.layout.size - leave]
+                if wanted:
+                    self.put(store, wanted)
+        return place
+
+
+@pytest.fixture
+def example():
+    """The class of examples: call it with what is to be different."""
+    return Example
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Make storage chunks of two or three members of an example, so that small datasets have several."""
+    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 800)
+
+
+@pytest.fixture
+def long_members(monkeypatch):
+    """Make every member of an example span several storage chunks."""
+    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 100)
+    monkeypatch.setattr("lmdata.data.layout.CHUNK_BYTES", 130)
