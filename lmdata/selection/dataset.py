@@ -63,7 +63,7 @@ def _problem_data(recipe: SelectionRecipe, problems: list[Problem]) -> dict[str,
         "label": [p.labels.astype(np.int64) for p in problems],
     }
     if recipe.model.trained == "weight":
-        given["query"] = [p.query for p in problems]
+        given["query_vector"] = [p.query for p in problems]
     else:
         given["fixed_weight"] = [p.weight for p in problems]
     if recipe.model.trained != "joint":

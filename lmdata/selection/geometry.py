@@ -64,7 +64,9 @@ def att_svm(
     array([1.333333, 0.333333])
     """
     chosen = _selection(problem, selected)
-    differences, samples = _differences(problem, of, chosen)
+    if not set(relaxed) <= set(range(len(chosen))):
+        raise InvalidInput(f"relaxed is {relaxed!r:.200}; it may name the samples 0 to {len(chosen) - 1}")
+    differences, samples, _ = _pairs(problem, of, chosen)
     bounds = np.ones(len(samples))
     bounds[np.isin(samples, list(relaxed))] = 0.0
     d = len(problem.value)
@@ -237,8 +239,3 @@ def _pairs(problem: Problem, of: str, chosen: Selection) -> tuple[Floats, NDArra
     equal = (problem.tokens == problem.tokens[rows, chosen][:, None]).all(axis=2)
     samples, tokens = np.nonzero(problem.present & ~equal)
     return differences[samples, tokens], samples, tokens
-
-
-def _differences(problem: Problem, of: str, chosen: Selection) -> tuple[Floats, NDArray[np.intp]]:
-    differences, samples, _ = _pairs(problem, of, chosen)
-    return differences, samples

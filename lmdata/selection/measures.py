@@ -93,7 +93,7 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
     array([0.333, 0.333, 0.333])
     """
     if "weight" in ds:
-        along = xr.dot(ds.weight, ds.query, dim="query_feature")
+        along = xr.dot(ds.weight, ds.query_vector, dim="query_feature")
     else:
         prompt = ds.prompt.rename(feature="query_feature")
         along = xr.dot(ds.fixed_weight, prompt, dim="query_feature")
@@ -161,7 +161,7 @@ def path_margin(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """
     path, dims = _path(ds)
     if "weight" in ds:
-        along = xr.dot(path, ds.query, dim="query_feature")
+        along = xr.dot(path, ds.query_vector, dim="query_feature")
     else:
         along = xr.dot(ds.fixed_weight, path.rename(feature="query_feature"), dim="query_feature")
     chosen = _at_selected(ds.token_vector, found)
@@ -206,8 +206,8 @@ def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     >>> winner(ds, solutions(ds)).values.ravel()
     array([0, 1])
     """
-    final = attention(ds.isel(iteration=-1))
-    most = final.max("token") <= selected_mass(ds.isel(iteration=-1), found)
+    end = ds.isel(iteration=-1, drop=True)
+    most = attention(end).max("token") <= selected_mass(end, found)
     wins = most.all("sample") & found.locally_optimal
     number = wins.argmax("solution").where(wins.any("solution"), -1)
     return _named(ds, number.astype(np.int64), "winner")
@@ -255,14 +255,14 @@ def _problem(ds: xr.Dataset) -> Problem:
         ds.label.values,
         value=optional("fixed_value"),
         weight=optional("fixed_weight"),
-        query=optional("query"),
+        query=optional("query_vector"),
         lengths=ds.token_count.values,
     )
 
 
 def _last_selection(ds: xr.Dataset) -> xr.DataArray:
     """Return the token of most weight at the end, (<swept>, start, seed, sample); -1 where training failed."""
-    final = attention(ds.isel(iteration=-1)).load()
+    final = attention(ds.isel(iteration=-1, drop=True)).load()
     return xr.DataArray(final.fillna(-1.0).argmax("token").where(final.notnull().all("token"), -1))
 
 

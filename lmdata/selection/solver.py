@@ -96,6 +96,8 @@ def max_margin(
         norm = as_number(norm, "norm", minimum=1.0, above=True)
     elif len(shape) != 2:
         raise InvalidInput(f"norm is 'nuclear' for a parameter of shape {shape}; only matrices have singular values")
+    if not count:
+        return MaxMargin("solved", np.zeros(shape), math.inf, np.empty(0), np.empty(0, np.bool))
     scale = float(np.abs(constraints).max(initial=0.0)) or 1.0
     program = _nuclear(shape) if norm == "nuclear" else _euclidean(size) if norm == 2.0 else _power(size, norm)
     status, u, multipliers = _solve(program, constraints / scale, bounds)

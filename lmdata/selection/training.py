@@ -65,8 +65,8 @@ def train(
     xarray.Dataset
         In memory, with dims (<swept>, start, seed, iteration, sample, token, feature): the trained ``prompt``,
         ``weight`` or ``value`` and the ``loss`` by iteration; ``status``, ``digest`` and ``steps_done`` by member;
-        and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``, ``fixed_weight``, ``query``,
-        ``word``, as far as there are such. All numbers are dimensionless. A member whose numbers overflow has the
+        and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``, ``fixed_weight``,
+        ``query_vector``, ``word``, as far as there are such. All numbers are dimensionless. A member whose numbers overflow has the
         status failed, and NaN from there on.
 
     Raises

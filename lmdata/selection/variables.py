@@ -37,7 +37,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable("token_vector", (*token, "feature"), "float64", "token x_it", "1", "data")
     yield Variable("token_count", sample, "int64", "tokens of the sample", "1", "data")
     yield Variable("label", sample, "int64", "label y_i, -1 or +1", None, "data")
-    yield Variable("query", (*sample, "query_feature"), "float64", "query z_i", "1", "data")
+    yield Variable("query_vector", (*sample, "query_feature"), "float64", "query z_i", "1", "data")
     yield Variable("word", token, "str", "text of the token", None, "data")
     yield Variable("fixed_weight", (*DATA, "feature", "query_feature"), "float64", "weights W", "1", "data")
     yield Variable("fixed_value", (*DATA, "feature"), "float64", "value vector v", "1", "data")

@@ -1,0 +1,189 @@
+"""The dataset of a training run: names, identity, laziness, and what ships with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from lmdata.selection import (
+    SelectionRecipe,
+    TokenSelection,
+    attention,
+    construction,
+    direction_correlation,
+    gaussian,
+    given,
+    norms,
+    path_margin,
+    run,
+    selected_mass,
+    sentences,
+    solutions,
+    starts,
+    train,
+    winner,
+)
+from lmdata.selection.sentences import shipped
+from lmdata.selection.variables import VARIABLES
+
+MODELS = {
+    "prompt": TokenSelection(),
+    "weight": TokenSelection(trained="weight"),
+    "joint": TokenSelection(trained="joint"),
+}
+
+
+@pytest.fixture(params=MODELS)
+def ds(request):
+    return train(
+        MODELS[request.param], gaussian(2, 3, 4, queries="random"), steps=20, seeds=[0, 5], starts=starts(count=3),
+        sweep={"step": [0.1, 0.2]}, record=5,
+    )  # fmt: skip
+
+
+def test_variables_have_their_registered_dims_and_attributes(ds):
+    swept = {"*": ["step"], "#": []}
+    for name, array in ds.variables.items():
+        if name in VARIABLES:
+            spec = VARIABLES[name]
+            expected = [dim for entry in spec.dims for dim in swept.get(entry, [entry])]
+            assert list(array.dims) == expected, name
+            assert array.dtype.kind == np.dtype(spec.dtype).kind
+        assert array.attrs["long_name"]
+    assert ds.iteration.values.tolist() == [0, 5, 10, 15, 20]
+    assert ds.seed.values.tolist() == [0, 5]
+
+
+def test_a_run_is_its_recipe(ds):
+    recipe = SelectionRecipe.from_specification(json.loads(ds.attrs["recipe"]))
+    assert recipe.id == ds.attrs["recipe_id"]
+    again = run(recipe)
+    assert again.drop_attrs(deep=False).identical(ds.drop_attrs(deep=False))
+    assert again.attrs["digest"] == ds.attrs["digest"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        construction("unequal-scores", contrast=3),
+        gaussian(2, 3, 4, queries="first token"),
+        given([[[0.1, 1], [1, 0], [9, 9]]], [1], value=[1, 0], query=[1, 1], lengths=np.array([2])),
+        sentences("food", features=8),
+    ],
+)
+def test_sources_come_back_from_their_specification(source):
+    from lmdata.selection.sources import source_from_specification
+
+    specification = json.loads(json.dumps(source.specification()))
+    assert source_from_specification(specification).specification() == source.specification()
+
+
+def test_digests_are_the_same_on_every_machine():
+    """Only + - * / and square roots occur, so that these stand for good; a change here is a change of the schema."""
+    model = TokenSelection(exponent=1.75)
+    ds = train(model, gaussian(3, 4, 5), steps=300, starts=starts(count=2), record=[0, 300])
+    assert ds.attrs["digest"] == "3f3d177d2580df3a364197f4a8b9cf8a5329a56864b0eb29a2ebb2f9d1f9d752"
+    joint = train(TokenSelection(trained="joint"), construction("three-clusters"), steps=300, record=[0, 300])
+    assert joint.attrs["digest"] == "bd19f2d68eacc5b8186ab6e9a88eae765bb694f6d26226e580544aee6eaba45b"
+
+
+def test_members_are_keyed_by_value():
+    one = train(TokenSelection(), gaussian(2, 3, 4), steps=5, seeds=[3], sweep={"step": [0.2]})
+    more = train(TokenSelection(), gaussian(2, 3, 4), steps=5, seeds=[1, 3], sweep={"step": [0.1, 0.2]})
+    assert one.digest.item() == more.digest.sel(step=0.2, seed=3).item()
+
+
+def test_swept_problems_have_their_own_dimension():
+    ds = train(
+        TokenSelection(), construction("unequal-scores"), steps=50, sweep={"contrast": [1, 10], "step": [0.1, 0.2]}
+    )
+    assert ds.token_vector.dims == ("contrast", "seed", "sample", "token", "feature")
+    assert ds.prompt.dims[:4] == ("contrast", "step", "start", "seed")
+    assert ds.token_vector.sel(contrast=10).max() == 10
+    found = solutions(ds)
+    assert found.direction.dims == ("contrast", "seed", "solution", "feature")
+    assert direction_correlation(ds, found).dims == ("contrast", "step", "start", "seed", "iteration", "solution")
+
+
+def test_measures_have_their_registered_dims(ds):
+    found = solutions(ds, limit=4)
+    made = [attention(ds), direction_correlation(ds, found), selected_mass(ds, found), path_margin(ds, found),
+            winner(ds, found), *norms(ds).values(), *found.values()]  # fmt: skip
+    for array in made:
+        expected = [dim for entry in VARIABLES[array.name].dims for dim in {"*": ["step"], "#": []}.get(entry, [entry])]
+        assert list(array.dims) == expected, array.name
+        assert array.attrs["long_name"] == VARIABLES[array.name].long_name
+    assert found.attrs["candidates"].startswith("best scores")
+
+
+def test_measures_are_lazy(ds):
+    def refuse(*_, **__):
+        raise AssertionError("something was computed")
+
+    import dask
+
+    found = solutions(ds, limit=4)
+    measures = [
+        attention,
+        lambda data: direction_correlation(data, found),
+        lambda data: selected_mass(data, found),
+        lambda data: path_margin(data, found),
+        lambda data: norms(data)["norm"],
+        lambda data: winner(data, found),
+    ]
+    lazy = ds.chunk({"start": 1, "seed": 1})
+    for measure in measures:
+        with dask.config.set(scheduler=refuse):
+            result = measure(lazy)
+        assert result.chunks is not None
+        xr.testing.assert_allclose(result.compute(), measure(ds))
+
+
+def test_examining_given_selections_keeps_their_order():
+    ds = train(TokenSelection(), construction("single-local"), steps=5)
+    found = solutions(ds, selected=[[2], [0]], norm=3.0)
+    assert found.selected_token[0].values.ravel().tolist() == [2, 0]
+    assert found.locally_optimal[0].values.tolist() == [False, True]
+    assert found.attrs["norm"] == "3.0"
+
+
+def test_progress_is_reported():
+    seen = []
+    train(
+        TokenSelection(),
+        construction("single-local"),
+        steps=1,
+        starts=starts(count=300),
+        progress=lambda *n: seen.append(n),
+    )
+    assert seen == [(256, 300), (300, 300)]
+
+
+def test_shipped_sentences():
+    every = shipped()
+    assert len(every) == len({text for _, text in every}) == 40
+    assert sum(label for label, _ in every) == 0
+    assert all(text == text.strip() and 4 <= len(text.split()) <= 10 for _, text in every)
+
+
+def test_attention_learns_to_look_at_the_words_that_judge():
+    """Joint training on the shipped sentences: labels are fitted, and weight goes to judging words, not to 'the'."""
+    ds = train(MODELS["joint"], sentences(features=32), steps=1000, record=[0, 1000])
+    assert ds.loss[0, 0, -1] < 1e-3
+    weight = attention(ds)[0, 0, -1]
+    of = {
+        word: float(weight.where(ds.word[0] == word).max()) for word in ("wonderful", "terrible", "rude", "the", "of")
+    }
+    assert min(of["wonderful"], of["terrible"]) > 0.5
+    assert max(of["the"], of["of"]) < 0.1
+
+
+def test_importing_needs_no_compiler_and_no_solver():
+    code = "import sys, lmdata.selection; print([m for m in ('numba', 'clarabel', 'scipy', 'jax') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
