@@ -225,7 +225,7 @@ class Runner:
             self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink)
 
 
-def _move(bar: tqdm, done: int) -> None:
+def _move(bar: tqdm[None], done: int) -> None:
     bar.update(done - bar.n)
 
 
