@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import numbers
 import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,25 @@ def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: b
     if number < minimum or (above and number == minimum):
         raise InvalidInput(f"{argument} is {number!r}; it must be {'above' if above else 'at least'} {minimum:g}")
     return number
+
+
+def as_numbers(values: Any, argument: str, *, minimum: float = -math.inf) -> tuple[float, ...]:
+    """Return a sequence of at least one finite real number, each at least ``minimum``, as a tuple of floats.
+
+    Examples
+    --------
+    >>> as_numbers([0, 0.5], "period", minimum=0)
+    (0.0, 0.5)
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidInput(f"{argument} must be a sequence of numbers; got {_short(values)}")
+    shape = getattr(values, "shape", (0,))
+    if len(shape) != 1:
+        raise InvalidInput(f"{argument} has shape {shape}; it must be a plain sequence of numbers")
+    numbers = tuple(as_number(value, f"{argument}[{i}]", minimum=minimum) for i, value in enumerate(values))
+    if not numbers:
+        raise InvalidInput(f"{argument} is empty; give at least one number")
+    return numbers
 
 
 def as_count(value: Any, argument: str, *, minimum: int = 1) -> int:
@@ -141,6 +162,33 @@ def as_alignment(values: Any, argument: str = "alignment") -> NDArray[np.float64
             "all must be above zero"
         )
     return matrix
+
+
+def check_batch(
+    models: Sequence[object], state: NDArray[np.float64], *, start: int, record: Sequence[int]
+) -> tuple[int, int, int]:
+    """Return the shape (m, n, d) of a batch's state; refuse one that does not fit its models or its record.
+
+    Raises
+    ------
+    InvalidInput
+        If ``state`` is no float64 array (m, n, d) with one member a model, or the steps to record do not ascend from
+        ``start``.
+
+    Examples
+    --------
+    >>> check_batch([None], np.zeros((1, 3, 2)), start=0, record=[0, 5])
+    (1, 3, 2)
+    """
+    if state.ndim != 3 or state.dtype != np.float64 or len(state) != len(models):
+        raise InvalidInput(
+            f"state is {state.dtype} of shape {state.shape} for {len(models)} models; "
+            "it must be float64, (member, token, component), one member a model"
+        )
+    if len(record) == 0 or any(later <= earlier for earlier, later in itertools.pairwise([start - 1, *record])):
+        raise InvalidInput(f"record is {list(record)}; it must be step numbers that ascend from start={start}")
+    members, n, d = state.shape
+    return members, n, d
 
 
 def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 from warnings import warn
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.dynamics.backends import choose, kernel, to_host, to_namespace
-from lmdata.dynamics.checks import as_alignment, as_number, as_tokens, check_scores
+from lmdata.dynamics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores
 from lmdata.dynamics.model import Frames, read_parameters, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
@@ -194,6 +194,13 @@ class Localmax:
     ) -> Frames:
         """Step a batch of models that share one alignment matrix; see :class:`lmdata.dynamics.model.Model`.
 
+        Raises
+        ------
+        InvalidInput
+            If the batch is no batch, or its models have different alignment matrices.
+        UnknownName, BackendUnavailable
+            If the backend is not there, or cannot run here.
+
         Examples
         --------
         >>> state = np.array([[[1.0], [0.5], [-1.0]]])
@@ -202,7 +209,7 @@ class Localmax:
                  [ 0.875],
                  [-1.   ]]]])
         """
-        members, n, d = state.shape
+        members, n, d = check_batch(models, state, start=start, record=record)
         if len({model.alignment for model in models}) > 1:
             raise InvalidInput("the models of one batch have different alignment matrices; advance them apart")
         stop = record[-1]
@@ -224,8 +231,8 @@ def _as_sensitivity(value: Any) -> float | Schedule:
         return value.value
     if isinstance(value, Schedule):
         return value
-    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and np.ndim(value) > 0:
-        return Explicit(value)  # type: ignore[arg-type]
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return Explicit(as_numbers(value, "alignment_sensitivity", minimum=0))
     return as_number(value, "alignment_sensitivity", minimum=0)
 
 

@@ -83,10 +83,14 @@ def register[M: type](cls: M) -> M:
         If another class has that kind.
     """
     kind: str = cls.kind  # type: ignore[attr-defined]
-    if kind in _KINDS and _KINDS[kind].__qualname__ != cls.__qualname__:
-        raise InvalidInput(f"model kind {kind!r} is taken by {_KINDS[kind].__qualname__}; choose another `kind`")
+    if kind in _KINDS and _full_name(_KINDS[kind]) != _full_name(cls):  # a module may be loaded anew
+        raise InvalidInput(f"model kind {kind!r} is taken by {_full_name(_KINDS[kind])}; choose another `kind`")
     _KINDS[kind] = cls
     return cls
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def model_kinds() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_count, as_number
+from lmdata.dynamics.checks import as_count, as_number, as_numbers
 from lmdata.dynamics.model import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
 
@@ -154,7 +154,7 @@ class Piecewise(Schedule):
     switches: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        pieces = _numbers(self.pieces, "pieces")
+        pieces = as_numbers(self.pieces, "pieces", minimum=0)
         switches = tuple(as_count(step, f"switches[{i}]") for i, step in enumerate(self.switches))
         if len(pieces) != len(switches) + 1:
             raise InvalidInput(
@@ -183,7 +183,7 @@ class Periodic(Schedule):
     period: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _set(self, period=_numbers(self.period, "period"))
+        _set(self, period=as_numbers(self.period, "period", minimum=0))
 
     def _over(self, steps: range) -> list[float]:
         return [self.period[step % len(self.period)] for step in steps]
@@ -203,7 +203,7 @@ class Explicit(Schedule):
     sequence: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _set(self, sequence=_numbers(self.sequence, "sequence"))
+        _set(self, sequence=as_numbers(self.sequence, "sequence", minimum=0))
 
     def _over(self, steps: range) -> tuple[float, ...]:
         if steps.stop > len(self.sequence):
@@ -259,20 +259,6 @@ def _nearest(evaluate: Callable[[Context], Decimal]) -> float:
         if not context.flags[Inexact] or float(value - error) == nearest == float(value + error):
             break
     return nearest
-
-
-def _numbers(values: Sequence[float], argument: str) -> tuple[float, ...]:
-    """Return a non-empty sequence of finite numbers >= 0 as a tuple of floats."""
-    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-        raise InvalidInput(f"{argument} must be a sequence of numbers; got {values!r}")
-    if getattr(values, "ndim", 1) != 1:
-        raise InvalidInput(
-            f"{argument} has shape {values.shape}; it must be one number a step"  # type: ignore[attr-defined]
-        )
-    numbers = tuple(as_number(value, f"{argument}[{i}]", minimum=0) for i, value in enumerate(values))
-    if not numbers:
-        raise InvalidInput(f"{argument} is empty; give at least one number")
-    return numbers
 
 
 def _set(schedule: Schedule, **checked: Any) -> None:

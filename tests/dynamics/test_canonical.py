@@ -98,6 +98,19 @@ def test_sums_of_the_halves_do_not_depend_on_their_order(system, shuffle):
     np.testing.assert_allclose(high[0] + low[0], system.tokens, rtol=0, atol=reach * 2.0**-90)
 
 
+@pytest.mark.parametrize("n", [1, 2, 1000, 4097])
+def test_sums_of_many_halves_are_exact_in_any_order(n):
+    """Worst case: all of one sign, just below a power of two, so that sums use every spare bit."""
+    random = np.random.default_rng(n)
+    tokens = np.column_stack([np.nextafter(np.ones(n), 0), random.uniform(0.5, 1, n), random.normal(size=n)])
+    order = random.permutation(n)
+    for half in canonical.split(tokens[None]):
+        exact = [float(sum(map(Fraction, column))) for column in half[0].T.tolist()]
+        assert half[0].sum(axis=0).tolist() == exact
+        assert half[0][order].cumsum(axis=0)[-1].tolist() == exact
+        assert (np.ones((1, n)) @ half[0])[0].tolist() == exact
+
+
 def test_powers_of_two_are_found_exactly():
     exponents = np.arange(-900, 512)
     powers = np.ldexp(1.0, exponents)

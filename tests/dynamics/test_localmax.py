@@ -97,7 +97,7 @@ def test_specifications_that_are_none(specification, error, message):
 
 def test_a_kind_belongs_to_one_class():
     assert register(Localmax) is Localmax
-    with pytest.raises(InvalidInput, match="model kind 'localmax' is taken by Localmax"):
+    with pytest.raises(InvalidInput, match=r"model kind 'localmax' is taken by lmdata\.dynamics\.localmax\.Localmax"):
         register(type("Other", (), {"kind": "localmax"}))
 
 
@@ -130,6 +130,23 @@ def test_members_with_different_parameters():
         assert np.array_equal(together[i], advance(model, START[i : i + 1], range(6))[0])
     with pytest.raises(InvalidInput, match="different alignment matrices"):
         Localmax.advance([Localmax(), Localmax(alignment=np.eye(2))], START[:2], start=0, record=[1], seeds=[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"record": [3, 3]}, r"record is \[3, 3\]; it must be step numbers that ascend from start=0"),
+        ({"record": [1, 4], "start": 2}, "ascend from start=2"),
+        ({"record": []}, r"record is \[\]"),
+        ({"state": START[0]}, r"state is float64 of shape \(6, 2\) for 3 models"),
+        ({"state": START[:2]}, r"shape \(2, 6, 2\) for 3 models"),
+        ({"state": START.astype(np.float32)}, "state is float32"),
+    ],
+)
+def test_batches_that_are_none(options, message):
+    options = {"state": START, "start": 0, "record": [1], "seeds": [0, 0, 0], **options}
+    with pytest.raises(InvalidInput, match=message):
+        Localmax.advance([Localmax()] * 3, options.pop("state"), **options)
 
 
 def test_seeds_do_not_matter_and_the_start_is_left_alone():

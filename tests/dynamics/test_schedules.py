@@ -101,7 +101,7 @@ def test_specification_survives_json_exactly(schedule):
         (lambda: Piecewise((1, 2, 3), (2, 2)), InvalidInput, r"switches is \[2, 2\]; the steps must ascend"),
         (lambda: Piecewise((1, 2), (0,)), InvalidInput, r"switches\[0\] is 0; it must be at least 1"),
         (lambda: Periodic(()), InvalidInput, "period is empty"),
-        (lambda: Periodic("12"), InvalidInput, "period must be a sequence of numbers; got '12'"),
+        (lambda: Periodic("12"), InvalidInput, "period must be a sequence of numbers; got str '12'"),
         (lambda: Explicit([0.1, "0.2"]), InvalidInput, r"sequence\[1\] must be one real number"),
         (lambda: Explicit([1.0]).at(1), InvalidInput, "has 1 values, one a step, for 2 steps"),
         (lambda: schedule_from_specification({"kind": "linear"}), UnknownName, "no schedule named 'linear'"),

@@ -192,14 +192,14 @@ def check_limits_between_clusters(found, system):
     return between
 
 
+@pytest.mark.parametrize("members", [40, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("n", "d"), [(5, 1), (8, 2), (16, 2), (12, 3), (20, 4)])
-def test_f4_f5_f7_on_random_systems(n, d):
+def test_f4_f5_f7_on_random_systems(n, d, members):
     """The same facts on batches of systems of more tokens; each fact is met often, so that none holds for nothing."""
     random = np.random.default_rng(100 * n + d)
     factor = random.normal(size=(d, d))
     A = factor @ factor.T + 0.5 * np.eye(d)
     A = (A + A.T) / 2
-    members = 40
     tokens = random.uniform(-1, 1, size=(members, n, d))
     delta, alpha = random.uniform(0.02, 0.6, members), np.exp(random.uniform(np.log(0.3), np.log(5), members))
     found = limits(tokens, np.repeat(delta[:, None], 600, axis=1), alpha, A)
