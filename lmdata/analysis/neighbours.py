@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.canonical import neighbourhoods
 
-BLOCK_PAIRS = 2**21
+BLOCK_PAIRS = 2**16
 """Pairs of tokens held at a time, or those of one frame."""
 
 

@@ -101,6 +101,25 @@ def test_nothing_is_computed(measure, swept):
             assert dask.is_dask_collection(array.data), name
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A small sweep as it comes from a store, and the same in memory."""
+    settings = {"steps": 6, "seeds": range(2), "sweep": {"alignment_sensitivity": [0, 0.3]}}
+    model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(5, 2)
+    place = tmp_path_factory.mktemp("analysis") / "run"
+    return lmdata.simulate(model, tokens, **settings, store=place), lmdata.simulate(model, tokens, **settings)
+
+
+@every_measure
+def test_a_stored_dataset_is_measured_lazily_and_alike(measure, stored):
+    opened, in_memory = stored
+    with dask.config.set(scheduler=raising):
+        result = measure(opened)
+    for name, array in arrays(result).items():
+        assert name == "rate_expected" or dask.is_dask_collection(array.data), name
+    xr.testing.assert_identical(result.compute(), measure(in_memory))
+
+
 @st.composite
 def chunkings(draw, sizes):
     """Draw chunks of the swept, seed and time dimensions, of any pattern."""
