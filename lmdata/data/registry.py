@@ -109,9 +109,7 @@ def _declare() -> Iterator[Variable]:
         "largest deviation of a row or column sum of the weights from one", "1", "diagnostic", nan,
     )  # fmt: skip
     yield Variable("half_steps_done", time, "int64", "normalisations that Sinkhorn took", "1", "diagnostic", -1)
-    yield Variable(
-        "step_error", time, "float64", "estimated error of the step begun here", "1", "diagnostic", nan
-    )
+    yield Variable("step_error", time, "float64", "estimated error of the step begun here", "1", "diagnostic", nan)
 
     # measures
     yield Variable("hull_volume", time, "float64", "volume of the convex hull of the tokens")
@@ -170,9 +168,7 @@ def _declare() -> Iterator[Variable]:
     yield Variable("cluster_count", time, "int64", "connected components of the tokens within reach")
     yield Variable("cluster_rank", time, "int64", "rank of the matrix of pairs with a cosine above the threshold")
     yield Variable("largest_share", time, "float64", "share of the tokens in the largest cluster")
-    yield Variable(
-        "merge_time", (*GRID, "clusters"), "float64", "time from which there are no more clusters", "step"
-    )
+    yield Variable("merge_time", (*GRID, "clusters"), "float64", "time from which there are no more clusters", "step")
     yield Variable("plateau", (*GRID, "clusters"), "float64", "time spent at so many clusters", "step")
     yield Variable("span_dimension", time, "int64", "dimension of the linear span of the tokens")
     yield Variable("height", (*time, "token"), "float64", "component of the token along the leading direction of V")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 
 from lmdata.data.layout import Layout
 from lmdata.data.store import RunStore
@@ -74,3 +76,59 @@ def long_members(monkeypatch):
     """Make every member of an example span several storage chunks."""
     monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 100)
     monkeypatch.setattr("lmdata.data.layout.CHUNK_BYTES", 130)
+
+
+class RawStore:
+    """The keys of a run store or a plain zarr folder as bytes, behind the back of lmdata."""
+
+    def __init__(self, place: Path) -> None:
+        from zarr.storage import LocalStore
+
+        from lmdata.data.storage import Place, open_repository
+
+        self.session = None
+        if (place / "zarr.json").exists():
+            self.store = LocalStore(place)
+        else:
+            self.session = open_repository(Place.of(place)).writable_session("main")
+            self.store = self.session.store
+
+    def __enter__(self) -> RawStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.session is not None:
+            self.session.commit("behind the back", allow_empty=True)
+
+    def __getitem__(self, key: str) -> bytes:
+        return sync(self.store.get(key, default_buffer_prototype())).to_bytes()
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        sync(self.store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+
+    def __delitem__(self, key: str) -> None:
+        sync(self.store.delete(key))
+
+
+@pytest.fixture
+def raw():
+    """Open a store's keys as bytes: ``with raw(place) as keys: keys["position/c/0/0"] = ...``."""
+    return RawStore
+
+
+def flip(data: bytes, bit: int) -> bytes:
+    """Return bytes with one bit flipped."""
+    changed = bytearray(data)
+    changed[bit // 8 % len(changed)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.fixture
+def damage(raw):
+    """Flip a bit of a key: ``damage(place, "position/c/0/0/0/0/0")``."""
+
+    def damage(place: Path, key: str, bit: int = 77) -> None:
+        with raw(place) as keys:
+            keys[key] = flip(keys[key], bit)
+
+    return damage
