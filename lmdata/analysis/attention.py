@@ -1,0 +1,206 @@
+"""Attention matrices of stored states, on request, and what can be said of them in a number."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lmdata.analysis.members import measured, model_of, positions
+from lmdata.analysis.neighbours import present
+from lmdata.dynamics.canonical import neighbourhoods
+from lmdata.dynamics.family.base import AttentionFlow
+from lmdata.dynamics.family.weights import uniform_weights
+from lmdata.dynamics.localmax import Localmax
+from lmdata.dynamics.model import Model
+from lmdata.errors import InvalidInput
+
+SOURCE = "attention matrix of self-attention dynamics, arXiv 2305.05465"
+
+
+def weights_of(model: Model, states: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    """Return the attention weights P (m, n, n) of a model in states (m, n, d) at a step number.
+
+    Examples
+    --------
+    >>> weights_of(Localmax(), np.array([[[1.0], [0.5]]]), 0)
+    array([[[1., 0.],
+            [1., 0.]]])
+    """
+    if isinstance(model, Localmax):
+        sensitivity = float(model.schedule.values(step + 1)[step])
+        return uniform_weights(neighbourhoods(states, sensitivity, model.matrix))
+    inner = getattr(model, "model", model)
+    if not hasattr(inner, "attention"):
+        raise InvalidInput(
+            f"a model of kind {model.kind!r} does not say how tokens attend; give its class a method "
+            "attention(state, step) that returns the weights"
+        )
+    return np.asarray(inner.attention(states, step))
+
+
+def _matrices(
+    position: NDArray[np.floating], time: NDArray[Any], swept: tuple[NDArray[np.float64], ...], model: Model,
+    parameters: tuple[str, ...],
+) -> Iterator[tuple[tuple[int, ...], NDArray[np.float64]]]:  # fmt: skip
+    """Yield (member, frame) and P for every frame of members (..., t, n, d) that is there."""
+    shape = position.shape[:-3]
+    columns = [np.broadcast_to(column, shape) for column in swept]
+    for place in itertools.product(*map(range, shape)):
+        member = model
+        for name, column in zip(parameters, columns, strict=True):
+            member = member.with_parameter(name, float(column[place]))
+        inner = getattr(member, "model", member)
+        size = inner.step_size if isinstance(inner, AttentionFlow) else 1
+        for frame in np.flatnonzero(present(position[place])):
+            state = position[(*place, frame)][None].astype(np.float64)
+            yield (*place, int(frame)), weights_of(member, state, round(float(time[frame]) / size))[0]
+
+
+def matrices(
+    position: NDArray[np.floating], time: NDArray[Any], *swept: NDArray[np.float64], model: Model,
+    parameters: tuple[str, ...] = (),
+) -> NDArray[np.float64]:  # fmt: skip
+    """Return P (..., t, n, n) of members (..., t, n, d); NaN in an absent one.
+
+    Parameters
+    ----------
+    position : (..., t, n, d)
+    time : (t,)
+        The model's times.
+    swept : (...)
+        The members' values of ``parameters``.
+    model, parameters
+        The model, and the names of the parameters that differ.
+    """
+    found = np.full((*position.shape[:-1], position.shape[-2]), np.nan)
+    for place, weights in _matrices(position, time, swept, model, parameters):
+        found[place] = weights
+    return found
+
+
+def statistics(
+    position: NDArray[np.floating], time: NDArray[Any], *swept: NDArray[np.float64], model: Model,
+    parameters: tuple[str, ...] = (), tolerance: float = 1e-6,
+) -> tuple[NDArray[Any], ...]:  # fmt: skip
+    """Return rank, effective rank, distance to Boolean (..., t), row and column sums (..., t, n); see `matrices`."""
+    shape, n = position.shape[:-2], position.shape[-2]
+    rank = np.full(shape, -1, np.int64)
+    effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
+    rows, columns = np.full((*shape, n), np.nan), np.full((*shape, n), np.nan)
+    for place, weights in _matrices(position, time, swept, model, parameters):
+        singular = np.linalg.svd(weights, compute_uv=False)
+        rank[place] = (singular > tolerance * singular[0]).sum()
+        share = singular[singular > 0] / singular.sum()
+        effective[place] = np.exp(-(share * np.log(share)).sum())
+        boolean[place] = np.minimum(np.abs(weights), np.abs(weights - 1)).max()
+        rows[place], columns[place] = weights.sum(axis=1), weights.sum(axis=0)
+    return rank, effective, boolean, rows, columns
+
+
+def attention(ds: xr.Dataset) -> xr.DataArray:
+    """Return the attention weights P_ij of every stored state: how much the token i attends to the key j.
+
+    Not stored with a dataset, since there are n x n of them a frame: select frames first.
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of a model with attention weights.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``attention`` (<swept>, seed, time, token, key), lazy where ``ds`` is; NaN for absent members.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members, or its model no attention weights.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0], [0.5], [-1.0]], steps=3)
+    >>> attention(ds.isel(time=[0])).isel(seed=0, time=0).values
+    array([[1., 0., 0.],
+           [1., 0., 0.],
+           [0., 0., 1.]])
+    """
+    model, swept = _model_and_sweep(ds, "attention")
+    return measured(
+        ds,
+        matrices,
+        positions(ds, "attention"),
+        ds["time"],
+        *(ds[name] for name in swept),
+        names=("attention",),
+        core=(("time", "token", "component"), ("time",), *([()] * len(swept))),
+        new={"key": ds["token"].values.tolist()},
+        source=SOURCE,
+        model=model,
+        parameters=swept,
+    )["attention"]
+
+
+def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
+    r"""Measure the attention matrices of every stored state.
+
+    In dimension one with positive V they tend to a Boolean matrix of rank one or two (arXiv 2305.05465, theorem 2.1).
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of a model with attention weights.
+    tolerance : float
+        Singular values above this share of the largest count for the rank.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy where ``ds`` is.
+
+        - ``attention_rank`` (<swept>, seed, time); -1 for absent members
+        - ``effective_rank`` (<swept>, seed, time): exponential of the entropy of the normalised singular values
+        - ``distance_to_boolean`` (<swept>, seed, time): :math:`\max_{ij} \min(|P_{ij}|, |P_{ij} - 1|)`
+        - ``row_sum``, ``column_sum`` (<swept>, seed, time, token): attention given and received
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members, its model no attention weights, or the tolerance is not positive.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0], [0.5], [-1.0]], steps=3)
+    >>> attention_statistics(ds).attention_rank.values
+    array([[2, 2, 2, 2]])
+    """
+    if not tolerance > 0:
+        raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
+    model, swept = _model_and_sweep(ds, "attention_statistics")
+    return measured(
+        ds,
+        statistics,
+        positions(ds, "attention_statistics"),
+        ds["time"],
+        *(ds[name] for name in swept),
+        names=("attention_rank", "effective_rank", "distance_to_boolean", "row_sum", "column_sum"),
+        core=(("time", "token", "component"), ("time",), *([()] * len(swept))),
+        source=SOURCE,
+        comment=f"rank above {tolerance:g} of the largest singular value",
+        model=model,
+        parameters=swept,
+        tolerance=tolerance,
+    )
+
+
+def _model_and_sweep(ds: xr.Dataset, measure: str) -> tuple[Model, tuple[str, ...]]:
+    """Return the model, and the names of its swept parameters, whose coordinates hold each member's values."""
+    model = model_of(ds, measure)
+    return model, tuple(name for name in model.sweepable if name in ds.coords)

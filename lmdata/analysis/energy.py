@@ -1,0 +1,144 @@
+"""The interaction energy of attention on the sphere, and whether it goes one way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from lmdata.analysis.members import CORE, measured, positions
+from lmdata.analysis.neighbours import present
+from lmdata.dynamics.checks import as_number, as_real_array
+from lmdata.dynamics.family.arrays import apply
+from lmdata.dynamics.family.attend import attend
+from lmdata.errors import InvalidInput
+
+ROUNDING = 1e-13
+"""A change below this, relative to the first energy, is rounding."""
+
+
+def interaction_energies(
+    position: NDArray[np.floating],
+    *,
+    inverse_temperature: float = 1.0,
+    alignment: NDArray[np.float64] | None = None,
+    relative: bool = False,
+) -> NDArray[np.float64]:
+    """Return the energy (...) of states (..., n, d), as `energy` defines it; NaN in an absent state.
+
+    Examples
+    --------
+    >>> interaction_energies(np.array([[1.0, 0.0], [1.0, 0.0]]), relative=True).round(12).item()
+    1.0
+    """
+    *shape, n, d = position.shape
+    states = np.nan_to_num(position.reshape(-1, n, d).astype(np.float64))
+    scale = np.full(len(states), inverse_temperature)
+    _, mass = attend(states, apply(alignment, states), states, scale, normalised=False)
+    factor = np.exp(-inverse_temperature) if relative else 0.5 / inverse_temperature
+    energies = np.where(present(position.reshape(-1, n, d)), factor * mass.mean(axis=1), np.nan)
+    return energies.reshape(shape)
+
+
+def monotonicity(energy: NDArray[np.float64], *, sign: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how often (...) and by how much (...) energies (..., t) go against the sign; -1 and NaN where absent.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in monotonicity(np.array([1.0, 2.0, 1.5, 3.0]), sign=1.0)]
+    [1, 0.5]
+    """
+    change = -sign * np.diff(energy, axis=-1)
+    here = ~np.isnan(energy[..., 0])
+    wrong = change > ROUNDING * np.abs(energy[..., :1])
+    count = np.where(here, wrong.sum(axis=-1), -1)
+    return count, np.where(here, change.max(axis=-1, initial=0.0, where=~np.isnan(change)), np.nan)
+
+
+def energy(
+    ds: xr.Dataset,
+    *,
+    inverse_temperature: float = 1.0,
+    alignment: ArrayLike | None = None,
+    relative: bool = False,
+    direction: Literal["ascent", "descent"] = "ascent",
+) -> xr.Dataset:
+    r"""Measure the interaction energy along the flow, and the stored steps at which it goes the wrong way.
+
+    .. math:: E_D = \frac{1}{2 \beta n^2} \sum_{ij} e^{\beta \langle x_i, D x_j \rangle}
+
+    (arXiv 2501.03096), or relative to its largest value for D = I, whose plateaus are the staircase of
+    arXiv 2410.06833,
+
+    .. math:: E_\beta = \frac{1}{n^2} \sum_{ij} e^{\beta (\langle x_i, D x_j \rangle - 1)}
+
+    The first never decreases under `SphereGradientFlow` in ascent and USA, and never increases in descent.
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of any model.
+    inverse_temperature : float
+        beta > 0.
+    alignment : array (component, component), optional
+        D; the identity by default.
+    relative : bool
+        The second form.
+    direction : {"ascent", "descent"}
+        Which way the energy should go.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy where ``ds`` is.
+
+        - ``interaction_energy`` (<swept>, seed, time)
+        - ``against`` (<swept>, seed): stored steps at which it goes against the direction by more than rounding
+        - ``largest_against`` (<swept>, seed): by how much at most; 0 if it never does
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members, or a parameter is not allowed.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> from lmdata.dynamics.family import SphereGradientFlow
+    >>> ds = lmdata.simulate(SphereGradientFlow(), lmdata.tokens.sphere(6, 3), steps=20)
+    >>> energy(ds).against.item()
+    0
+    """
+    beta = as_number(inverse_temperature, "inverse_temperature", minimum=0, above=True)
+    if direction not in ("ascent", "descent"):
+        raise InvalidInput(f"direction is {direction!r}; it must be 'ascent' or 'descent'")
+    matrix = None if alignment is None else as_real_array(alignment, "alignment")
+    components = ds.sizes.get("component")
+    if matrix is not None and matrix.shape != (components, components):
+        raise InvalidInput(f"alignment has shape {matrix.shape}; D must be ({components}, {components})")
+    form = "relative" if relative else "E_D"
+    value = measured(
+        ds,
+        interaction_energies,
+        positions(ds, "energy"),
+        names=("interaction_energy",),
+        core=(CORE[1:],),
+        source="interaction energy of self-attention, arXiv 2501.03096",
+        comment=f"{form} at beta = {beta:g}",
+        inverse_temperature=beta,
+        alignment=matrix,
+        relative=relative,
+    )
+    way = measured(
+        ds,
+        monotonicity,
+        value["interaction_energy"],
+        names=("against", "largest_against"),
+        core=(("time",),),
+        source="interaction energy of self-attention, arXiv 2501.03096",
+        comment=f"{form} at beta = {beta:g}, {direction}; between stored steps",
+        sign=1.0 if direction == "ascent" else -1.0,
+    )
+    return value.assign(way.data_vars)

@@ -1,0 +1,125 @@
+"""How the tokens spread over directions: the spectrum of their covariance, and the dimension that they span."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lmdata.analysis.members import measured, positions
+from lmdata.analysis.neighbours import present
+from lmdata.errors import InvalidInput
+
+
+def covariance_spectrum(position: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues (..., d), largest first, and the largest one's share (...), of states (..., n, d).
+
+    NaN in an absent state; the share is also NaN where all tokens coincide.
+
+    Examples
+    --------
+    >>> values, share = covariance_spectrum(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    >>> values.round(12).tolist(), share.item()
+    ([1.0, 0.0], 1.0)
+    """
+    centred = position - position.mean(axis=-2, keepdims=True)
+    singular = np.zeros((*position.shape[:-2], position.shape[-1]))
+    here = present(position)
+    found = np.linalg.svd(np.where(here[..., None, None], centred, 0.0), compute_uv=False)
+    singular[..., : found.shape[-1]] = found
+    values = np.where(here[..., None], singular**2 / position.shape[-2], np.nan)
+    total = values.sum(axis=-1)
+    share = np.divide(values[..., 0], total, out=np.full(total.shape, np.nan), where=total > 0)
+    return values, share
+
+
+def spans(position: NDArray[np.floating], *, tolerance: float) -> NDArray[np.int64]:
+    """Return the dimension of the linear span (...) of states (..., n, d); -1 in an absent one.
+
+    Examples
+    --------
+    >>> spans(np.array([[1.0, 0.0], [-1.0, 1e-9]]), tolerance=1e-6).item()
+    1
+    """
+    here = present(position)
+    singular = np.linalg.svd(np.where(here[..., None, None], position, 0.0), compute_uv=False)
+    return np.where(here, (singular > tolerance * singular[..., :1]).sum(axis=-1), -1).astype(np.int64)
+
+
+def anisotropy(ds: xr.Dataset) -> xr.Dataset:
+    """Measure the spectrum of the tokens' covariance at every stored step.
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of any model.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy where ``ds`` is; NaN for absent members.
+
+        - ``covariance_eigenvalue`` (<swept>, seed, time, component), largest first, in squared units of the tokens
+        - ``anisotropy`` (<swept>, seed, time): the share of the largest one, between 1/d and 1; NaN at consensus
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [-1.0, 0.0]], steps=0)
+    >>> anisotropy(ds).anisotropy.item()
+    1.0
+    """
+    return measured(
+        ds,
+        covariance_spectrum,
+        positions(ds, "anisotropy"),
+        names=("covariance_eigenvalue", "anisotropy"),
+        core=(("token", "component"),),
+        source="covariance of the tokens",
+    )
+
+
+def span_dimension(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.DataArray:
+    """Measure the rank of the Gram matrix of the tokens, the dimension that they span, at every stored step.
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of any model.
+    tolerance : float
+        Singular values of the (token, component) matrix above this share of the largest count.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``span_dimension`` (<swept>, seed, time), lazy where ``ds`` is; -1 for absent members.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members, or the tolerance is not positive.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [-1.0, 0.0]], steps=0)
+    >>> span_dimension(ds).item()
+    1
+    """
+    if not tolerance > 0:
+        raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
+    return measured(
+        ds,
+        spans,
+        positions(ds, "span_dimension"),
+        names=("span_dimension",),
+        core=(("token", "component"),),
+        source="Gram matrix of the tokens",
+        comment=f"singular values above {tolerance:g} of the largest",
+        tolerance=tolerance,
+    )["span_dimension"]
