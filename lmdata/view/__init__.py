@@ -1,6 +1,7 @@
 """Views of a dataset: holoviews figures, a dashboard, and pages that work offline from disk."""
 
 from lmdata.view.occupancy import occupancy
+from lmdata.view.page import Section, write_page
 from lmdata.view.quiescent import quiescent_raster
 from lmdata.view.static import save
 from lmdata.view.trajectories import trajectories
@@ -8,10 +9,12 @@ from lmdata.view.volume import volume_decay
 from lmdata.view.words import words
 
 __all__ = [
+    "Section",
     "occupancy",
     "quiescent_raster",
     "save",
     "trajectories",
     "volume_decay",
     "words",
+    "write_page",
 ]

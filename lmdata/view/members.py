@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -12,6 +13,7 @@ import xarray
 from numpy.typing import NDArray
 
 import lmdata
+from lmdata.data.registry import COMPLETE, FAILED
 from lmdata.errors import IncompleteDataset, InvalidInput
 from lmdata.view import naming, theme
 from lmdata.view.plane import Basis, Plane, plane
@@ -138,15 +140,18 @@ class Member:
         return np.bincount(self.vertex[self.vertex >= 0], minlength=len(self.corners))
 
     @cached_property
-    def slot(self) -> NDArray[np.int64]:
+    def slot(self) -> NDArray[np.float64]:
         """Palette slot of each token: that of its limit vertex, or -1."""
         return self.slots_of(self.vertex)
 
-    def slots_of(self, vertex: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the palette slots of vertex numbers; -1 stays -1."""
-        return np.append(theme.slots(self.vertex_sizes), -1)[vertex]
+    def slots_of(self, vertex: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the palette slots of vertex numbers; -1 stays -1.
 
-    def _squeezed(self, data: Any) -> Any:
+        As floats: holoviews takes a column of equal integers for one colour that is not in the palette.
+        """
+        return np.append(theme.slots(self.vertex_sizes), -1)[vertex].astype(np.float64)
+
+    def _squeezed[Data: (xarray.DataArray, xarray.Dataset)](self, data: Data) -> Data:
         return data.squeeze([dim for dim in self.dataset.dims if dim not in CORE and dim in data.dims], drop=True)
 
 
@@ -195,17 +200,38 @@ class Members:
         return value
 
     def _read(self, values: tuple[Hashable, ...]) -> Member:
-        chosen = self.dataset.sel({dim: [value] for dim, value in zip(self.choices, values, strict=True)})
-        if "status" in chosen and (status := int(chosen["status"].values.item())) != 1:
-            said = ", ".join(naming.setting(dim, value) for dim, value in zip(self.choices, values, strict=True))
-            state = "failed" if status == 2 else "was not computed yet"
+        key = dict(zip(self.choices, values, strict=True))
+        status = self._status(key)
+        if status != COMPLETE:
+            said = ", ".join(naming.setting(dim, value) for dim, value in key.items())
+            state = "failed" if status == FAILED else "was not computed yet"
             raise IncompleteDataset(f"the member {said} {state}; run lmdata.resume on the store, or choose another")
+        chosen = self.dataset.sel({dim: [value] for dim, value in key.items()})
         return Member(chosen.load())
 
     @property
     def varied(self) -> dict[str, list[Any]]:
         """Dimensions with more than one value."""
         return {dim: values for dim, values in self.choices.items() if len(values) > 1}
+
+    def first(self) -> dict[str, Any]:
+        """Return the values of the first complete member.
+
+        Raises
+        ------
+        IncompleteDataset
+            If there is none.
+        """
+        for values in itertools.product(*self.choices.values()):
+            key = dict(zip(self.choices, values, strict=True))
+            if self._status(key) == COMPLETE:
+                return key
+        raise IncompleteDataset("no member of the dataset is complete; run lmdata.resume on its store")
+
+    def _status(self, key: Mapping[str, Any]) -> int:
+        if "status" not in self.dataset:
+            return COMPLETE
+        return int(self.dataset["status"].sel(key).values)
 
     def scenes(self, make: Callable[..., Scene], dress: Callable[[Any], Any], **further: Sequence[Any]) -> Scenes:
         """Return the scenes of a figure: a slider for each dimension with more than one value.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import holoviews as hv
 import numpy as np
 import xarray
+from bokeh.core.properties import value
 
 from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
@@ -63,7 +64,7 @@ def _scene(member: Member) -> Scene:
     areas = {
         "x": [np.concatenate([at, at[::-1]])] * len(shares),
         "y": [np.concatenate([low, high[::-1]]) for low, high in zip(bottom, top, strict=True)],
-        "color": member.slots_of(vertex),
+        "fill_color": member.slots_of(vertex),
         "vertex": [str(v) for v in vertex],
         "last": [f"{100 * share:.0f} %" for share in shares[:, -1]],
     }
@@ -86,10 +87,10 @@ def _dress(figure: hv.Overlay) -> hv.Overlay:
     return theme.dress(
         figure,
         theme.style(
-            "Polygons", "Areas", fill_color="color", line_color="white", line_width=0.7, **theme.COLOURED, **hover
+            "Polygons", "Areas", fill_color="fill_color", line_color="white", line_width=0.7, **theme.COLOURED, **hover
         ),
         theme.style(
-            "Labels", "Names", text_align="right", text_color="white", text_font_size="12px", text_font=theme.FONT
+            "Labels", "Names", text_align="right", text_color="white", text_font_size="12px", text_font=value(theme.FONT)
         ),
         size=(420, 300),
     )

@@ -56,7 +56,7 @@ def scenes(members: Members) -> Scenes:
         rows = theme.ticks(names[::-1], most=MOST_HEIGHT // ROW)
         ticks = [(len(names) - 1 - row, name) for row, name in rows]
     else:
-        ticks = []
+        ticks = [(0.0, "")]  # one tick without a name: a row has no number that means anything
     height = min(MOST_HEIGHT, max(LEAST_HEIGHT, ROW * len(labels)))
     return members.scenes(_scene, lambda figure: _dress(figure, ticks, height))
 
@@ -109,10 +109,9 @@ def _runs(rows: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _dress(figure: hv.Overlay, ticks: list[tuple[float, str]], height: int) -> hv.Overlay:
     tooltips = [("token", "@token"), ("limit vertex", "@vertex"), ("quiescent from", "@entry")]
-    rows = {"yticks": ticks} if ticks else {"yaxis": "bare"}
     return theme.dress(
         figure,
         theme.style("Rectangles", "Quiet", color="color", line_color=None, **theme.COLOURED),
         theme.style("Rectangles", "Tokens", fill_color=theme.GRID, line_color=None, tools=["hover"], hover_tooltips=tooltips),
-        size=(420, height), **rows,
+        size=(420, height), yticks=ticks,
     )  # fmt: skip

@@ -56,7 +56,7 @@ class Layer:
 
     element: str
     group: str
-    columns: Mapping[str, Sequence[Any]]
+    columns: Mapping[str, Any]
     label: str = ""
 
     def draw(self, x: hv.Dimension, y: hv.Dimension) -> Any:
@@ -183,18 +183,33 @@ class Live:
         overlay = scenes(*self.values.values())
         plot = hv.renderer("bokeh").get_plot(overlay)
         self.root = plot.state
+        self._parameters = self.root.select_one({"name": "parameters"})
         self.sources = [subplot.handles["source"] for subplot in plot.subplots.values()]
+
+    def parts(self, scene: Scene) -> list[tuple[Any, str, Any]]:
+        """Return what a scene sets: Bokeh model, property and plain value; ``limits`` are the start and end of a range.
+
+        The property of a source is one of its columns.
+        """
+        root = self.root
+        subject, parameters = scene.title.split("\n")
+        parts = [(root.title, "text", subject), (self._parameters, "text", parameters)]
+        for axis, extent, now in ((root.xaxis[0], root.x_range, scene.x), (root.yaxis[0], root.y_range, scene.y)):
+            parts += [(axis, "axis_label", now.label), (extent, "limits", list(now.limits))]
+        for source, layer in zip(self.sources, scene.layers, strict=True):
+            parts += [(source, name, column) for name, column in layer.source().items()]
+        return parts
 
     def show(self, **values: Any) -> None:
         """Show the scene at these values; others stay as they are."""
         self.values |= {name: value for name, value in values.items() if name in self.values}
-        scene = self.scenes.make(**self.values)
-        self.root.title.text = scene.title
-        for axis, rng, is_now in (
-            (self.root.xaxis[0], self.root.x_range, scene.x),
-            (self.root.yaxis[0], self.root.y_range, scene.y),
-        ):
-            axis.axis_label = is_now.label
-            rng.update(start=is_now.limits[0], end=is_now.limits[1])
-        for source, layer in zip(self.sources, scene.layers, strict=True):
-            source.data = layer.source()
+        columns: dict[Any, dict[str, Any]] = {source: {} for source in self.sources}
+        for model, name, value in self.parts(self.scenes.make(**self.values)):
+            if model in columns:
+                columns[model][name] = value
+            elif name == "limits":
+                model.update(start=value[0], end=value[1], reset_start=value[0], reset_end=value[1])
+            else:
+                model.update(**{name: value})
+        for source, data in columns.items():
+            source.data = data

@@ -112,9 +112,7 @@ def _furnish(axes: Axes, title: str, plot: dict[str, Any]) -> None:
     axes.spines[["left", "bottom"]].set_color(theme.MUTED)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set(color=theme.INK, fontsize=10, parse_math=False)
-    if plot.get("yaxis") == "bare":
-        axes.set_yticks([])
-    elif "yticks" in plot:
+    if "yticks" in plot:
         axes.set_yticks([at for at, _ in plot["yticks"]], [name for _, name in plot["yticks"]], fontsize=8)
         for label in axes.get_yticklabels():
             label.set_parse_math(False)

@@ -13,13 +13,14 @@ import holoviews as hv
 import holoviews.plotting.bokeh
 import matplotlib as mpl
 import numpy as np
+from bokeh.models import Title
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 SLOTS = ("#332288", "#cc6677", "#44aa99", "#ddaa33", "#882255", "#66bbdd", "#117733", "#aa4499", "#999933")
 """Colours of vertices, and of the tokens that go there."""
 
-OTHER = "#8a8f98"
+OTHER = "#a3a9b3"
 """Colour of what belongs to no vertex, or to one beyond the palette."""
 
 CMAP = (OTHER, *SLOTS)
@@ -70,6 +71,12 @@ def ordered(count: int) -> list[str]:
     return [to_hex(viridis(0.88 * k / max(1, count - 1))) for k in range(count)]
 
 
+_LEGEND = {
+    "label_text_font": FONT, "label_text_font_size": "12px", "label_text_color": INK, "border_line_color": None,
+    "spacing": 0, "padding": 4, "margin": 4,
+}  # fmt: skip
+
+
 def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **overlay: Any) -> hv.Overlay:
     """Return the figure with the house's look and its own options.
 
@@ -87,7 +94,7 @@ def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **ove
     width, height = size
     whole = hv.Options(
         "Overlay", backend="bokeh", title="{label}", show_grid=True, frame_width=width, frame_height=height,
-        hooks=[_look], toolbar="above", active_tools=[], default_tools=["pan", "wheel_zoom", "box_zoom", "save", "reset"],
+        hooks=[_look], toolbar="above", active_tools=[], default_tools=["pan", "wheel_zoom", "box_zoom", "save", "reset"], legend_opts=_LEGEND,
         **overlay,
     )  # fmt: skip
     return figure.opts(*options, whole)
@@ -99,25 +106,32 @@ def style(element: str, group: str, **style: Any) -> hv.Options:
 
 
 def _look(plot: Any, element: Any) -> None:
-    """Set fonts, colours and grid of a Bokeh figure (a hook of holoviews)."""
+    """Set fonts, colours and grid of a Bokeh figure (a hook of holoviews).
+
+    No size is Bokeh's default: those the theme of a dashboard would replace.
+    """
     figure = plot.state
     figure.background_fill_color = figure.border_fill_color = PAPER
     figure.outline_line_color = None
-    figure.title.update(text_font=FONT, text_font_size="14px", text_color=INK, text_line_height=1.35)
+    figure.sizing_mode = None  # holoviews says 'fixed', which needs sizes with the axes, and Bokeh warns
+    subject, _, parameters = figure.title.text.partition("\n")
+    below = figure.select_one({"name": "parameters"})
+    if below is None:
+        below = Title(name="parameters", text_font=FONT, text_font_size="12.5px", text_font_style="normal", standoff=8)
+        figure.add_layout(below, "above")
+    below.update(text=parameters, text_color=MUTED)
+    figure.title.update(text=subject, text_font=FONT, text_font_size="15px", text_color=INK, standoff=0)
     figure.toolbar.logo = None
     figure.toolbar.autohide = True
     figure.grid.grid_line_color = GRID
     for axis in figure.axis:
         axis.update(
-            axis_line_color=MUTED, major_tick_line_color=MUTED, minor_tick_line_color=None, axis_label_standoff=8,
-            axis_label_text_font=FONT, axis_label_text_font_size="13px", axis_label_text_font_style="normal",
-            axis_label_text_color=INK, major_label_text_font=FONT, major_label_text_font_size="12px",
-            major_label_text_color=MUTED,
+            axis_line_color=MUTED, axis_label_standoff=8, axis_label_text_font=FONT, axis_label_text_color=INK,
+            axis_label_text_font_size="12.5px", axis_label_text_font_style="normal", minor_tick_line_color=None,
         )  # fmt: skip
-    for legend in figure.legend:
-        legend.update(
-            label_text_font=FONT, label_text_font_size="12px", label_text_color=INK, border_line_color=None,
-            background_fill_alpha=0.85, spacing=0, padding=4, margin=4,
+        axis.update(
+            major_tick_line_color=MUTED, major_label_text_color=MUTED, major_label_text_font=FONT,
+            major_label_text_font_size="12px",
         )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def _scene(
     if note:
         bands = [np.quantile(each, (0.25, 0.75), axis=0).clip(low / 2) for each in sizes.values()]
         around = [np.concatenate([lower, upper[::-1]]) for lower, upper in bands]
-        columns = {"x": [np.concatenate([at, at[::-1]])] * len(around), "y": around, "color": range(len(around))}
+        columns = {"x": [np.concatenate([at, at[::-1]])] * len(around), "y": around, "fill_color": np.arange(len(around), dtype=np.float64)}
         layers.append(Layer("Polygons", "Band", columns))
     named = -(-len(lines) // MOST_NAMED)
     for k, (value, line) in enumerate(lines.items()):
@@ -133,7 +133,7 @@ def _dress(figure: hv.Overlay, count: int) -> hv.Overlay:
     colours = theme.ordered(count)
     shades = {"cmap": colours, "clim": (-0.5, count - 0.5)}
     options = [
-        theme.style("Polygons", "Band", fill_color="color", fill_alpha=0.15, line_color=None, **shades),
+        theme.style("Polygons", "Band", fill_color="fill_color", fill_alpha=0.15, line_color=None, **shades),
         theme.style("Curve", "Chosen", color=theme.INK, line_width=4, line_dash="dotted"),
     ]
     for k, colour in enumerate(colours):

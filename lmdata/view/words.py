@@ -7,6 +7,7 @@ import re
 import holoviews as hv
 import numpy as np
 import xarray
+from bokeh.core.properties import value
 
 from lmdata.errors import InvalidInput
 from lmdata.view import theme
@@ -15,7 +16,7 @@ from lmdata.view.placement import place
 from lmdata.view.plane import Basis, limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
 
-SIDE, FONT_SIZE = 560, 13
+SIDE, FONT_SIZE = 500, 13
 """Side of the frame and size of the words, in pixels."""
 
 MOST_WORDS = 400
@@ -83,7 +84,7 @@ def _scene(member: Member, time: float, basis: Basis) -> Scene:
     at = np.array([label.at for label in labels]).reshape(-1, 2) * pixel + low
     edge = np.array([label.edge for label in labels]).reshape(-1, 2) * pixel + low
     anchor = np.array([label.anchor for label in labels]).reshape(-1, 2) * pixel + low
-    slot = np.array([member.slot[label.members[0]] for label in labels], dtype=np.int64)
+    slot = np.array([member.slot[label.members[0]] for label in labels], dtype=np.float64)
     lines = {"x": anchor[:, 0], "y": anchor[:, 1], "x1": edge[:, 0], "y1": edge[:, 1]}
     dots = {"x": now[:, 0], "y": now[:, 1], "token": member.names, "vertex": member.vertex_names, "color": member.slot}
     text = {"x": at[:, 0], "y": at[:, 1], "text": [label.text for label in labels], "text_color": slot}
@@ -102,6 +103,6 @@ def _dress(figure: hv.Overlay) -> hv.Overlay:
         figure,
         theme.style("Segments", "Pointers", color=theme.MUTED, alpha=0.5, line_width=0.7),
         theme.style("Points", "Tokens", size=7, color="color", line_color="white", line_width=0.6, tools=["hover"], hover_tooltips=tooltips, **theme.COLOURED),
-        theme.style("Labels", "Words", text_color="text_color", text_font_size=f"{FONT_SIZE}px", text_font=theme.FONT, **inks),
+        theme.style("Labels", "Words", text_color="text_color", text_font_size=f"{FONT_SIZE}px", text_font=value(theme.FONT), **inks),
         size=(SIDE, SIDE),
     )  # fmt: skip

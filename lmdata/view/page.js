@@ -1,0 +1,72 @@
+"use strict";
+// Sliders of a page: each state of a figure is a list of places in a pool of titles, limits and columns.
+(function () {
+  const sections = JSON.parse(document.getElementById("scenes").textContent);
+
+  function numbers(column) {
+    return column.includes(null) ? column.map((value) => (value === null ? NaN : value)) : column;
+  }
+
+  function show(bokeh, figure, at) {
+    let state = 0;
+    figure.dims.forEach((dim, k) => { state = state * figure.sizes[k] + at[dim]; });
+    const data = new Map();
+    figure.states[state].forEach((place, k) => {
+      const value = figure.pool[place];
+      const [id, property] = figure.targets[k];
+      const model = bokeh.get_model_by_id(id);
+      if (property === "limits") {
+        model.setv({ start: value[0], end: value[1], reset_start: value[0], reset_end: value[1] });
+      } else if (model.type === "ColumnDataSource") {
+        if (!data.has(model)) data.set(model, {});
+        data.get(model)[property] = numbers(value);
+      } else {
+        model[property] = value;
+      }
+    });
+    data.forEach((columns, source) => { source.data = columns; });
+  }
+
+  function start(bokeh) {
+    document.querySelectorAll("section").forEach((element) => {
+      const { figures, labels } = sections[Number(element.dataset.section)];
+      const inputs = [...element.querySelectorAll("input[type=range]")];
+      const at = Object.fromEntries(inputs.map((input) => [input.dataset.dim, 0]));
+      inputs.forEach((input) => {
+        const dim = input.dataset.dim;
+        const output = element.querySelector(`output[for="${input.id}"]`);
+        input.addEventListener("input", () => {
+          at[dim] = Number(input.value);
+          output.textContent = labels[dim][at[dim]];
+          input.setAttribute("aria-valuetext", output.textContent);
+          figures.filter((figure) => figure.dims.includes(dim)).forEach((figure) => show(bokeh, figure, at));
+        });
+        const play = input.parentElement.querySelector(".play");
+        if (play) animate(play, input);
+      });
+    });
+    document.documentElement.dataset.ready = "yes";
+  }
+
+  function animate(button, input) {
+    let timer = null;
+    button.addEventListener("click", () => {
+      if (timer !== null) {
+        clearInterval(timer);
+        timer = null;
+      } else {
+        timer = setInterval(() => {
+          input.value = (Number(input.value) + 1) % (Number(input.max) + 1);
+          input.dispatchEvent(new Event("input"));
+        }, 250);
+      }
+      button.textContent = timer === null ? "▶" : "❚❚";
+      button.setAttribute("aria-label", timer === null ? "Play" : "Pause");
+    });
+  }
+
+  (function wait() {
+    const bokeh = window.Bokeh && Bokeh.documents.find((document) => document.is_idle);
+    if (bokeh) start(bokeh); else setTimeout(wait, 20);
+  })();
+})();

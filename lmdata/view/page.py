@@ -1,0 +1,174 @@
+"""One self-contained HTML page of figures: works from disk, offline; its sliders need no server."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import jinja2
+from bokeh.embed import components
+from bokeh.resources import Resources
+
+import lmdata
+from lmdata.errors import InvalidInput
+from lmdata.view import naming
+from lmdata.view.scene import Live, Scenes, scenes_of
+
+MOST_STATES = 6_000
+"""States of one figure (combinations of its sliders) that a page may hold."""
+
+DIGITS = 6
+"""Significant digits of the numbers in a page: more than a screen can show."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, figures that share their sliders, and what is to be said about them.
+
+    Parameters
+    ----------
+    title : str
+    figure : Overlay, DynamicMap or sequence of them
+        Made by the functions of `lmdata.view`; each slider changes every figure that has it.
+    text : str
+        Plain text; an empty line begins a paragraph. Markup is shown as it stands.
+    """
+
+    title: str
+    figure: Any
+    text: str = ""
+
+
+def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> Path:
+    """Write figures to one HTML file that makes no request to anything outside itself, and return its path.
+
+    Parameters
+    ----------
+    path : path
+        An existing file is replaced, in one move; a missing folder is made.
+    title : str
+        Heading of the page.
+    sections : sequence of Section
+        Figures with sliders are computed for every combination of their sliders.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no section, a figure is none of holoviews, or it has more than `MOST_STATES` states.
+
+    Examples
+    --------
+    >>> import tempfile, lmdata
+    >>> from lmdata import view
+    >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=3, seeds=(0, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = view.write_page(folder + "/page.html", "Occupancy", [view.Section("All", view.occupancy(ds))])
+    ...     "http-equiv" in page.read_text(encoding="utf-8")
+    True
+    """
+    if not sections:
+        raise InvalidInput("sections is empty; a page needs at least one Section(title, figure)")
+    roots: list[Any] = []
+    shown, states = [], []
+    for number, section in enumerate(sections):
+        figures = section.figure if isinstance(section.figure, Sequence) else [section.figure]
+        embedded = [_embed(figure, section.title) for figure in figures]
+        dims = {name: values for _, scenes, _ in embedded if scenes for name, values in scenes.dims.items()}
+        labels = {name: [_value(value) for value in values] for name, values in dims.items()}
+        shown.append(
+            {
+                "number": number,
+                "title": section.title,
+                "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
+                "sliders": [{"name": n, "label": naming.parameter(n), "options": v} for n, v in labels.items()],
+                "roots": range(len(roots), len(roots) + len(figures)),
+            }
+        )
+        states.append({"labels": labels, "figures": [table for _, _, table in embedded if table]})
+        roots.extend(root for root, _, _ in embedded)
+    here = files(__package__)
+    plots, divs = components(roots, wrap_script=False)
+    template = jinja2.Environment(autoescape=True).from_string(here.joinpath("page.html").read_text(encoding="utf-8"))
+    html = template.render(
+        title=title,
+        sections=shown,
+        divs=divs,
+        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw,
+        plots=plots,
+        scenes=_json(states),
+        style=here.joinpath("page.css").read_text(encoding="utf-8"),
+        script=here.joinpath("page.js").read_text(encoding="utf-8"),
+        version=lmdata.__version__,
+    )
+    return _replace(Path(path), html)
+
+
+def _embed(figure: Any, where: str) -> tuple[Any, Scenes | None, dict[str, Any] | None]:
+    """Return the Bokeh figure, its scenes and the table of its states, if it has sliders."""
+    scenes = scenes_of(figure)
+    if scenes is not None:
+        live = Live(scenes)
+        return live.root, scenes, _states(live, where)
+    if isinstance(figure, hv.Element | hv.Overlay | hv.NdOverlay | hv.Layout):
+        return hv.renderer("bokeh").get_plot(figure).state, None, None
+    raise InvalidInput(
+        f"section {where!r} has a figure of type {type(figure).__name__}; give a figure of lmdata.view, "
+        "or a holoviews element without sliders"
+    )
+
+
+def _states(live: Live, where: str) -> dict[str, Any]:
+    """Return every state of a figure as places in a pool, in which each title, limit and column is kept once."""
+    scenes = live.scenes
+    sizes = [len(values) for values in scenes.dims.values()]
+    if math.prod(sizes) > MOST_STATES:
+        told = " x ".join(f"{size} {name}" for name, size in zip(scenes.dims, sizes, strict=True))
+        raise InvalidInput(
+            f"section {where!r} has a figure of {math.prod(sizes)} states ({told}), and a page holds {MOST_STATES}: "
+            "select fewer values first, as with ds.isel(seed=[0, 1], time=slice(0, None, 4))"
+        )
+    pool: dict[str, int] = {}
+    targets: list[tuple[str, str]] = []
+    states = []
+    for scene in scenes.all():
+        parts = live.parts(scene)
+        targets = [(model.id, name) for model, name, _ in parts]
+        states.append([pool.setdefault(_json(value), len(pool)) for _, _, value in parts])
+    table = {"dims": list(scenes.dims), "sizes": sizes, "targets": targets, "states": states}
+    return table | {"pool": [json.loads(value) for value in pool]}
+
+
+def _value(value: Any) -> str:
+    return naming.number(value) if isinstance(value, int | float) else naming.plain(value)
+
+
+def _json(value: Any) -> str:
+    """Return JSON that may stand inside a script element: rounded numbers, null for NaN, no angle bracket."""
+    text = json.dumps(_rounded(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def _replace(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    Path(file.name).replace(path)
+    return path

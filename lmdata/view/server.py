@@ -1,0 +1,114 @@
+"""Serving the dashboard: to this machine alone, unless told otherwise and given a password."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+
+import lmdata
+from lmdata.errors import InvalidInput
+from lmdata.view import naming
+from lmdata.view.members import Members
+
+
+def serve(
+    name: str,
+    *,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    origin: str | None = None,
+    password: str | None = None,
+    open_browser: bool = True,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the dashboard of a dataset until interrupted.
+
+    Parameters
+    ----------
+    name : str
+        A catalogued name or the path of a store.
+    port : int
+        0 takes a free one.
+    address : str
+        IPv4 address to listen on. Other machines reach this one only if it is not a loopback address; then a
+        ``password`` is needed.
+    origin : str, optional
+        ``host:port`` under which browsers reach the server; websockets from elsewhere are refused. By default the
+        address itself.
+    password : str, optional
+        Asked of every visitor.
+    open_browser : bool
+        Open the page in the user's browser.
+    ready : callable, optional
+        Called with the page's URL when the server listens.
+
+    Raises
+    ------
+    InvalidInput
+        If the address is no IPv4 address, or not a loopback one and there is no password or origin.
+    """
+    _check(address, origin, password)
+    from panel.io.server import get_server
+    from tornado.ioloop import IOLoop
+
+    from lmdata.view.dashboard import dashboard
+
+    members = Members(lmdata.open(name))
+    port = port or _free_port(address)
+    origins = [origin] if origin else [f"{address}:{port}"]
+    if origin is None and _is_loopback(address):
+        origins.append(f"localhost:{port}")
+    guard = {"basic_auth": password, "cookie_secret": secrets.token_urlsafe(32)} if password else {}
+    loop = IOLoop(make_current=False)
+    server = get_server(
+        lambda: dashboard(members),
+        loop=loop,
+        port=port,
+        address=address,
+        websocket_origin=origins,
+        title=naming.dataset_name(members.dataset),
+        **guard,
+    )
+    url = f"http://{origins[0]}/"
+    try:
+        server.start()
+        if ready is not None:
+            loop.add_callback(ready, url)
+        if open_browser:
+            loop.add_callback(webbrowser.open, url)
+        loop.start()
+    finally:
+        server.stop()
+        loop.close()
+
+
+def _check(address: str, origin: str | None, password: str | None) -> None:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise InvalidInput(f"address={address!r} is no IPv4 address; the default is 127.0.0.1") from None
+    if _is_loopback(address):
+        return
+    if not password:
+        raise InvalidInput(
+            f"address={address!r} would show the data to other machines without asking who they are; "
+            "give a password=..., or keep address='127.0.0.1' and reach it through an SSH tunnel"
+        )
+    if origin is None and ipaddress.IPv4Address(address).is_unspecified:
+        raise InvalidInput(
+            f"address={address!r} stands for every address of this machine; say with origin='host:port' "
+            "under which one browsers will come"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.IPv4Address(address).is_loopback
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
