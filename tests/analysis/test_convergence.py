@@ -20,7 +20,7 @@ from lmdata.errors import InvalidInput
     st.sampled_from([0.0, 0.2, 1.0]),
     st.floats(0.1, 10.0),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_every_step_contracts_towards_the_neighbour_mean(seed, on_lattice, delta, alpha):
     """F3: |z_i(t+1) - m_i(t)| = |z_i(t) - m_i(t)| / (1 + alpha)."""
     random = np.random.default_rng(seed)
@@ -33,7 +33,7 @@ def test_every_step_contracts_towards_the_neighbour_mean(seed, on_lattice, delta
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3]), st.sampled_from([0.5, 1.0, 3.0]))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 def test_the_fitted_rate_is_that_of_the_theorem(seed, delta, alpha):
     """F3: where all tokens end at vertices, they come to rest at the rate 1 / (1 + alpha)."""
     tokens = np.random.default_rng(seed).normal(size=(8, 2))

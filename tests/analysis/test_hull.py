@@ -29,7 +29,7 @@ def runs(draw):
 
 
 @given(runs())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_the_hull_never_grows(ds):
     """F1: conv Z(t+1) is inside conv Z(t), whatever the schedule; up to rounding."""
     volume = lmdata.hull_volume(ds)

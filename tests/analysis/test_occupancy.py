@@ -29,7 +29,7 @@ def runs(draw):
 
 
 @given(runs(), st.sampled_from([None, 0.05, 3.0]))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_by_radius_against_the_definition(run, radius):
     ds, _, _ = run
     limit = lmdata.limit_polytope(ds).isel(seed=0)
@@ -45,7 +45,7 @@ def test_by_radius_against_the_definition(run, radius):
 
 
 @given(runs())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_by_region_against_the_definition(run):
     ds, delta, matrix = run
     limit = lmdata.limit_polytope(ds).isel(seed=0)
@@ -61,7 +61,7 @@ def test_by_region_against_the_definition(run):
 
 @pytest.mark.parametrize("definition", ["radius", "region"])
 @given(run=runs())
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 def test_a_token_is_at_one_vertex_at_most(definition, run):
     found = lmdata.vertex_occupancy(run[0], definition=definition).isel(seed=0)
     total = found.occupancy.sum("vertex").values
@@ -75,7 +75,7 @@ def test_a_token_is_at_one_vertex_at_most(definition, run):
 
 
 @given(runs(), st.integers(0, 10**6), st.sampled_from([0.5, 1.0, 3.0]))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_the_quiescent_region_is_left_by_no_probe(run, seed, alpha):
     """F5: with gaps of at least delta, x in Q_v moves to x' = (x + alpha v) / (1 + alpha), in Q_v again."""
     ds, delta, matrix = run

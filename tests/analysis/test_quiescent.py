@@ -46,7 +46,7 @@ def largest_closed(graphs, members):
 
 
 @given(runs())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_quiescent_sets_are_the_largest_closed_ones_of_their_vertex(ds):
     limit, quiet = lmdata.limit_polytope(ds).isel(seed=0), lmdata.quiescent_sets(ds).isel(seed=0)
     graphs, ends = graphs_of(ds), limit.token_vertex.values
@@ -61,7 +61,7 @@ def test_quiescent_sets_are_the_largest_closed_ones_of_their_vertex(ds):
 
 
 @given(runs(most=14))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_the_statistics_are_those_of_the_sets(ds):
     quiet, limit = lmdata.quiescent_sets(ds).isel(seed=0), lmdata.limit_polytope(ds).isel(seed=0)
     quiescent, closed, time = quiet.quiescent.values, quiet.closed.values, ds.time.values
@@ -91,7 +91,7 @@ def long_runs(draw):
 
 
 @given(long_runs())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_tokens_end_at_a_quiescent_vertex_or_between_several(ds):
     """S1 tokens end at vertices, an S2 token at the mean of those that it hears outside its own cluster (F7)."""
     limit, quiet = lmdata.limit_polytope(ds).isel(seed=0), lmdata.quiescent_sets(ds).isel(seed=0)
