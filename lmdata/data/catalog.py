@@ -82,6 +82,10 @@ class Catalog(Mapping[str, Entry]):
     def __contains__(self, name: object) -> bool:
         return name in self._listed()
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an entry, or the default if there is none of this name."""
+        return dict(self).get(name, default)
+
     def __repr__(self) -> str:
         return f"Catalog of {len(self)} datasets: {', '.join(self)}"
 

@@ -1,0 +1,293 @@
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from lmdata.data.cache import cache_folder
+from lmdata.data.catalog import Catalog, shipped_files
+from lmdata.data.catalog_file import read_catalog
+from lmdata.data.digest import canonical_json, sha256_of_json
+from lmdata.data.layout import Layout
+from lmdata.data.opening import open_dataset
+from lmdata.data.store import RunStore
+from lmdata.errors import CatalogError, CorruptDataset, IncompleteDataset, StoreExists, UnknownName
+
+CATALOG = """
+lmdata_catalog: 1
+datasets:
+  ones:
+    title: Ones in the square
+    description: A dataset of ones.
+    driver: recipe
+    recipe: {value: 1.0}
+    paper: arXiv:2407.01602
+    tags: [small]
+  twos:
+    title: Twos
+    driver: recipe
+    recipe: {value: 2.0}
+"""
+
+
+class Builder:
+    """Builds a dataset of one value, and counts how often."""
+
+    def __init__(self):
+        self.built = []
+
+    def __call__(self, recipe, location, progress):
+        attrs = {"recipe_id": sha256_of_json(recipe), "recipe": canonical_json(recipe)}
+        layout = Layout(swept={}, seeds=(0, 1), time=np.arange(3), time_unit="step", labels=None,
+                        tokens=2, components=2, attrs=attrs)  # fmt: skip
+        self.built.append(recipe["value"])
+        with RunStore.append_to(location) if location.exists() else RunStore.create(location, layout) as store:
+            for block in store.pending():
+                for member in block:
+                    store.put([member], np.full((1, 3, 2, 2), recipe["value"]), steps_done=2)
+                    if progress:
+                        progress(member + 1, 2)
+
+
+@pytest.fixture
+def build():
+    return Builder()
+
+
+@pytest.fixture
+def catalog(tmp_path, build):
+    (tmp_path / "published.yaml").write_text(CATALOG)
+    return Catalog(build, files=[tmp_path / "published.yaml"], cache=tmp_path / "cache")
+
+
+def test_catalog_is_a_mapping_of_names(catalog, build, tmp_path):
+    assert list(catalog) == ["ones", "twos"] == catalog.list()
+    assert len(catalog) == 2
+    assert "ones" in catalog
+    assert "threes" not in catalog
+    assert catalog["ones"].paper == "arXiv:2407.01602"
+    assert dict(catalog).keys() == {"ones", "twos"}
+    assert "ones, twos" in repr(catalog)
+    assert build.built == []
+    assert not (tmp_path / "cache").exists()
+
+
+def test_search_finds_every_word_anywhere(catalog):
+    assert catalog.search("SQUARE ones") == ["ones"]
+    assert catalog.search("2407.01602") == ["ones"]
+    assert catalog.search("") == ["ones", "twos"]
+    assert catalog.search("ones missing") == []
+
+
+def test_unknown_name_suggests_the_nearest(catalog):
+    for ask in (catalog.open, catalog.info, catalog.check, catalog.__getitem__):
+        with pytest.raises(UnknownName, match="did you mean 'ones'"):
+            ask("one")
+    assert catalog.get("one") is None
+
+
+def test_first_opening_builds_and_the_second_does_not(catalog, build):
+    seen = []
+    ds = catalog.open("ones", progress=lambda done, total: seen.append((done, total)))
+    assert (ds.position == 1).all()
+    assert seen == [(1, 2), (2, 2)]
+    assert catalog.info("ones")["there"]
+    again = catalog.open("ones")
+    assert build.built == [1.0]
+    assert again.attrs["digest"] == ds.attrs["digest"]
+    assert again.attrs["catalogue_name"] == "ones"
+    assert not catalog.info("twos")["there"]
+
+
+def test_info_is_plain(catalog):
+    info = json.loads(json.dumps(catalog.info("ones")))
+    assert info["title"] == "Ones in the square"
+    assert info["recipe"] == {"value": 1.0}
+
+
+def with_digest(catalog, tmp_path, digest):
+    text = CATALOG.replace("    paper:", f"    digest: '{digest}'\n    paper:")
+    (tmp_path / "published.yaml").write_text(text)
+
+
+def test_digest_is_checked_before_anything_is_served(catalog, build, tmp_path):
+    digest = catalog.open("ones").attrs["digest"]
+    with_digest(catalog, tmp_path, digest)
+    assert catalog.check("ones").ok
+    with_digest(catalog, tmp_path, "0" * 64)
+    with pytest.raises(CorruptDataset, match=r"'ones' has the digest .* not served"):
+        catalog.open("ones")
+    report = catalog.check("ones")
+    assert not report.ok
+    assert "not served" in str(report)
+    assert build.built == [1.0]
+
+
+def test_build_with_another_digest_is_not_served(catalog, tmp_path):
+    with_digest(catalog, tmp_path, "0" * 64)
+    with pytest.raises(CorruptDataset, match="not served"):
+        catalog.open("ones")
+    assert not catalog.info("ones")["there"]
+
+
+def test_check_reads_every_number(catalog, damage):
+    catalog.open("ones")
+    damage(Path(catalog.info("ones")["location"]), "position/c/0/0/0/0")
+    assert len(catalog.check("ones").damaged) == 2
+
+
+def test_interrupted_build_is_continued(catalog, monkeypatch):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        catalog.open("ones", progress=interrupt)
+    assert not catalog.info("ones")["there"]
+    seen = []
+    catalog.open("ones", progress=lambda done, total: seen.append(done))
+    assert seen == [2]
+
+
+def open_in_process(folder, queue):
+    build = Builder()
+    catalog = Catalog(build, files=[folder / "published.yaml"], cache=folder / "cache")
+    value = float(catalog.open("twos").position.max())
+    queue.put((value, len(build.built)))
+
+
+def test_two_processes_build_once(catalog, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    children = [context.Process(target=open_in_process, args=(tmp_path, queue)) for _ in range(2)]
+    for child in children:
+        child.start()
+    found = sorted(queue.get(timeout=60) for _ in children)
+    for child in children:
+        child.join()
+    assert found == [(2.0, 0), (2.0, 1)]
+
+
+def test_versions_by_name(catalog):
+    assert (catalog.open("ones@v1").position == 1).all()
+    with pytest.raises(UnknownName, match="no version 'v2'"):
+        catalog.open("ones@v2")
+
+
+def test_added_store_is_copied_and_opened_by_name(catalog, example, tmp_path):
+    made = example()
+    place = made.write(tmp_path / "run")
+    catalog.add("my-sweep", place, title="My sweep", tags=["mine"])
+    assert catalog.list() == ["ones", "twos", "my-sweep"]
+    np.testing.assert_array_equal(catalog.open("my-sweep").position, made.grid)
+    assert catalog["my-sweep"].digest == open_dataset(place).attrs["digest"]
+    assert catalog.check("my-sweep").ok
+    with pytest.raises(CatalogError, match="already"):
+        catalog.add("my-sweep", place, title="Again")
+    catalog.remove("my-sweep")
+    assert "my-sweep" not in catalog
+    with pytest.raises(UnknownName, match="your own"):
+        catalog.remove("ones")
+
+
+def test_added_recipe_is_built_when_it_is_opened(catalog, build):
+    catalog.add("fours", {"value": 4.0}, title="Fours")
+    assert build.built == []
+    assert (catalog.open("fours").position == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), [("Not a name", {}), ("../up", {}), ("x", {"colour": "red"}), ("x", {"tags": 3})]
+)
+def test_what_is_no_entry_is_not_added(catalog, name, fields, tmp_path):
+    with pytest.raises(CatalogError, match="not valid"):
+        catalog.add(name, {"value": 1.0}, title="A title", **fields)
+    assert not (tmp_path / "cache" / "catalog.yaml").exists()
+
+
+def test_incomplete_store_is_not_added(catalog, example, tmp_path):
+    place = example().write(tmp_path / "run", leave=1)
+    with pytest.raises(IncompleteDataset):
+        catalog.add("part", place, title="Part")
+    assert "part" not in catalog
+
+
+def test_derived_dataset_is_kept_with_its_source_and_replaced(catalog):
+    source = catalog.open("ones")
+    for scale in (1.0, 3.0):
+        volume = (scale * source.position.mean("token")).rename("volume").to_dataset()
+        catalog.save("ones.volume", volume, source=source, made_by="tests", parameters={"scale": scale}, title="Volume")
+        found = catalog.open("ones.volume")
+        assert (found.volume == scale).all()
+        assert json.loads(found.attrs["source"])["catalogue_name"] == "ones"
+        assert catalog["ones.volume"].derived_from == "ones"
+        assert catalog.check("ones.volume").ok
+    with pytest.raises(CatalogError, match="not derived"):
+        catalog.save("twos", volume, source=source, made_by="tests", title="No")
+
+
+def test_shipped_name_wins_over_the_user_s(catalog, tmp_path):
+    catalog.add("threes", {"value": 3.0}, title="Threes")
+    (tmp_path / "published.yaml").write_text(CATALOG.replace("twos", "threes"))
+    assert (catalog.open("threes").position == 2).all()
+
+
+def test_broken_user_catalogue_is_named(catalog, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "catalog.yaml").write_text("a: [")
+    with pytest.raises(CatalogError, match=r"cache/catalog\.yaml"):
+        list(catalog)
+
+
+def test_export_for_intake(catalog, tmp_path):
+    catalog.export(tmp_path / "out" / "intake.yaml", format="intake")
+    sources = yaml.safe_load((tmp_path / "out" / "intake.yaml").read_text())["sources"]
+    assert list(sources) == ["ones", "twos"]
+    path = sources["twos"]["args"]["urlpath"].replace("{{ CATALOG_DIR }}", str(tmp_path / "out"))
+    with xr.open_zarr(path, consolidated=True) as ds:
+        assert (ds.position == 2).all()
+
+
+def test_export_for_stac(catalog, tmp_path):
+    source = catalog.open("ones")
+    catalog.save(
+        "ones.volume", source.position.mean("token").to_dataset(), source=source, made_by="tests", title="Volume"
+    )
+    catalog.export(tmp_path / "stac.json", format="stac", names=["ones", "ones.volume"])
+    root = json.loads((tmp_path / "stac.json").read_text())
+    assert root["type"] == "Catalog"
+    items = [json.loads((tmp_path / link["href"]).read_text()) for link in root["links"]]
+    assert [item["id"] for item in items] == ["ones", "ones.volume"]
+    for item, link in zip(items, root["links"], strict=True):
+        assert item["type"] == "Feature"
+        assert item["properties"]["datetime"]
+        data = (tmp_path / link["href"]).parent / item["assets"]["data"]["href"]
+        assert open_dataset(data).attrs["digest"]
+
+
+def test_export_refuses_what_it_does_not_know_and_what_is_there(catalog, tmp_path):
+    from lmdata.errors import InvalidInput
+
+    with pytest.raises(InvalidInput, match="'intake' or 'stac'"):
+        catalog.export(tmp_path / "x.yaml", format="csv")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(StoreExists):
+        catalog.export(tmp_path / "x.yaml", format="intake")
+
+
+def test_cache_folder_is_the_environment_s_or_the_user_s(monkeypatch, tmp_path, build):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == Catalog(build).cache == tmp_path / "own"
+    monkeypatch.delenv("LMDATA_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert "lmdata" in os.fspath(cache_folder())
+
+
+def test_every_shipped_catalogue_is_valid():
+    files = shipped_files()
+    names = [name for file in files for name in read_catalog(file)]
+    assert files
+    assert len(names) == len(set(names))

@@ -1,0 +1,124 @@
+import pytest
+
+from lmdata.data.catalog_file import FILE_BYTES, Entry, load_yaml, read_catalog, resolve, write_catalog
+from lmdata.errors import CatalogError
+
+GOOD = """
+lmdata_catalog: 1
+datasets:
+  two-tokens:
+    title: Two tokens, "é" & <b>
+    driver: recipe
+    recipe: {model: {kind: localmax}, steps: 3, seeds: [0, 1], big: 1.0e-300}
+    digest: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    tags: [small]
+  kept:
+    title: Kept
+    driver: zarr
+    path: data/kept.zarr
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        file = tmp_path / "catalog.yaml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_catalog(file)
+
+    return read
+
+
+def test_good_file(read):
+    entries = read(GOOD)
+    assert list(entries) == ["two-tokens", "kept"]
+    assert entries["two-tokens"].recipe == {"model": {"kind": "localmax"}, "steps": 3, "seeds": [0, 1], "big": 1e-300}
+    assert entries["kept"].path == "data/kept.zarr"
+
+
+def test_written_file_is_read_back(read, tmp_path):
+    entries = read(GOOD)
+    write_catalog(tmp_path / "new" / "catalog.yaml", entries)
+    assert read_catalog(tmp_path / "new" / "catalog.yaml") == entries
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["catalog.yaml"]
+
+
+HOSTILE = {
+    "a tag": "lmdata_catalog: !!python/object/apply:os.system [id]",
+    "a tag of its own": "lmdata_catalog: !include /etc/passwd",
+    "an alias bomb": "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]",
+    "an alias in itself": "a: &a [*a]",
+    "a merge": "a: &a {x: 1}\nb: {<<: *a}",
+    "deep lists": "a: " + "[" * 1000 + "]" * 1000,
+    "deep maps": "a: " + "{a: " * 1000 + "}" * 1000,
+    "a key twice": "lmdata_catalog: 1\nlmdata_catalog: 1",
+    "a list as key": "{[1, 2]: 3}",
+    "a huge integer": "lmdata_catalog: " + "9" * 10000,
+    "two documents": "a: 1\n---\nb: 2",
+    "half a document": "a: [1, 2",
+    "a control character": "a: \x00",
+    "no text": b"\xff\xfe\x00\x01",
+    "a large file": "a: " + "x" * FILE_BYTES,
+    "nothing": "",
+    "a list": "- 1\n- 2",
+    "another file": "name: ci\non: push",
+    "another version": GOOD.replace("lmdata_catalog: 1", "lmdata_catalog: 2"),
+    "no driver": GOOD.replace("driver: zarr", "comment: none"),
+    "an unknown driver": GOOD.replace("driver: zarr", "driver: pickle"),
+    "an unknown field": GOOD.replace("tags:", "password:"),
+    "a recipe and a path": GOOD.replace("driver: zarr", "driver: zarr\n    recipe: {steps: 3}"),
+    "a recipe without one": GOOD.replace("driver: zarr", "driver: recipe"),
+    "a path for a recipe": GOOD.replace("tags: [small]", "path: x"),
+    "a digest that is none": GOOD.replace("0123456789abcdef0123456789abcdef", "xyz"),
+    "a name that is none": GOOD.replace("two-tokens", "../two"),
+    "a name with markup": GOOD.replace("two-tokens", "<script>"),
+    "a title with a control character": GOOD.replace("title: Kept", 'title: "a\\eb"'),
+    "a NaN in a recipe": GOOD.replace("1.0e-300", ".nan"),
+    "a date in a recipe": GOOD.replace("1.0e-300", "2026-01-01"),
+    "an absolute path": GOOD.replace("data/kept.zarr", "/etc/passwd"),
+    "a path upwards": GOOD.replace("data/kept.zarr", "data/../../kept"),
+    "an address": GOOD.replace("data/kept.zarr", "s3://key:secret@bucket/kept"),
+    "a template": GOOD.replace("data/kept.zarr", "'{{ CATALOG_DIR }}/../x'"),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_catalogue_is_refused(read, text):
+    with pytest.raises(CatalogError, match=r"catalog\.yaml"):
+        read(text)
+
+
+def test_mistake_is_named_with_its_place(read):
+    with pytest.raises(CatalogError, match=r"datasets\.kept.*driver zarr needs a path"):
+        read(GOOD.replace("path: data/kept.zarr", "description: none"))
+
+
+def test_absent_file_and_folder(tmp_path):
+    for place in (tmp_path / "absent.yaml", tmp_path):
+        with pytest.raises(CatalogError, match="cannot be read"):
+            read_catalog(place)
+
+
+def test_templates_stay_text(read):
+    text = GOOD.replace("title: Kept", "title: '{{ env(\"HOME\") }} ${HOME} %(x)s'")
+    assert read(text)["kept"].title == '{{ env("HOME") }} ${HOME} %(x)s'
+
+
+def test_paths_stay_below_the_file(tmp_path):
+    file = tmp_path / "catalog.yaml"
+    assert resolve(file, "a/b") == tmp_path / "a" / "b"
+    outside = tmp_path.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    (tmp_path / "link").symlink_to(outside)
+    with pytest.raises(CatalogError, match="symbolic link"):
+        resolve(file, "link/data")
+
+
+def test_yaml_is_plain_values():
+    assert load_yaml("a: [1, 2.5, null, true, text]", "here") == {"a": [1, 2.5, None, True, "text"]}
+
+
+def test_entries_do_not_change():
+    entry = Entry(title="a", driver="recipe", recipe={})
+    with pytest.raises(ValueError, match="frozen"):
+        entry.title = "b"
