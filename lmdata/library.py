@@ -28,7 +28,12 @@ PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
     """Make the run store of a recipe at ``location``, or finish the one that an interrupted build left there."""
-    if location.exists():
+    model = recipe.get("model")
+    if isinstance(model, Mapping) and model.get("kind") == "selection":
+        from lmdata.selection import build as build_selection
+
+        build_selection(recipe, location, progress)
+    elif location.exists():
         resume(location, progress=progress)
     else:
         run(Recipe.from_specification(recipe), store=location, progress=progress)

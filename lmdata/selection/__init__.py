@@ -20,6 +20,7 @@ from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.regularisation import regularisation_path
 from lmdata.selection.sentences import sentences
 from lmdata.selection.sources import construction, gaussian, given, starts
+from lmdata.selection.storing import build, run_to_store
 from lmdata.selection.training import run, train
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "TokenSelection",
     "att_svm",
     "attention",
+    "build",
     "construction",
     "direction_correlation",
     "gaussian",
@@ -37,6 +39,7 @@ __all__ = [
     "path_margin",
     "regularisation_path",
     "run",
+    "run_to_store",
     "selected_mass",
     "sentences",
     "solutions",

@@ -43,14 +43,14 @@ def solutions(
     selected
         Selections to examine instead, each a token number a sample; all of them are returned, in order.
     norm
-        Norm to minimise; by default that of the run's mirror exponent.
+        Norm to minimise; by default that of the run's mirror exponent, each its own where it is swept.
 
     Returns
     -------
     xarray.Dataset
-        By (problem parameters, seed, solution): ``direction`` (or ``matrix_direction`` of W; ``value_direction`` of
-        joint training), ``selected_token`` (..., sample), ``solution_margin``, ``solution_status``,
-        ``locally_optimal``, ``globally_optimal``. NaN and -1 pad seeds that have fewer solutions.
+        By (swept parameters of the problem, seed, solution): ``direction`` (or ``matrix_direction`` of W;
+        ``value_direction`` of joint training), ``selected_token`` (..., sample), ``solution_margin``,
+        ``solution_status``, ``locally_optimal``, ``globally_optimal``. NaN and -1 pad seeds with fewer solutions.
 
     Examples
     --------
@@ -61,24 +61,25 @@ def solutions(
     """
     model = json.loads(ds.attrs["model"])
     joint, of = model["trained"] == "joint", "weight" if model["trained"] == "weight" else "prompt"
-    chosen_norm: Norm = model["exponent"] if norm is None else norm
-    if norm is None and "exponent" in ds.dims:
-        raise InvalidInput("the run sweeps the exponent; say in which norm the margin is wanted, e.g. norm=2.0")
     given = [tuple(s) for s in selected or ()]
     last = None if given else _last_selection(ds)
-    dims = _data_dims(ds)
+    by_exponent = norm is None and "exponent" in ds.dims
+    dims = _data_dims(ds, "exponent") if by_exponent else _data_dims(ds)
     found, complete = [], True
     for point in product(*(range(ds.sizes[dim]) for dim in dims)):
         where = dict(zip(dims, point, strict=True))
-        problem = _problem(ds.isel(where))
+        one = ds.isel(where)
+        problem = _problem(one)
+        own_norm = (float(one.exponent) if by_exponent else model["exponent"]) if norm is None else norm
         candidates, all_of_them = (
             _candidates(problem, of, joint, last.isel(where), limit) if last is not None else (given, True)
         )
         complete &= all_of_them
-        examined = [examine(problem, c, of=of, norm=chosen_norm, joint=joint) for c in candidates]
+        examined = [examine(problem, c, of=of, norm=own_norm, joint=joint) for c in candidates]
         found.append(examined if last is None else _ordered(examined))
     made = _solution_dataset(ds, dims, found, of, joint)
-    return made.assign_attrs(norm=str(chosen_norm), candidates="all" if complete else "best scores and members' own")
+    told = "exponent" if by_exponent else str(model["exponent"] if norm is None else norm)
+    return made.assign_attrs(norm=told, candidates="all" if complete else "best scores and members' own")
 
 
 def attention(ds: xr.Dataset) -> xr.DataArray:
@@ -240,8 +241,9 @@ def _at_selected(tokens: xr.DataArray, found: xr.Dataset) -> xr.DataArray:
     return tokens.isel(token=found.selected_token.clip(min=0)).drop_vars("token", errors="ignore")
 
 
-def _data_dims(ds: xr.Dataset) -> tuple[str, ...]:
-    return tuple(str(dim) for dim in ds.token_count.dims if dim != "sample")
+def _data_dims(ds: xr.Dataset, *besides: str) -> tuple[str, ...]:
+    """Return the dimensions of the problems, and others, in the order of the members."""
+    return tuple(str(dim) for dim in ds.loss.dims if dim in ds.token_count.dims or dim in besides)
 
 
 def _problem(ds: xr.Dataset) -> Problem:

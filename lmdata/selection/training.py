@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def train(
     seeds: Sequence[int] = (0,),
     sweep: Mapping[str, Sequence[float]] | None = None,
     record: int | Sequence[int] | None = None,
+    store: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Train one-layer softmax attention from every start, on the problem of every seed, at every swept value.
@@ -57,22 +59,26 @@ def train(
         Values of parameters of the model or of the problem; each becomes a dimension of that name.
     record
         Iterations to keep: all, every k-th and the last, or exactly these.
+    store
+        Where to keep the run: a new folder, or one that holds the same run already. In memory without it.
     progress
         Called as ``progress(members done, members)``.
 
     Returns
     -------
     xarray.Dataset
-        In memory, with dims (<swept>, start, seed, iteration, sample, token, feature): the trained ``prompt``,
-        ``weight`` or ``value`` and the ``loss`` by iteration; ``status``, ``digest`` and ``steps_done`` by member;
-        and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``, ``fixed_weight``,
-        ``query_vector``, ``word``, as far as there are such. All numbers are dimensionless. A member whose numbers overflow has the
-        status failed, and NaN from there on.
+        In memory, or lazy from the store, with dims (<swept>, start, seed, iteration, sample, token, feature): the
+        trained ``prompt``, ``weight`` or ``value`` and the ``loss`` by iteration; ``status``, ``digest`` and
+        ``steps_done`` by member; and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``,
+        ``fixed_weight``, ``query_vector``, ``word``, as far as there are such. All numbers are dimensionless. A member
+        whose numbers overflow has the status failed, and NaN from there on.
 
     Raises
     ------
     InvalidInput
         Before any work, naming the argument, its value and the remedy.
+    RecipeMismatch, StoreError
+        If the store holds something else, or cannot be written.
 
     Examples
     --------
@@ -82,7 +88,11 @@ def train(
     {'start': 2, 'seed': 1, 'iteration': 201, 'feature': 3}
     """
     recipe = SelectionRecipe.of(model, problem, steps=steps, starts=starts, seeds=seeds, sweep=sweep, record=record)
-    return run(recipe, progress=progress)
+    if store is None:
+        return run(recipe, progress=progress)
+    from lmdata.selection.storing import run_to_store
+
+    return run_to_store(recipe, store, progress=progress)
 
 
 def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Dataset:

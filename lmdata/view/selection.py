@@ -1,4 +1,4 @@
-"""Figures of `lmdata.selection`: paths beside the max-margin directions, correlation, and weight on the selected tokens."""
+"""Figures of `lmdata.selection`: paths beside max-margin directions, correlation, weight on the selected tokens."""
 
 from __future__ import annotations
 

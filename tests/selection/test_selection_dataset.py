@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import lmdata
+from lmdata.errors import RecipeMismatch
 from lmdata.selection import (
     SelectionRecipe,
     TokenSelection,
@@ -150,6 +152,46 @@ def test_examining_given_selections_keeps_their_order():
     assert found.selected_token[0].values.ravel().tolist() == [2, 0]
     assert found.locally_optimal[0].values.tolist() == [False, True]
     assert found.attrs["norm"] == "3.0"
+
+
+def test_a_swept_exponent_has_solutions_in_its_own_norm():
+    ds = train(TokenSelection(), construction("single-global"), steps=5, sweep={"exponent": [2, 3]})
+    found = solutions(ds)
+    assert found.direction.dims == ("exponent", "seed", "solution", "feature")
+    for q in (2.0, 3.0):
+        np.testing.assert_array_equal(found.direction.sel(exponent=q), solutions(ds, norm=q).direction)
+    assert direction_correlation(ds, found).dims == ("exponent", "start", "seed", "iteration", "solution")
+
+
+def test_a_run_is_kept_in_a_store(tmp_path):
+    arguments = {"starts": starts(count=3), "steps": 20}
+    memory = train(TokenSelection(), construction("single-local"), **arguments)
+    kept = train(TokenSelection(), construction("single-local"), **arguments, store=tmp_path / "run")
+    assert kept.prompt.chunks is not None
+    xr.testing.assert_equal(kept.compute(), memory)
+    assert kept.attrs["recipe"] == memory.attrs["recipe"]
+    again = train(TokenSelection(), construction("single-local"), **arguments, store=tmp_path / "run")
+    assert again.attrs["created"] == kept.attrs["created"]
+    xr.testing.assert_equal(solutions(kept), solutions(memory))
+    with pytest.raises(RecipeMismatch, match="holds a dataset of another recipe"):
+        train(TokenSelection(step=0.2), construction("single-local"), **arguments, store=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["selection-single-local", "selection-joint-loose", "selection-mirror"])
+def test_catalogued_runs_are_trained_again_to_the_bit(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path))
+    ds = lmdata.open(name)  # compares with the catalogue's digest
+    assert lmdata.verify(name).ok
+    assert (winner(ds, solutions(ds)) >= 0).all()
+
+
+@pytest.mark.long
+def test_every_catalogued_run_is_trained_again_to_the_bit(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path))
+    names = [name for name in lmdata.catalog if name.startswith("selection-")]
+    assert len(names) == 13
+    for name in names:
+        assert (lmdata.open(name).status == 1).all()
 
 
 def test_progress_is_reported():

@@ -186,6 +186,3 @@ def test_others():
         regularisation_path(construction("single-local"), [1], trained="joint")
     with pytest.raises(InvalidInput, match="radii is 0"):
         regularisation_path(construction("single-local"), [0])
-    ds = train(TokenSelection(), construction("single-local"), steps=1, sweep={"exponent": [2, 3]})
-    with pytest.raises(InvalidInput, match="the run sweeps the exponent"):
-        solutions(ds)
