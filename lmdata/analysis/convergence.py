@@ -11,7 +11,7 @@ from lmdata.analysis.members import CORE, LOCALMAX, by_member, measured, model_o
 from lmdata.analysis.polytope import scale_of
 from lmdata.analysis.times import lasts_from
 from lmdata.data import registry
-from lmdata.errors import InvalidInput
+from lmdata.dynamics.checks import as_number
 
 FLOOR = 1e-12
 """Displacements below this, relative to the scale of a member, are rounding."""
@@ -78,7 +78,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a dataset with whole members, or ``tolerance`` is negative or not finite.
+        If ``ds`` is not a dataset with whole members, or ``tolerance`` is not a number of at least 0.
 
     Examples
     --------
@@ -88,8 +88,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     >>> rest.rate.values.round(6), float(rest.rate_expected), rest.time_to_tolerance.values
     (array([0.25]), 0.25, array([11.]))
     """
-    if not 0.0 <= tolerance < np.inf:
-        raise InvalidInput(f"tolerance is {tolerance!r}; it is relative to the tokens' scale: 0 or more, and finite")
+    tolerance = as_number(tolerance, "tolerance", minimum=0)
     model = model_of(ds, "convergence")
     out = measured(
         ds,

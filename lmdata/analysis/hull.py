@@ -11,7 +11,7 @@ from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.members import measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics import tokens
-from lmdata.errors import InvalidInput
+from lmdata.dynamics.checks import as_count
 
 GEOMETRY = "convex hull of the tokens"
 """Source of the measures that any dataset has."""
@@ -215,10 +215,9 @@ def mean_width(ds: xr.Dataset, *, directions: int = 512) -> xr.DataArray:
     >>> lmdata.mean_width(ds).values
     array([[2. , 1. , 0.5]])
     """
-    if not isinstance(directions, int | np.integer) or directions < 2:
-        raise InvalidInput(f"directions is {directions!r}; give an integer of at least 2")
+    directions = as_count(directions, "directions", minimum=2)
     position = positions(ds, "mean_width")
-    vectors = tokens.sphere(int(directions), ds.sizes["component"]).draw(0)
+    vectors = tokens.sphere(directions, ds.sizes["component"]).draw(0)
     out = measured(
         ds,
         hull_kernels.mean_width,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lmdata.analysis.members import CORE, localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import bounded_energy
-from lmdata.errors import InvalidInput
+from lmdata.dynamics.checks import as_number
 
 ROUNDING = 1e-12
 """A rise below this, relative to the first energy, is rounding."""
@@ -87,7 +87,7 @@ def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not positive and finite.
+        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not a number above 0.
 
     Examples
     --------
@@ -96,8 +96,7 @@ def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
     >>> lmdata.lyapunov(ds, radius=1.0).energy.values
     array([[2.25    , 2.0625  , 2.015625]])
     """
-    if radius is not None and not 0.0 < radius < np.inf:
-        raise InvalidInput(f"radius is {radius!r}; it must be positive and finite, or None for sqrt(2 delta)")
+    radius = None if radius is None else as_number(radius, "radius", minimum=0, above=True)
     model = localmax_of(ds, "lyapunov")
     what = "sqrt(2 delta) of the first stored step" if radius is None else repr(radius)
     return measured(

@@ -13,6 +13,7 @@ from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
 from lmdata.analysis.times import lasts_from
+from lmdata.dynamics.checks import as_number
 from lmdata.errors import InvalidInput, UnknownName
 
 RADIUS = 0.1
@@ -176,8 +177,8 @@ def vertex_occupancy(
     UnknownName
         If ``definition`` is neither of the two.
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not positive or comes with
-        ``"region"``.
+        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not a number above 0, or
+        comes with ``"region"``.
 
     Examples
     --------
@@ -189,11 +190,9 @@ def vertex_occupancy(
     """
     if definition not in ("radius", "region"):
         raise UnknownName.among("definition of occupancy", str(definition), ("radius", "region"))
-    if radius is not None and not (definition == "radius" and 0.0 < radius < np.inf):
-        raise InvalidInput(
-            f"radius is {radius!r} with definition={definition!r}; it must be positive and finite, and is for "
-            "definition='radius' alone"
-        )
+    if radius is not None and definition == "region":
+        raise InvalidInput(f"radius is {radius!r} with definition='region'; it is for definition='radius' alone")
+    radius = None if radius is None else as_number(radius, "radius", minimum=0, above=True)
     model = localmax_of(ds, "vertex_occupancy")
     position = positions(ds, "vertex_occupancy")
     limit = limit_polytope(ds, tolerance=tolerance)

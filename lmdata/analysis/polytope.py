@@ -12,7 +12,7 @@ from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics.canonical import neighbour_mean
-from lmdata.errors import InvalidInput
+from lmdata.dynamics.checks import as_number
 
 TOLERANCE = 1e-4
 """Default of ``tolerance``, relative to the scale of a member."""
@@ -158,7 +158,7 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``tolerance`` is not in 0 .. 0.1.
+        If ``ds`` is not a localmax dataset with whole members, or ``tolerance`` is not a number above 0.
 
     Examples
     --------
@@ -169,8 +169,7 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     (array([1, 1, 0]), 2, True)
     """
     model = localmax_of(ds, "limit_polytope")
-    if not 0.0 < tolerance <= 0.1:
-        raise InvalidInput(f"tolerance is {tolerance!r}; it is relative to the tokens' scale: above 0, up to 0.1")
+    tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
     position = positions(ds, "limit_polytope")
     frame = ("token", "component")
     return measured(

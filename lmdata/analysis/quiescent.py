@@ -159,6 +159,6 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
         names=Quiescence._fields,
         core=(CORE, ("time",), ("token",), ("time",)),
         new={"vertex": range(ds.sizes["token"])},
-        comment=f"at every stored step up to the last; limit clusters of tolerance {tolerance!r}",
+        comment=f"at every stored step up to the last; limit clusters of tolerance {float(tolerance)!r}",
         alignment=model.matrix,
     )

@@ -127,10 +127,10 @@ def test_an_unfinished_record_says_so():
     assert member([[1.0], [0.5], [-1.0]], steps=30).settled
 
 
-@pytest.mark.parametrize("tolerance", [0.0, -1.0, 0.2, float("nan")])
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan"), "fine"])
 def test_a_tolerance_that_cannot_be_is_refused(tolerance):
     ds = lmdata.simulate(lmdata.Localmax(), [[1.0]], steps=1)
-    with pytest.raises(InvalidInput, match="tolerance is"):
+    with pytest.raises(InvalidInput, match="tolerance"):
         lmdata.limit_polytope(ds, tolerance=tolerance)
 
 
