@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-_PAIRS_OF_A_TASK = 200_000
+_PAIRS_OF_A_TASK = 5_000_000
 """Work below which another thread costs more than it saves."""
 
 

@@ -7,7 +7,7 @@ from `AttentionFlow` and says in ``force`` how fast they go. `docs/adding-a-mode
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,8 +17,9 @@ from lmdata.dynamics.checks import check_scores
 from lmdata.dynamics.family import steppers
 from lmdata.dynamics.family.arrays import per_member
 from lmdata.dynamics.family.geometry import Euclidean, Geometry
-from lmdata.dynamics.family.parameters import check_components, check_parameters, choice, number
+from lmdata.dynamics.family.parameters import check_components, check_parameters, choice, flag, number
 from lmdata.dynamics.model import Frames, read_parameters
+from lmdata.dynamics.threads import crew
 from lmdata.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ Own = Mapping[str, "Array"]
 """What differs from member to member: each sweepable parameter (m,), and matrices (m, d, d) that noise replaces."""
 
 
+_PAIRS_OF_A_RANGE = 200_000
+"""Pairs of tokens in the members that a thread takes at least, for it to be worth its while."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionModel:
     """Base of the family: a frozen dataclass whose fields are its parameters (`lmdata.dynamics.model.Model`)."""
@@ -37,8 +42,6 @@ class AttentionModel:
     kind: ClassVar[str]
     sweepable: ClassVar[tuple[str, ...]] = ()
     time_unit: ClassVar[str] = "step"
-    diagnostics: ClassVar[tuple[str, ...]] = ()
-    """Names of what `diagnose` returns."""
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -91,7 +94,7 @@ class AttentionModel:
         raise NotImplementedError(f"{type(self).__name__} does not say what its attention weights are")
 
     def diagnose(self, state: Array, step: int, own: Own) -> dict[str, NDArray[Any]]:
-        """Return further numbers (m,) about a state, under the names in ``diagnostics``."""
+        """Return further numbers (m,) about a state, by name."""
         return {}
 
     def failure(self, step: int) -> str:
@@ -118,21 +121,38 @@ class AttentionModel:
         FloatingPointError
             If tokens cease to be finite, naming the step and the cause.
         """
+        m, n, _ = state.shape
+        stacked(models)  # refuses models that do not belong together
+        position = np.empty((m, len(record), *state.shape[1:]))
+        remarks: dict[str, NDArray[Any]] = {}
+
+        def march(begin: int, end: int) -> None:
+            part = slice(begin, end)
+            frames = cls._march(models[part], state[part], start, record, seeds[part])
+            for frame, (reached, found) in enumerate(frames):
+                position[part, frame] = reached
+                for name, values in found.items():
+                    remarks.setdefault(name, np.empty((m, len(record)), values.dtype))[part, frame] = values
+
+        with crew() as spread:
+            spread(march, m, -(-_PAIRS_OF_A_RANGE // n**2))
+        return Frames(position, remarks)
+
+    @classmethod
+    def _march(
+        cls, models: Sequence[Self], state: Array, start: int, record: Sequence[int], seeds: Sequence[int]
+    ) -> Iterator[tuple[Array, dict[str, NDArray[Any]]]]:
+        """Yield the state and the diagnostics at every recorded step."""
         model, own = models[0], stacked(models)
         state = model.enter(state) if start == 0 else state
-        position = np.empty((state.shape[0], len(record), *state.shape[1:]))
-        remarks: list[dict[str, NDArray[Any]]] = []
         now = start
-        for frame, wanted in enumerate(record):
+        for wanted in record:
             while now < wanted:
                 state = model.evolve(state, now, own, seeds)
                 now += 1
                 if not np.isfinite(state).all():
                     raise FloatingPointError(model.failure(now))
-            position[:, frame] = state
-            remarks.append(model.diagnose(state, now, own))
-        names = model.diagnostics
-        return Frames(position, {name: np.stack([remark[name] for remark in remarks], axis=1) for name in names})
+            yield state, model.diagnose(state, now, own)
 
     def evolve(self, state: Array, step: int, own: Own, seeds: Sequence[int]) -> Array:
         """Return the state after the step, for members with these seeds: `move`, where nothing is random."""
@@ -179,14 +199,15 @@ class AttentionFlow(AttentionModel):
     r"""A model in continuous time, :math:`x_i' = \mathrm{Proj}_{x_i} f_i(x, t)`, stepped by one of several schemes.
 
     The estimated error of the step that begins at a stored frame is the diagnostic ``step_error``: the difference
-    between one step and two of half the size, over :math:`1 - 2^{-p}` for a scheme of order p.
+    between one step and two of half the size, over :math:`1 - 2^{-p}` for a scheme of order p. It costs three steps a
+    stored frame; ``estimate_error=False`` leaves it out, and changes no position.
     """
 
     time_unit: ClassVar[str] = "1"
-    diagnostics: ClassVar[tuple[str, ...]] = ("step_error",)
 
     step_size: float = number(0.1, minimum=0, above=True)
     scheme: str = choice("rk4", ("euler", "rk4", "adaptive"))
+    estimate_error: bool = flag(True)
 
     def times(self, steps: Sequence[int]) -> NDArray[Any]:
         """Return the model's time, step number times step size."""
@@ -234,6 +255,8 @@ class AttentionFlow(AttentionModel):
 
     def diagnose(self, state: Array, step: int, own: Own) -> dict[str, NDArray[Any]]:
         """Return the estimated error of the step that begins here, the largest over tokens and components."""
+        if not self.estimate_error:
+            return {}
         if self.scheme == "adaptive":
             return {"step_error": np.full(len(state), steppers.TOLERANCE)}
         time, half = step * self.step_size, self.step_size / 2

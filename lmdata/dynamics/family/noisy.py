@@ -86,11 +86,6 @@ class Noisy:
         """The model's."""
         return self.model.time_unit
 
-    @property
-    def diagnostics(self) -> tuple[str, ...]:
-        """The model's."""
-        return getattr(self.model, "diagnostics", ())
-
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
         return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}

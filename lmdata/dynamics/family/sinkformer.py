@@ -62,7 +62,6 @@ class Sinkformer(AttentionFlow):
 
     kind: ClassVar[str] = "sinkformer"
     sweepable: ClassVar[tuple[str, ...]] = ("inverse_temperature",)
-    diagnostics: ClassVar[tuple[str, ...]] = ("step_error", "marginal_error", "half_steps_done")
 
     inverse_temperature: float = number(1.0, minimum=0)
     queries: Matrix | None = matrix(square=False)  # noqa: RUF009 - makes a field
