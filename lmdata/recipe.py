@@ -7,6 +7,7 @@ run to run (time, versions, backend, place) stays outside.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -173,7 +174,7 @@ class Recipe:
         n, d = self.tokens.shape
         return recorded_count(self.record, self.steps) * n * d * 8
 
-    @property
+    @functools.cached_property
     def members(self) -> list[Member]:
         """Every member, in C order of the grid."""
         return members(self.sweep, self.seeds)
