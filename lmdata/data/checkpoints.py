@@ -36,23 +36,26 @@ class Checkpoint:
 
 
 def keep(root: zarr.Group, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
-    """Keep a member's state (token, component) in place of an earlier one."""
-    drop(root, member)
+    """Keep a member's state (token, component)."""
     group = root.require_group(GROUP)
     dims, attributes = ("token", "component"), {"step": step, "frames": frames}
     array = storage.create_array(group, str(member), dims, state.shape, state.shape, state.dtype, attributes=attributes)
     array[...] = state
 
 
+def kept(root: zarr.Group) -> set[int]:
+    """Return the members that have a state."""
+    group = root.get(GROUP)
+    return {int(name) for name in group.array_keys()} if isinstance(group, zarr.Group) else set()
+
+
 def drop(root: zarr.Group, member: int) -> None:
-    """Forget a member's state, if there is one."""
-    name = f"{GROUP}/{member}"
-    if name in root:
-        del root[name]
+    """Forget a member's state."""
+    del root[f"{GROUP}/{member}"]
 
 
 def load(root: zarr.Group, members: Sequence[int]) -> Checkpoint | None:
-    """Return the state of members that are at the same step; None if they are not, or one has none.
+    """Return the state of members that have one; None if they are not at the same step.
 
     Raises
     ------
@@ -60,8 +63,6 @@ def load(root: zarr.Group, members: Sequence[int]) -> Checkpoint | None:
         If a state is damaged.
     """
     names = [f"{GROUP}/{member}" for member in members]
-    if not names or any(name not in root for name in names):
-        return None
     attributes: list[dict[str, Any]] = [dict(storage.array(root, name).attrs) for name in names]
     if len({(at["step"], at["frames"]) for at in attributes}) > 1:
         return None

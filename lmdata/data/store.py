@@ -68,6 +68,7 @@ class RunStore:
         self._begin()
         self._members = Bookkeeping.read(self._group)
         self._failures = read_failures(self._group)
+        self._begun = checkpoints.kept(self._group)
         self._dirty: set[int] = set()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
@@ -218,7 +219,7 @@ class RunStore:
             parts = [own] if first_frame == 0 else self._frames(place, len(self.layout.time))
             self._members.digest[place] = member_digest(key, parts)
             self._mark(member, registry.COMPLETE, steps_done)
-            checkpoints.drop(self._group, member)
+            self._drop_checkpoint(member)
             self._failures.pop(key, None)
         self.commit(only_if_due=True)
 
@@ -226,7 +227,7 @@ class RunStore:
         """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
         for member in members:
             self._mark(member, registry.FAILED, steps_done)
-            checkpoints.drop(self._group, member)
+            self._drop_checkpoint(member)
             self._failures[self.layout.key(member)] = reason[:REASON_LENGTH]
         self.commit(only_if_due=True)
 
@@ -257,7 +258,9 @@ class RunStore:
         frames = first_frame + position.shape[1]
         for member, own in zip(members, np.asarray(state, np.float64), strict=True):
             with writing(self._place):
+                self._drop_checkpoint(member)
                 checkpoints.keep(self._group, member, own, step=step, frames=frames)
+            self._begun.add(member)
             self._mark(member, registry.ABSENT, step)
         self.commit(only_if_due=True)
 
@@ -266,6 +269,8 @@ class RunStore:
 
         A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
         """
+        if not members or not self._begun.issuperset(members):
+            return None
         try:
             found = checkpoints.load(self._group, members)
             if found is not None:
@@ -286,7 +291,7 @@ class RunStore:
             If it cannot be written.
         """
         for member in members:
-            checkpoints.drop(self._group, member)
+            self._drop_checkpoint(member)
             self._mark(member, registry.ABSENT, -1)
         self.commit()
 
@@ -358,6 +363,11 @@ class RunStore:
             self._members.digest[place] = ""
         self._dirty.add(member)
 
+    def _drop_checkpoint(self, member: int) -> None:
+        if member in self._begun:
+            checkpoints.drop(self._group, member)
+            self._begun.remove(member)
+
     def _frames(self, place: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
         """Yield the first stored frames of a member, a chunk at a time."""
         array = self._arrays["position"]
@@ -424,6 +434,6 @@ class RunStore:
                     f"`lmdata repair {self._place}` computes them again"
                 ) from error
             for member in np.arange(self.layout.size).reshape(self.layout.shape)[window].ravel().tolist():
-                checkpoints.drop(self._group, member)
+                self._drop_checkpoint(member)
             shape = [len(range(*s.indices(size))) for s, size in zip(region, array.shape, strict=False)]
             return np.full((*shape, *array.shape[len(shape) :]), array.fill_value, array.dtype)
