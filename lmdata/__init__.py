@@ -6,8 +6,8 @@ Localmax dynamics (arXiv 2509.15958) and its kin: simulate, keep, name, reopen, 
 >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(16, 2), steps=10)
 >>> volume = lmdata.hull_volume(ds)
 
-Public names are imported when they are first used, so that ``import lmdata`` is quick; what a name is and which
-file holds it is told by `_PUBLIC`.
+Public names are imported when they are first used, so that ``import lmdata`` is quick; `_PUBLIC` says
+which file holds a name.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ _PUBLIC = {
     "verify": "library",
     "catalog": "library",
     "Localmax": "dynamics.localmax",
-    "schedules": "dynamics",
-    "tokens": "dynamics",
     "hull_volume": "analysis",
+    "hull_decay": "analysis",
     "mean_width": "analysis",
     "limit_polytope": "analysis",
     "vertex_occupancy": "analysis",
@@ -36,12 +35,18 @@ _PUBLIC = {
     "convergence": "analysis",
     "lyapunov": "analysis",
 }
-_MODULES = ("schedules", "tokens")
+_MODULES = {
+    "schedules": "dynamics.schedules",
+    "tokens": "dynamics.tokens",
+    "selection": "selection",
+    "view": "view",
+}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
     from lmdata.analysis import convergence as convergence
+    from lmdata.analysis import hull_decay as hull_decay
     from lmdata.analysis import hull_volume as hull_volume
     from lmdata.analysis import interaction as interaction
     from lmdata.analysis import leaders as leaders
@@ -61,18 +66,17 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"lmdata.{_MODULES[name]}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lmdata' has no attribute {name!r}")
-    if name in _MODULES:
-        value = importlib.import_module(f"lmdata.{_PUBLIC[name]}.{name}")
-    else:
-        value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
+    value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_PUBLIC, *_MODULES})
 
 
 try:

@@ -10,6 +10,7 @@ import xarray
 
 MEASURES = (
     "hull_volume",
+    "hull_decay",
     "mean_width",
     "limit_polytope",
     "vertex_occupancy",
