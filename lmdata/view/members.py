@@ -20,18 +20,22 @@ from lmdata.view.plane import Basis, Plane, plane
 from lmdata.view.scene import Scene, Scenes
 
 CORE = ("time", "token", "component")
+AT_ONCE = 64 * 2**20
+"""A dataset of up to so many bytes is read whole when a member is first shown: members share chunks."""
+
 KEPT = 256
 """Members (with their measures) that a view keeps in memory; the least recently shown goes first."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One member in memory, with its measures computed when they are first asked for.
+    """One member, read when first needed, with its measures computed when they are first asked for.
 
     Parameters
     ----------
     dataset : Dataset
-        Of one member: every dimension besides time, token and component has length one.
+        Of one member: every dimension besides time, token and component has length one. Measures that it holds (a
+        derived dataset merged with its source) are taken from it.
     """
 
     dataset: xarray.Dataset
@@ -39,7 +43,19 @@ class Member:
     @cached_property
     def position(self) -> NDArray[np.float64]:
         """Positions, dims (time, token, component)."""
-        return np.asarray(self._squeezed(self.dataset["position"]).transpose(*CORE).values, dtype=np.float64)
+        return np.asarray(self._squeezed(self._run["position"]).transpose(*CORE).values, dtype=np.float64)
+
+    @cached_property
+    def _run(self) -> xarray.Dataset:
+        """The member in memory, for the measures."""
+        return self.dataset.drop_vars([name for name in self.dataset if name not in ("position", "status")]).load()
+
+    def _measure(self, measure: Callable[[xarray.Dataset], Any], *names: str) -> xarray.Dataset:
+        """Return variables of a measure: those of the dataset if it has all of them, else computed."""
+        if all(name in self.dataset for name in names):
+            return self._squeezed(self.dataset[list(names)].compute())
+        found = measure(self._run)
+        return self._squeezed((found.to_dataset() if isinstance(found, xarray.DataArray) else found).compute())
 
     @cached_property
     def time(self) -> NDArray[Any]:
@@ -86,32 +102,33 @@ class Member:
     @cached_property
     def polytope(self) -> xarray.Dataset:
         """Limit polytope: `lmdata.limit_polytope`."""
-        return self._squeezed(lmdata.limit_polytope(self.dataset).compute())
+        return self._measure(lmdata.limit_polytope, "token_vertex", "vertex_position")
 
     @cached_property
     def leaders(self) -> NDArray[np.bool_]:
         """Leaders, dims (time, token): `lmdata.leaders`."""
-        return np.asarray(self._squeezed(lmdata.leaders(self.dataset)).transpose("time", "token").values)
+        return np.asarray(self._measure(lmdata.leaders, "leader")["leader"].transpose("time", "token").values)
 
     @cached_property
-    def volume(self) -> xarray.DataArray:
+    def volume(self) -> NDArray[np.float64]:
         """Relative hull volume over time: `lmdata.hull_volume`."""
-        return self._squeezed(lmdata.hull_volume(self.dataset).compute())
+        return np.asarray(self._measure(lmdata.hull_volume, "hull_volume")["hull_volume"].values)
 
     @cached_property
-    def width(self) -> xarray.DataArray:
+    def width(self) -> NDArray[np.float64]:
         """Mean width of the hull over time: `lmdata.mean_width`."""
-        return self._squeezed(lmdata.mean_width(self.dataset).compute())
+        return np.asarray(self._measure(lmdata.mean_width, "mean_width")["mean_width"].values)
 
     @cached_property
-    def occupancy(self) -> xarray.Dataset:
-        """Occupancy of the limit vertices: `lmdata.vertex_occupancy`."""
-        return self._squeezed(lmdata.vertex_occupancy(self.dataset).compute())
+    def occupancy(self) -> NDArray[np.float64]:
+        """Share of the tokens at each limit vertex, dims (vertex, time): `lmdata.vertex_occupancy`."""
+        shares = self._measure(lmdata.vertex_occupancy, "occupancy")["occupancy"].transpose("vertex", "time")
+        return np.asarray(shares.values[: len(self.corners)])
 
     @cached_property
     def quiescent(self) -> xarray.Dataset:
         """Quiescent sets: `lmdata.quiescent_sets`."""
-        return self._squeezed(lmdata.quiescent_sets(self.dataset).compute())
+        return self._measure(lmdata.quiescent_sets, "quiescent", "entry_time")
 
     @cached_property
     def vertex(self) -> NDArray[np.int64]:
@@ -152,7 +169,8 @@ class Member:
         return np.append(theme.slots(self.vertex_sizes), -1)[vertex].astype(np.float64)
 
     def _squeezed[Data: (xarray.DataArray, xarray.Dataset)](self, data: Data) -> Data:
-        return data.squeeze([dim for dim in self.dataset.dims if dim not in CORE and dim in data.dims], drop=True)
+        chosen = [dim for dim in self.dataset["position"].dims if dim not in CORE and dim in data.dims]
+        return data.squeeze(chosen, drop=True)
 
 
 @dataclass(frozen=True)
@@ -206,8 +224,11 @@ class Members:
             said = ", ".join(naming.setting(dim, value) for dim, value in key.items())
             state = "failed" if status == FAILED else "was not computed yet"
             raise IncompleteDataset(f"the member {said} {state}; run lmdata.resume on the store, or choose another")
-        chosen = self.dataset.sel({dim: [value] for dim, value in key.items()})
-        return Member(chosen.load())
+        return Member(self._source.sel({dim: [value] for dim, value in key.items()}))
+
+    @cached_property
+    def _source(self) -> xarray.Dataset:
+        return self.dataset.compute() if self.dataset.nbytes <= AT_ONCE else self.dataset
 
     @property
     def varied(self) -> dict[str, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import xarray
@@ -74,8 +75,9 @@ def setting(name: str, value: object) -> str:
 
 
 def dataset_name(dataset: xarray.Dataset) -> str:
-    """Return what a dataset is called: its ``name`` attribute, else its ``title``, else ``dataset``."""
-    return plain(dataset.attrs.get("name") or dataset.attrs.get("title") or "dataset")
+    """Return what a dataset is called: by its name in the catalogue, else the folder it is in, else ``dataset``."""
+    name = dataset.attrs.get("catalogue_name") or Path(str(dataset.encoding.get("source", ""))).name
+    return plain(name or "dataset")
 
 
 def settings(dataset: xarray.Dataset, *, without: Collection[str] = ()) -> str:

@@ -6,6 +6,7 @@ import holoviews as hv
 import numpy as np
 import xarray
 from bokeh.core.properties import value
+from numpy.typing import NDArray
 
 from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
@@ -55,35 +56,46 @@ def scenes(members: Members) -> Scenes:
 
 def _scene(member: Member) -> Scene:
     at = member.time.astype(np.float64)
-    shares = member.occupancy["occupancy"].transpose("vertex", "time").values[: len(member.corners)]
+    shares, slots, names = _areas(member)
     if len(at) == 1:  # one frame is drawn as a bar
         at, shares = np.array([at[0] - 0.5, at[0] + 0.5]), np.repeat(shares, 2, axis=1)
     top = shares.cumsum(axis=0)
     bottom = top - shares
-    vertex = np.arange(len(shares))
     areas = {
         "x": [np.concatenate([at, at[::-1]])] * len(shares),
         "y": [np.concatenate([low, high[::-1]]) for low, high in zip(bottom, top, strict=True)],
-        "fill_color": member.slots_of(vertex),
-        "vertex": [str(v) for v in vertex],
+        "fill_color": slots,
+        "vertex": names,
         "last": [f"{100 * share:.0f} %" for share in shares[:, -1]],
     }
     named = np.flatnonzero(shares[:, -1] >= LEAST_NAMED)
-    names = {
+    texts = {
         "x": np.full(len(named), at[-1] - 0.02 * (at[-1] - at[0])),
         "y": (bottom + shares / 2)[named, -1],
-        "text": [f"vertex {v} · {100 * shares[v, -1]:.0f} %" for v in named],
+        "text": [f"{names[k]} · {100 * shares[k, -1]:.0f} %" for k in named],
     }
     return Scene(
         member.title("Occupancy of the limit vertices"),
         Axis(naming.time_label(member.time_unit), (float(at[0]), float(at[-1]))),
         Axis("share of the tokens (dimensionless)", (0.0, 1.0)),
-        (Layer("Polygons", "Areas", areas), Layer("Labels", "Names", names)),
+        (Layer("Polygons", "Areas", areas), Layer("Labels", "Names", texts)),
     )
 
 
+def _areas(member: Member) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Return shares (area, time), palette slots and names: the coloured vertices, then all others as one."""
+    shares, slots = member.occupancy, member.slots_of(np.arange(len(member.occupancy)))
+    coloured = np.flatnonzero(slots >= 0)
+    others = np.flatnonzero(slots < 0)
+    names = [f"vertex {v}" for v in coloured]
+    if not len(others):
+        return shares, slots, names
+    rest = shares[others].sum(axis=0, keepdims=True)
+    return np.vstack([shares[coloured], rest]), np.append(slots[coloured], -1), [*names, f"{len(others)} other vertices"]
+
+
 def _dress(figure: hv.Overlay) -> hv.Overlay:
-    hover = {"tools": ["hover"], "hover_tooltips": [("limit vertex", "@vertex"), ("share at the end", "@last")]}
+    hover = {"tools": ["hover"], "hover_tooltips": [("at", "@vertex"), ("share at the end", "@last")]}
     return theme.dress(
         figure,
         theme.style(

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 LETTER = 0.56
 """Width of a letter, as a part of the font size, on average over English words in Helvetica."""
 
+GAP = 2.0
+"""Room left and right of a label, in pixels."""
+
 NEAR = 9.0
 """Points closer than this, in pixels, are one group with one label."""
 
@@ -80,7 +83,7 @@ def place(points: NDArray[np.float64], names: Sequence[str], *, size: tuple[int,
     Examples
     --------
     >>> [(p.text, p.at) for p in place(np.array([[50.0, 50.0]]), ["token"], size=(200, 100), font=10.0)]
-    [('token', (73.0, 50.0))]
+    [('token', (75.0, 50.0))]
     """
     gathered = groups(points)
     anchors = np.array([points[group].mean(axis=0) for group in gathered])
@@ -89,7 +92,7 @@ def place(points: NDArray[np.float64], names: Sequence[str], *, size: tuple[int,
     placed = []
     for group, anchor in zip(gathered, anchors, strict=True):
         text = summary([names[k] for k in group])
-        half = np.array([LETTER * font * len(text) / 2, 0.62 * font])
+        half = np.array([LETTER * font * len(text) / 2 + GAP, 0.62 * font])
         # beside the dot the box begins at the distance; above and below it is centred
         beside = np.clip(1.5 * _DIRECTIONS, -1, 1) * half
         middles = (anchor + beside + _DISTANCES[:, None, None] * _DIRECTIONS).reshape(-1, 2)

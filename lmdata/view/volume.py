@@ -18,7 +18,7 @@ from lmdata.view.scene import Axis, Layer, Scene, Scenes
 MOST_COMPONENTS = 7
 """Beyond this dimension of the tokens the mean width is drawn: no volume can be had (see `lmdata.hull_volume`)."""
 
-LEAST = 1e-16
+LEAST = 1e-8
 """Sizes below this part of the first are off the scale."""
 
 MOST_NAMED = 14
@@ -91,9 +91,9 @@ def _by(members: Members, by: str | None) -> str:
 
 
 def _relative(member: Member) -> NDArray[np.float64]:
-    if member.position.shape[2] <= MOST_COMPONENTS:
-        return np.asarray(member.volume.values)
-    width = np.asarray(member.width.values)
+    if member.dataset.sizes["component"] <= MOST_COMPONENTS:
+        return member.volume
+    width = member.width
     return width / width[0] if width[0] > 0 else width
 
 
@@ -101,7 +101,7 @@ def _scene(
     member: Member, by: str, sizes: dict[Any, NDArray[np.float64]], *, marked: Any, without: set[str], note: str
 ) -> Scene:
     at = member.time.astype(np.float64)
-    what = "Mean width of the hull" if member.position.shape[2] > MOST_COMPONENTS else "Volume of the hull"
+    what = "Mean width of the hull" if member.dataset.sizes["component"] > MOST_COMPONENTS else "Volume of the hull"
     lines = {value: np.median(each, axis=0) for value, each in sizes.items()}
     low = max(LEAST, min((float(line[line > 0].min()) for line in lines.values() if (line > 0).any()), default=LEAST))
     layers = []

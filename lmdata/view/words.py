@@ -8,6 +8,7 @@ import holoviews as hv
 import numpy as np
 import xarray
 from bokeh.core.properties import value
+from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 from lmdata.view import theme
@@ -84,7 +85,7 @@ def _scene(member: Member, time: float, basis: Basis) -> Scene:
     at = np.array([label.at for label in labels]).reshape(-1, 2) * pixel + low
     edge = np.array([label.edge for label in labels]).reshape(-1, 2) * pixel + low
     anchor = np.array([label.anchor for label in labels]).reshape(-1, 2) * pixel + low
-    slot = np.array([member.slot[label.members[0]] for label in labels], dtype=np.float64)
+    slot = np.array([_common(member.slot[label.members]) for label in labels], dtype=np.float64)
     lines = {"x": anchor[:, 0], "y": anchor[:, 1], "x1": edge[:, 0], "y1": edge[:, 1]}
     dots = {"x": now[:, 0], "y": now[:, 1], "token": member.names, "vertex": member.vertex_names, "color": member.slot}
     text = {"x": at[:, 0], "y": at[:, 1], "text": [label.text for label in labels], "text_color": slot}
@@ -94,6 +95,11 @@ def _scene(member: Member, time: float, basis: Basis) -> Scene:
         Axis(projection.labels[1], y_limits),
         (Layer("Segments", "Pointers", lines), Layer("Points", "Tokens", dots), Layer("Labels", "Words", text)),
     )
+
+
+def _common(slots: NDArray[np.float64]) -> float:
+    """Return the slot that all share, or -1: a label of tokens that go apart has no colour."""
+    return float(slots[0]) if (slots == slots[0]).all() else -1.0
 
 
 def _dress(figure: hv.Overlay) -> hv.Overlay:

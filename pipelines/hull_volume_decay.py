@@ -1,0 +1,60 @@
+"""How fast the hull of the tokens shrinks: relative volume (or mean width, in high dimension) and its decay rate.
+
+    python pipelines/hull_volume_decay.py localmax-square --output figures
+
+Opens a dataset by name, measures it chunk by chunk, keeps the result beside its source as NAME-hull-volume-decay, and
+draws it. Facts: under localmax the hull never grows (arXiv 2509.15958).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray
+
+import lmdata
+from lmdata import view
+from lmdata.analysis import hull_decay
+from lmdata.pipeline import command, computing, keep, publish, selected
+
+MEASURE = "hull-volume-decay"
+TEXT = (
+    "The volume of the convex hull relative to the first frame, a line for each sensitivity; for tokens of many "
+    "components its mean width. A line ends where the hull loses a dimension: its volume is 0. Beside it the median over "
+    "all seeds, with a band between the quartiles."
+)
+
+
+def measure(ds: xarray.Dataset) -> xarray.Dataset:
+    """Return relative volume, its decay rate and mean width, lazily."""
+    measures = [lmdata.hull_volume(ds), hull_decay(ds), lmdata.mean_width(ds)]
+    return xarray.merge(measures, combine_attrs="drop_conflicts")
+
+
+def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
+    """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
+
+    Parameters
+    ----------
+    name : str
+        A catalogued name, or the path of a store.
+    output : path
+        Folder for ``NAME-hull-volume-decay.html`` and ``.png``; made where it is missing.
+    scheduler : str, optional
+        Address of a dask.distributed scheduler; threads by default.
+
+    Returns
+    -------
+    path
+        The page.
+    """
+    ds = lmdata.open(name)
+    with computing(scheduler):
+        found = keep(measure(ds), ds, MEASURE, made_by="pipelines/hull_volume_decay.py")
+    part = selected(found)
+    picture = view.volume_decay(found, over_seeds=True)
+    return publish(output, found, MEASURE, picture=picture, figures=[view.volume_decay(part), picture], text=TEXT)
+
+
+if __name__ == "__main__":
+    command(run, __doc__)
