@@ -12,8 +12,7 @@ Training the prompt ``p`` is ``k = X W``, ``q = 1``; training the weights ``W`` 
 With ``m`` the token of highest score and ``g_t = y <x_t, v>``, the gradient of a sample is the sum over ``t != m``
 of ``a_t ((g_t - g_m) - phi) (k_t - k_m) q^T`` with ``phi = sum_t a_t (g_t - g_m)``, times ``l'``: every term has
 its own small factor ``a_t``, nothing cancels, and the factor ``e^M`` of the largest term is kept apart. So the
-direction of the gradient stays right to rounding however small the gradient is, and a normalised step never
-freezes.
+direction of the gradient stays right to rounding however small the gradient is, and a normalised step never freezes.
 """
 
 from __future__ import annotations
@@ -28,6 +27,9 @@ from lmdata.dynamics.compiled import compiled
 from lmdata.selection.elementary import exp, log, signed_power, softplus
 
 LOGISTIC, EXPONENTIAL, CORRELATION = 0, 1, 2
+
+SMALLEST = 1e-150
+"""Where all factors of a gradient are smaller, they are computed by logarithms: those beside them would underflow."""
 
 type Floats = NDArray[np.float64]
 type Integers = NDArray[np.int64]
@@ -44,15 +46,17 @@ class DataSet(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory that a gradient needs, reserved once a member."""
+    """What the computation of a gradient writes down on its way, reserved once a member."""
 
     gains: Floats  # (n, T) y_i <x_it, v>
-    scores: Floats  # (n, T)
+    scores: Floats  # (n, T) less the highest of the sample
     attention: Floats  # (n, T)
-    pull: Floats  # (n, T)
-    log_weight: Floats  # (n, T)
-    log_slope: Floats  # (n,)
-    best: Integers  # (n,)
+    pull: Floats  # (n, T) (g_t - g_m) - phi
+    factor: Floats  # (n, T) of k_t - k_m in the gradient
+    slope: Floats  # (n,) |l'|
+    mass: Floats  # (n,) sum of e^scores
+    margin: Floats  # (n,) y_i f_i
+    best: Integers  # (n,) token m
     along: Floats  # (a,)
 
 
@@ -101,34 +105,40 @@ def train_member(
     _gains(data, value, scratch.gains)
     kept = 0
     for iteration in range(steps + 1):
-        if published:
-            total = _published_gradient(data, weights, scratch, loss, gradient, value_gradient)
-            scale = value_scale = 0.0
-        else:
-            total, scale, value_scale = _gradient(data, weights, scratch, loss, gradient, value_gradient)
-        if not math.isfinite(total) or not _finite(flat) or not _finite(value):
+        if not _finite(flat) or not _finite(value):
             return iteration
+        _attend(data, weights, scratch)
         if kept < len(record) and iteration == record[kept]:
+            losses[kept] = _mean_loss(scratch.margin, loss)
+            if not math.isfinite(losses[kept]):
+                return iteration
             path[kept] = weights
-            losses[kept] = total
             if joint:
                 value_path[kept] = value
             kept += 1
-        if iteration < steps:
-            _descend(flat, dual, flat_gradient, scale, rule)
-            if joint:
-                _descend(value, value_dual, value_gradient, value_scale, value_rule)
-                _gains(data, value, scratch.gains)
+        if iteration == steps:
+            break
+        scale = value_scale = 0.0
+        if published:
+            _published_factors(data, scratch, loss)
+        elif not _factors(data, scratch, loss) >= SMALLEST:
+            scale, value_scale = _scaled_factors(data, scratch, loss)
+        _gradient(data, scratch, gradient, published)
+        _descend(flat, dual, flat_gradient, scale, rule)
+        if joint:
+            _value_gradient(data, scratch, value_gradient)
+            _descend(value, value_dual, value_gradient, value_scale, value_rule)
+            _gains(data, value, scratch.gains)
     return steps
 
 
 @compiled(inline=True)
 def _reserve(data: DataSet, weights: Floats) -> Scratch:
-    shape = data.keys.shape[:2]
-    n = len(data.labels)
+    n, width = data.keys.shape[:2]
+    tokens, samples = np.zeros((5, n, width)), np.zeros((3, n))
     return Scratch(
-        np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape),
-        np.zeros(n), np.zeros(n, np.int64), np.zeros(weights.shape[0]),
+        tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], samples[0], samples[1], samples[2],
+        np.zeros(n, np.int64), np.zeros(weights.shape[0]),
     )  # fmt: skip
 
 
@@ -144,90 +154,150 @@ def _gains(data: DataSet, value: Floats, gains: Floats) -> None:
 
 
 @compiled(inline=True)
-def _score(data: DataSet, i: int, weights: Floats, projected: Floats, scores: Floats) -> int:
-    """Write the scores of sample ``i``; return the token of the highest (the first of equals)."""
-    for j in range(weights.shape[0]):
-        projected[j] = 0.0
-        for r in range(weights.shape[1]):
-            projected[j] += weights[j, r] * data.queries[i, r]
-    best = 0
-    for t in range(data.lengths[i]):
-        scores[t] = 0.0
+def _attend(data: DataSet, weights: Floats, scratch: Scratch) -> None:
+    """Write scores, attention, margins and pulls."""
+    gains, scores, attention, pull, _, _, mass, margin, best, along = scratch
+    for i in range(len(data.labels)):
         for j in range(weights.shape[0]):
-            scores[t] += data.keys[i, t, j] * projected[j]
-        if scores[t] > scores[best]:
-            best = t
-    return best
-
-
-@compiled(inline=True)
-def _loss(margin: float, loss: int) -> float:
-    if loss == LOGISTIC:
-        return softplus(-margin)
-    if loss == EXPONENTIAL:
-        return exp(-margin)
-    return -margin
-
-
-@compiled(inline=True)
-def _log_slope(margin: float, loss: int) -> float:
-    """Return log |l'(margin)|; every loss here falls."""
-    if loss == LOGISTIC:
-        return -softplus(margin)
-    if loss == EXPONENTIAL:
-        return -margin
-    return 0.0
-
-
-@compiled(inline=True)
-def _gradient(
-    data: DataSet, weights: Floats, scratch: Scratch, loss: int, gradient: Floats, value_gradient: Floats
-) -> tuple[float, float, float]:
-    """Write both gradients, each without its factor ``e^scale``; return the loss and the two scales."""
-    gains, scores, attention, pull, log_weight, log_slope, best, along = scratch
-    n = len(data.labels)
-    samples = 1.0 / n
-    scale = value_scale = -math.inf
-    total = 0.0
-    for i in range(n):
-        m = best[i] = _score(data, i, weights, along, scores[i])
-        highest, mass = scores[i, m], 0.0
+            along[j] = 0.0
+            for r in range(weights.shape[1]):
+                along[j] += weights[j, r] * data.queries[i, r]
+        m = 0
+        for t in range(data.lengths[i]):
+            score = 0.0
+            for j in range(weights.shape[0]):
+                score += data.keys[i, t, j] * along[j]
+            scores[i, t] = score
+            if score > scores[i, m]:
+                m = t
+        highest, total = scores[i, m], 0.0
         for t in range(data.lengths[i]):
             scores[i, t] -= highest
             attention[i, t] = exp(scores[i, t])
-            mass += attention[i, t]
+            total += attention[i, t]
         phi = 0.0
         for t in range(data.lengths[i]):
-            attention[i, t] /= mass
+            attention[i, t] /= total
             phi += attention[i, t] * (gains[i, t] - gains[i, m])
-        margin = gains[i, m] + phi
-        total += _loss(margin, loss) * samples
-        log_slope[i] = _log_slope(margin, loss)
-        value_scale = max(value_scale, log_slope[i])
-        log_mass = log(mass)
         for t in range(data.lengths[i]):
             pull[i, t] = (gains[i, t] - gains[i, m]) - phi
-            log_weight[i, t] = -math.inf
-            if t != m and pull[i, t] != 0.0 and not _same(data.keys, i, t, m):
-                log_weight[i, t] = log_slope[i] + scores[i, t] - log_mass
-                scale = max(scale, log_weight[i, t])
-    gradient[:] = 0.0
-    value_gradient[:] = 0.0
+        best[i], mass[i], margin[i] = m, total, gains[i, m] + phi
+
+
+@compiled(inline=True)
+def _mean_loss(margin: Floats, loss: int) -> float:
+    total = 0.0
+    for i in range(len(margin)):
+        if loss == LOGISTIC:
+            total += softplus(-margin[i])
+        elif loss == EXPONENTIAL:
+            total += exp(-margin[i])
+        else:
+            total -= margin[i]
+    return total / len(margin)
+
+
+@compiled(inline=True)
+def _factors(data: DataSet, scratch: Scratch, loss: int) -> float:
+    """Write ``|l'| a_t pull_t / n`` and ``|l'|``; return the smaller of the largest factor and the largest slope.
+
+    Factors far below the largest may underflow, and do not matter; if the largest itself is small, they do.
+    """
+    _, _, attention, pull, factor, slope, _, margin, best, _ = scratch
+    n = len(data.labels)
+    largest = steepest = 0.0
     for i in range(n):
+        slope[i] = 1.0
+        if loss == EXPONENTIAL:
+            slope[i] = exp(-margin[i])
+        elif loss == LOGISTIC:
+            falling = exp(-abs(margin[i]))
+            slope[i] = (falling if margin[i] > 0.0 else 1.0) / (1.0 + falling)
+        steepest = max(steepest, slope[i])
+        for t in range(data.lengths[i]):
+            factor[i, t] = slope[i] * attention[i, t] * pull[i, t] / n
+            if abs(factor[i, t]) > largest and not _same(data.keys, i, t, best[i]):
+                largest = abs(factor[i, t])
+    return min(largest, steepest)
+
+
+@compiled(inline=True)
+def _scaled_factors(data: DataSet, scratch: Scratch, loss: int) -> tuple[float, float]:
+    """Write what `_factors` does, divided by ``e^scale`` and ``e^value_scale``; return these exponents."""
+    _, scores, _, pull, factor, slope, mass, margin, best, _ = scratch
+    n = len(data.labels)
+    scale = value_scale = -math.inf
+    for i in range(n):
+        slope[i] = -softplus(margin[i]) if loss == LOGISTIC else -margin[i] if loss == EXPONENTIAL else 0.0
+        value_scale = max(value_scale, slope[i])
+        log_mass = log(mass[i])
+        for t in range(data.lengths[i]):
+            factor[i, t] = slope[i] + scores[i, t] - log_mass
+            if pull[i, t] != 0.0 and not _same(data.keys, i, t, best[i]):
+                scale = max(scale, factor[i, t])
+    for i in range(n):
+        slope[i] = exp(slope[i] - value_scale)
+        for t in range(data.lengths[i]):
+            factor[i, t] = exp(min(0.0, factor[i, t] - scale)) * pull[i, t] / n
+    return scale, value_scale
+
+
+@compiled(inline=True)
+def _gradient(data: DataSet, scratch: Scratch, gradient: Floats, published: bool) -> None:
+    """Write ``- sum over i, t of factor_it (k_it - k_im) q_i^T``; in the published form without k_im."""
+    gradient[:] = 0.0
+    along = scratch.along
+    for i in range(len(data.labels)):
+        m = scratch.best[i]
         along[:] = 0.0
         for t in range(data.lengths[i]):
-            if log_weight[i, t] > -math.inf:
-                factor = exp(log_weight[i, t] - scale) * pull[i, t] * samples
-                for j in range(len(along)):
-                    along[j] += factor * (data.keys[i, t, j] - data.keys[i, best[i], j])
-        for j in range(weights.shape[0]):
-            for r in range(weights.shape[1]):
+            for j in range(len(along)):
+                key = data.keys[i, t, j] if published else data.keys[i, t, j] - data.keys[i, m, j]
+                along[j] += scratch.factor[i, t] * key
+        for j in range(gradient.shape[0]):
+            for r in range(gradient.shape[1]):
                 gradient[j, r] -= along[j] * data.queries[i, r]
-        slope = exp(log_slope[i] - value_scale) * data.labels[i] * samples
+
+
+@compiled(inline=True)
+def _value_gradient(data: DataSet, scratch: Scratch, gradient: Floats) -> None:
+    """Write ``- (1/n) sum_i |l'_i| y_i sum_t a_it x_it``."""
+    gradient[:] = 0.0
+    for i in range(len(data.labels)):
+        slope = scratch.slope[i] * data.labels[i] / len(data.labels)
         for t in range(data.lengths[i]):
-            for k in range(len(value_gradient)):
-                value_gradient[k] -= slope * attention[i, t] * data.tokens[i, t, k]
-    return total, scale, value_scale
+            for k in range(len(gradient)):
+                gradient[k] -= slope * scratch.attention[i, t] * data.tokens[i, t, k]
+
+
+@compiled(inline=True)
+def _published_factors(data: DataSet, scratch: Scratch, loss: int) -> None:
+    """Write the factors as automatic differentiators round them.
+
+    ``a_t (h_t - sum_s a_s h_s)`` with ``h = |l'| g / n``, the sums in four lanes: what the published double-precision
+    runs computed, whose cancellation turns the direction once attention has settled.
+    """
+    gains, scores, attention, pull, factor, slope, _, _, _, _ = scratch
+    n = len(data.labels)
+    for i in range(n):
+        count = data.lengths[i]
+        for t in range(count):
+            attention[i, t] = exp(scores[i, t])
+        total, margin = _lanes(attention, i, count), 0.0
+        for t in range(count):
+            attention[i, t] /= total
+            margin += attention[i, t] * gains[i, t]
+        slope[i] = 1.0 / n
+        if loss == LOGISTIC:
+            slope[i] = slope[i] / (1.0 + exp(-margin)) * exp(-margin)
+        elif loss == EXPONENTIAL:
+            slope[i] = slope[i] * exp(-margin)
+        for t in range(count):
+            pull[i, t] = gains[i, t] * slope[i] * attention[i, t]
+        mean = _lanes(pull, i, count)
+        for t in range(count):
+            factor[i, t] = (gains[i, t] * slope[i] - mean) * attention[i, t]
+        slope[i] *= n
 
 
 @compiled(inline=True)
@@ -247,58 +317,11 @@ def _same(keys: Floats, i: int, t: int, m: int) -> bool:
 
 
 @compiled(inline=True)
-def _published_gradient(
-    data: DataSet, weights: Floats, scratch: Scratch, loss: int, gradient: Floats, value_gradient: Floats
-) -> float:
-    """Write both gradients as automatic differentiators round them; return the loss.
-
-    ``a_t (h_t - sum_s a_s h_s)`` with ``h = l' g``, the sum in four lanes: what the published double-precision
-    runs computed, whose cancellation turns the direction once the attention has settled.
-    """
-    gains, along = scratch.gains, scratch.along
-    n = len(data.labels)
-    gradient[:] = 0.0
-    value_gradient[:] = 0.0
-    total = 0.0
-    for i in range(n):
-        count, label = data.lengths[i], data.labels[i]
-        scores, attention, slopes = scratch.scores[i], scratch.attention[i], scratch.pull[i]
-        highest = scores[_score(data, i, weights, along, scores)]
-        for t in range(count):
-            attention[t] = exp(scores[t] - highest)
-        attention[:count] /= _lanes(attention, count)
-        margin = 0.0
-        for t in range(count):
-            margin += attention[t] * gains[i, t]
-        total += _loss(margin, loss) / n
-        slope = -1.0 / n
-        if loss == LOGISTIC:
-            slope = slope / (1.0 + exp(-margin)) * exp(-margin)
-        elif loss == EXPONENTIAL:
-            slope = slope * exp(-margin)
-        for t in range(count):
-            slopes[t] = gains[i, t] * slope
-            scores[t] = slopes[t] * attention[t]
-        mean = _lanes(scores, count)
-        along[:] = 0.0
-        for t in range(count):
-            factor = (slopes[t] - mean) * attention[t]
-            for j in range(len(along)):
-                along[j] += factor * data.keys[i, t, j]
-            for k in range(len(value_gradient)):
-                value_gradient[k] += slope * label * attention[t] * data.tokens[i, t, k]
-        for j in range(weights.shape[0]):
-            for r in range(weights.shape[1]):
-                gradient[j, r] += along[j] * data.queries[i, r]
-    return total
-
-
-@compiled(inline=True)
-def _lanes(x: Floats, count: int) -> float:
-    """Return the sum of the first numbers, in four partial sums that are then added in order."""
+def _lanes(x: Floats, i: int, count: int) -> float:
+    """Return the sum of the first numbers of row ``i``, in four partial sums that are then added in order."""
     lanes = np.zeros(4)
     for t in range(count):
-        lanes[t % 4] += x[t]
+        lanes[t % 4] += x[i, t]
     return float(lanes[0] + lanes[1] + lanes[2] + lanes[3])
 
 
