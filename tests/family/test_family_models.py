@@ -22,7 +22,9 @@ from lmdata.dynamics.family import (
     SphereAttention,
     SphereGradientFlow,
 )
+from lmdata.dynamics.family.noisy import standard_normal
 from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.dynamics.random import ROOT_ENTROPY, normal_quantile
 from lmdata.errors import AccuracyWarning, InvalidInput, UnknownName
 
 SPACE = [
@@ -373,6 +375,16 @@ def test_noise_is_a_function_of_seed_and_step():
     silent = replace(model, scale=0.0)
     state = tokens.uniform(4, 2).draw(0)
     np.testing.assert_array_equal(advance(silent, state, range(5)), advance(model.model, state, range(5)))
+
+
+def test_noise_is_philox_keyed_by_seed_and_counted_by_step():
+    key = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(5, 1)).generate_state(2, np.uint64)
+    words = np.random.Philox(key=key, counter=np.array([0, 7, 0, 0], np.uint64)).random_raw(6)
+    expected = normal_quantile(((words >> np.uint64(12)).astype(float) + 0.5) * 2.0**-52)
+    found = standard_normal([9, 5, 9, 5], 7, (3, 2))
+    np.testing.assert_array_equal(found[1].ravel(), expected)
+    np.testing.assert_array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])
 
 
 def test_additive_noise_grows_as_the_root_of_time_whatever_the_step():

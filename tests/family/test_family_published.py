@@ -152,7 +152,7 @@ def test_a_cost_matrix_is_balanced_where_the_published_sweeps_are_not(cases):
     assert done.error < 1e-12
 
 
-@pytest.mark.parametrize("index", [0, 4, 8])
+@pytest.mark.parametrize("index", [0, 8])
 def test_minimal_densities_agree_with_the_published_ones(cases, index):
     """The published optimiser works in float32: 6e-5 of the mean mass is what it has."""
     case = cases("tfdy_min_density")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,17 +55,33 @@ def per_member(parameter: Array, dims: int) -> Array:
 
 
 @functools.lru_cache(maxsize=64)
-def exponential_of(matrix: Matrix, time: float) -> Array:
-    """Return exp(t M) by scipy's `expm`, kept for the next call.
+def exponential_of(matrix: Matrix, time: float) -> tuple[Array, int]:
+    """Return M and e with exp(t V) = 2^e M, the largest entry of M between 1/2 and 1 (unless e = 0): no overflow.
+
+    By scaling and squaring of the Taylor polynomial of degree 14, in this file's order of operations.
 
     Examples
     --------
-    >>> exponential_of(((0.0, 1.0), (0.0, 0.0)), 2.0)
+    >>> mantissa, exponent = exponential_of(((0.0, 1.0), (0.0, 0.0)), 2.0)
+    >>> 2.0**exponent * mantissa
     array([[1., 2.],
            [0., 1.]])
     """
-    from scipy.linalg import expm
-
-    result: Array = expm(time * np.array(matrix))
+    scaled = time * np.array(matrix)
+    halvings = max(0, math.frexp(np.abs(scaled).sum(axis=1).max())[1] + 2)
+    scaled = scaled * 2.0**-halvings
+    identity = np.eye(len(matrix))
+    result = identity
+    for k in range(14, 0, -1):
+        result = identity + _product(scaled, result) / k
+    exponent = 0
+    for _ in range(halvings):
+        result = _product(result, result)
+        shift = math.frexp(np.abs(result).max())[1]
+        result, exponent = np.ldexp(result, -shift), 2 * exponent + shift
     result.flags.writeable = False
-    return result
+    return result, exponent
+
+
+def _product(left: Array, right: Array) -> Array:
+    return apply(left, right.T).T

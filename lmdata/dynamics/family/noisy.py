@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 _NOISE = 1
 """Second spawn key of a seed's noise; its tokens have none."""
+
+_EMPTY: Any = {
+    "bit_generator": "Philox",
+    "buffer": np.zeros(4, np.uint64),
+    "buffer_pos": 4,
+    "has_uint32": 0,
+    "uinteger": 0,
+}
+"""State of a Philox generator that has drawn nothing, but for key and counter."""
 
 
 @register
@@ -185,14 +195,21 @@ def standard_normal(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> 
     >>> bool((standard_normal([3, 5], 7, (2,))[1] == standard_normal([5], 7, (2,))[0]).all())
     True
     """
-    count = math.prod(shape)
-    words = np.empty((len(seeds), count), dtype=np.uint64)
-    for member, seed in enumerate(seeds):
-        key = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed, _NOISE)).generate_state(2, np.uint64)
-        counter = np.array([0, step, 0, 0], dtype=np.uint64)
-        words[member] = np.random.Philox(counter=counter, key=key).random_raw(count)
+    distinct, places = np.unique(np.asarray(seeds, dtype=np.int64), return_inverse=True)
+    generator = np.random.Philox(key=0)
+    words = np.empty((len(distinct), math.prod(shape)), dtype=np.uint64)
+    for row, seed in enumerate(distinct.tolist()):
+        counted: Any = {"counter": np.array([0, step, 0, 0], np.uint64), "key": _key(seed)}
+        generator.state = _EMPTY | {"state": counted}
+        words[row] = generator.random_raw(words.shape[1])
     probability = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-    return normal_quantile(probability).reshape(len(seeds), *shape)
+    return np.asarray(normal_quantile(probability)[places].reshape(len(seeds), *shape))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _key(seed: int) -> NDArray[np.uint64]:
+    sequence = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed, _NOISE))
+    return sequence.generate_state(2, np.uint64).astype(np.uint64)
 
 
 def _has_values(model: Model) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_LARGEST_EXPONENT = 600.0
-"""exp of it stands for infinity where it multiplies score differences."""
+_LARGEST_EXPONENT = 900
+"""2 to this stands for infinity where it multiplies differences of scores."""
 
 
 @register
@@ -39,8 +37,8 @@ class SelfAttention(AttentionFlow):
     .. math:: z_i' = \sum_j P_{ij} V (z_j - z_i), \qquad z_i(t) = e^{-tV} x_i(t) \qquad \text{(rescaled)}
 
     where P is that of :math:`x_i = e^{tV} z_i`. Both start from the same tokens. The rescaled form never computes x:
-    with mu the largest real part of V's spectrum it takes scores of :math:`e^{t(V - \mu)} z`, and their factor
-    :math:`e^{2 t \mu}` multiplies differences only, so that any time is reached without overflow.
+    with :math:`e^{tV} = 2^e M` it takes the scores of :math:`M z`, and their factor :math:`4^e` multiplies differences only,
+    so that any time is reached without overflow.
 
     Parameters
     ----------
@@ -119,7 +117,8 @@ class SelfAttention(AttentionFlow):
             return self.force(at, when, own) - apply(np.array(linear), at)
 
         def flow(at: Array, when: float) -> Array:
-            return apply(exponential_of(linear, when), at)
+            mantissa, exponent = exponential_of(linear, when)
+            return np.ldexp(apply(mantissa, at), exponent)
 
         return steppers.exponential(rest, flow, state, time, size)
 
@@ -131,21 +130,12 @@ class SelfAttention(AttentionFlow):
 
     def _seen(self, state: Array, time: float) -> tuple[Array, float]:
         """Return the tokens as attention sees them, but for a factor whose square comes beside them."""
-        if self.form == "plain" or time == 0.0:
+        if self.form == "plain":
             return state, 1.0
-        linear = self._linear(state.shape[-1])
-        growth = _largest_real_part(linear)
-        relative = tuple(
-            tuple(entry - growth * (i == j) for j, entry in enumerate(row)) for i, row in enumerate(linear)
-        )
-        return apply(exponential_of(relative, time), state), math.exp(min(2 * time * growth, _LARGEST_EXPONENT))
+        mantissa, exponent = exponential_of(self._linear(state.shape[-1]), time)
+        return apply(mantissa, state), 2.0 ** min(max(2 * exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
 
     def _linear(self, components: int) -> Matrix:
         if self.values is not None:
             return self.values
         return tuple(tuple(float(i == j) for j in range(components)) for i in range(components))
-
-
-@functools.lru_cache(maxsize=64)
-def _largest_real_part(entries: Matrix) -> float:
-    return float(np.linalg.eigvals(np.array(entries)).real.max())
