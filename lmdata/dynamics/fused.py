@@ -9,19 +9,17 @@ side by side, one in each lane of a vector register; elsewhere one token listens
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.compiled import compiled
-from lmdata.dynamics.lanes import LANES, maxima, pulls_of, sums
+from lmdata.dynamics.lanes import LANES, axes_of, components, maxima, pulls_of, sums
 from lmdata.dynamics.threads import crew
 
 GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""
-
-BLOCK_COMPONENTS = (2, 3)
-"""Dimensions in which tokens listen in blocks of eight; in others one token listens to all at once."""
 
 
 @compiled()
@@ -70,7 +68,7 @@ def _block_pulls(
     axes: tuple[int, ...],
 ) -> None:
     """Fill counts and pulls (d, padded): fl(D / c), the way of each token to its neighbour mean."""
-    d, padded = len(axes), positions.shape[1]
+    d, padded = components(axes, positions.shape[0]), positions.shape[1]
     for begin in range(0, padded, LANES):
         for k in range(d):
             for lane in range(LANES):
@@ -180,8 +178,9 @@ def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, ga
     return moved
 
 
-@compiled()
-def _advance_blocks(
+@compiled(inline=True)
+def _run(
+    pulls_of_step: Callable[..., None],
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -194,7 +193,7 @@ def _advance_blocks(
     end: int,
     axes: tuple[int, ...],
 ) -> None:
-    """Fill the frames of members begin..end, in blocks of eight tokens. ``arrays`` and ``rows`` are `workspace`."""
+    """Fill the frames of members begin..end; ``arrays`` and ``rows`` are `workspace`."""
     positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     one, score, counts = rows[0], rows[1], rows[2]
     for member in range(begin, end):
@@ -205,14 +204,14 @@ def _advance_blocks(
             while now < keep[frame] and moving:
                 halves(positions, state.shape[1], high, low)
                 keys_of(positions, matrix, heard)
-                _block_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
+                pulls_of_step(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
                 moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
                 now += 1
             _store(positions, frames[member, frame])
 
 
 @compiled()
-def _advance_rows(
+def _run_blocks(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -225,21 +224,24 @@ def _advance_rows(
     end: int,
     axes: tuple[int, ...],
 ) -> None:
-    """Fill the frames of members begin..end, token by token. ``arrays`` and ``rows`` are `workspace`."""
-    positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
-    one, score, counts = rows[0], rows[1], rows[2]
-    for member in range(begin, end):
-        steady = _steady_from(sensitivity[member])
-        _load(state[member], positions)
-        now, moving = 0, True
-        for frame in range(keep.size):
-            while now < keep[frame] and moving:
-                halves(positions, state.shape[1], high, low)
-                keys_of(positions, matrix, heard)
-                _row_pulls(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
-                moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
-                now += 1
-            _store(positions, frames[member, frame])
+    _run(_block_pulls, state, sensitivity, gain, matrix, keep, frames, arrays, rows, begin, end, axes)
+
+
+@compiled()
+def _run_rows(
+    state: NDArray[np.float64],
+    sensitivity: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    keep: NDArray[np.int64],
+    frames: NDArray[np.float64],
+    arrays: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    begin: int,
+    end: int,
+    axes: tuple[int, ...],
+) -> None:
+    _run(_row_pulls, state, sensitivity, gain, matrix, keep, frames, arrays, rows, begin, end, axes)
 
 
 def workspace(n: int, d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -277,8 +279,8 @@ def neighbour_sets(
     for j in range(n):
         one[:] = 0.0
         one[j] = 1.0
-        kernel = _block_pulls if d in BLOCK_COMPONENTS else _row_pulls
-        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls, (0,) * d)
+        kernel = _block_pulls if axes_of(d) else _row_pulls
+        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls, axes_of(d))
         sets[:, j] = counts[:n] > 0.0
     return sets
 
@@ -310,11 +312,10 @@ def advance(
     matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
     state, sensitivity = np.ascontiguousarray(state), np.ascontiguousarray(sensitivity)
     gain, offsets = influence / (1.0 + influence), np.array(keep, np.int64)
-
-    kernel = _advance_blocks if d in BLOCK_COMPONENTS else _advance_rows
+    kernel = _run_blocks if axes_of(d) else _run_rows
 
     def run(begin: int, end: int) -> None:
-        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, (0,) * d)
+        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, axes_of(d))
 
     with crew(threads) as spread:
         spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))

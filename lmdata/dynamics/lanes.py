@@ -6,9 +6,9 @@ neighbours, rows d + 2 to 2d + 1 the sums of the neighbours' high halves and row
 the low ones.
 
 In two and three dimensions the loops are written out, so that a compiler turns each line into vector
-instructions; all others share one plain loop. The dimension comes as a tuple of that length, ``axes``, so
-that each dimension is compiled on its own, without the other branches. Scores are summed over ascending
-components, each operation rounded on its own.
+instructions; all others share one plain loop. A dimension that is written out comes as a tuple of that
+length, ``axes``, so that each is compiled on its own, without the other branches; the empty tuple is any other. Scores
+are summed over ascending components, each operation rounded on its own.
 """
 
 from __future__ import annotations
@@ -21,10 +21,40 @@ from lmdata.dynamics.compiled import compiled
 LANES = 8
 """Tokens in a block. Token arrays are padded to a multiple of it."""
 
+WRITTEN_OUT = (2, 3)
+"""Dimensions whose loops are written out."""
+
+
+def axes_of(d: int) -> tuple[int, ...]:
+    """Return the ``axes`` with which functions here are compiled for d components.
+
+    Examples
+    --------
+    >>> axes_of(2), axes_of(5)
+    ((0, 0), ())
+    """
+    return (0,) * d if d in WRITTEN_OUT else ()
+
+
+@compiled(inline=True)
+def components(axes: tuple[int, ...], size: int) -> int:
+    """Return d: known when compiling where it is written out, else the ``size`` of some array."""
+    return len(axes) if len(axes) > 0 else size
+
+
+@compiled(inline=True)
+def _smaller(a: float, b: float) -> float:
+    return a if a < b else b
+
 
 @compiled(inline=True)
 def _larger(a: float, b: float) -> float:
     return a if a > b else b
+
+
+@compiled(inline=True)
+def _add_one(total: float, near: bool, value: float) -> float:
+    return total + value if near else total
 
 
 @compiled(inline=True)
@@ -39,7 +69,7 @@ def maxima(
     block: NDArray[np.float64], positions: NDArray[np.float64], begin: int, end: int, axes: tuple[int, ...]
 ) -> None:
     """Raise row d of the block to the largest score with tokens begin..end, a multiple of eight."""
-    d = len(axes)
+    d = components(axes, positions.shape[0])
     if d == 2:
         x, y = positions[0], positions[1]
         for j in range(begin, end, 8):
@@ -86,7 +116,7 @@ def sums(
 
     ``one`` is what a token counts: 1, or 0 for one that only fills up an array.
     """
-    d = len(axes)
+    d = components(axes, positions.shape[0])
     if d == 2:
         x, y, g, h, k, l = positions[0], positions[1], high[0], high[1], low[0], low[1]  # noqa: E741
         for j in range(begin, end, 2):
@@ -132,6 +162,73 @@ def sums(
 
 
 @compiled()
+def hear_box(
+    block: NDArray[np.float64],
+    corners: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    box: int,
+    axes: tuple[int, ...],
+) -> bool:
+    """Add a whole box to the sums of those that listen to all of it; return whether any may listen to a part.
+
+    ``corners[box]`` (2, d) bounds the box, ``totals[box]`` (1 + 2d) is what it contributes. Thresholds are in row
+    3d + 2; row d is given those of the tokens that may listen to a part, and infinity for all others.
+    """
+    d = components(axes, corners.shape[2])
+    if d == 2:
+        a, b, c, e = corners[box, 0, 0], corners[box, 1, 0], corners[box, 0, 1], corners[box, 1, 1]
+        total = totals[box]
+        t0, t1, t2, t3, t4 = total[0], total[1], total[2], total[3], total[4]
+        for lane in range(LANES):
+            pa, pb, qc, qe = block[lane] * a, block[lane] * b, block[LANES + lane] * c, block[LANES + lane] * e
+            threshold = block[8 * LANES + lane]
+            inside = _smaller(pa, pb) + _smaller(qc, qe) >= threshold
+            part = threshold if _larger(pa, pb) + _larger(qc, qe) >= threshold else np.inf
+            block[2 * LANES + lane] = np.inf if inside else part
+            block[3 * LANES + lane] = _add_one(block[3 * LANES + lane], inside, t0)
+            block[4 * LANES + lane] = _add_one(block[4 * LANES + lane], inside, t1)
+            block[5 * LANES + lane] = _add_one(block[5 * LANES + lane], inside, t2)
+            block[6 * LANES + lane] = _add_one(block[6 * LANES + lane], inside, t3)
+            block[7 * LANES + lane] = _add_one(block[7 * LANES + lane], inside, t4)
+    elif d == 3:
+        a, b, c, e = corners[box, 0, 0], corners[box, 1, 0], corners[box, 0, 1], corners[box, 1, 1]
+        f, g = corners[box, 0, 2], corners[box, 1, 2]
+        total = totals[box]
+        t0, t1, t2, t3, t4, t5, t6 = total[0], total[1], total[2], total[3], total[4], total[5], total[6]
+        for lane in range(LANES):
+            pa, pb, qc, qe = block[lane] * a, block[lane] * b, block[LANES + lane] * c, block[LANES + lane] * e
+            rf, rg = block[2 * LANES + lane] * f, block[2 * LANES + lane] * g
+            threshold = block[11 * LANES + lane]
+            inside = _smaller(pa, pb) + _smaller(qc, qe) + _smaller(rf, rg) >= threshold
+            most = _larger(pa, pb) + _larger(qc, qe) + _larger(rf, rg)
+            part = threshold if most >= threshold else np.inf
+            block[3 * LANES + lane] = np.inf if inside else part
+            block[4 * LANES + lane] = _add_one(block[4 * LANES + lane], inside, t0)
+            block[5 * LANES + lane] = _add_one(block[5 * LANES + lane], inside, t1)
+            block[6 * LANES + lane] = _add_one(block[6 * LANES + lane], inside, t2)
+            block[7 * LANES + lane] = _add_one(block[7 * LANES + lane], inside, t3)
+            block[8 * LANES + lane] = _add_one(block[8 * LANES + lane], inside, t4)
+            block[9 * LANES + lane] = _add_one(block[9 * LANES + lane], inside, t5)
+            block[10 * LANES + lane] = _add_one(block[10 * LANES + lane], inside, t6)
+    else:
+        for lane in range(LANES):
+            least = most = 0.0
+            for k in range(d):
+                low, high = block[k * LANES + lane] * corners[box, 0, k], block[k * LANES + lane] * corners[box, 1, k]
+                least = _smaller(low, high) if k == 0 else least + _smaller(low, high)
+                most = _larger(low, high) if k == 0 else most + _larger(low, high)
+            threshold = block[(3 * d + 2) * LANES + lane]
+            block[d * LANES + lane] = threshold if least < threshold <= most else np.inf
+            if least >= threshold:
+                for entry in range(2 * d + 1):
+                    block[(d + 1 + entry) * LANES + lane] += totals[box, entry]
+    weakest = np.inf
+    for lane in range(LANES):
+        weakest = min(weakest, block[d * LANES + lane])
+    return weakest < np.inf
+
+
+@compiled()
 def pulls_of(
     block: NDArray[np.float64],
     high: NDArray[np.float64],
@@ -141,7 +238,7 @@ def pulls_of(
     axes: tuple[int, ...],
 ) -> None:
     """Fill fl(D / c), the way of tokens begin..begin + 8 to their neighbour means, from the block's sums."""
-    d = len(axes)
+    d = components(axes, pulls.shape[0])
     for k in range(d):
         for lane in range(LANES):
             i, count = begin + lane, block[(d + 1) * LANES + lane]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import canonical, fused
+from lmdata.dynamics import canonical, fused, kdtree, tree
 
 KINDS = ("random", "lattice", "tenths", "duplicated", "nearly coincident", "collinear", "badly scaled", "clusters")
 
@@ -97,3 +97,49 @@ def test_ties_of_lattices_fall_as_in_the_definition(lattice, unit, delta):
     delta = delta * unit**2
     expected = canonical.neighbourhoods(state, delta)
     assert (fused.neighbour_sets(state, delta) == expected).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [1, 2, 3, 6])
+def test_tree_has_the_canonical_neighbourhoods(kind, d):
+    for n, leaf, share in [(1, 8, 0.1), (9, 8, 0.0), (70, 8, 0.02), (70, 64, 0.3), (130, 16, 0.0), (130, 8, 0.3)]:
+        state, alignment = tokens_of(kind, n, d, n), alignment_of(d, leaf // 8)
+        delta = sensitivity_of(state, share)
+        expected = canonical.neighbourhoods(state, delta, alignment)
+        assert (tree.neighbour_sets(state, delta, alignment, leaf=leaf, threads=1 + n % 2) == expected).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [1, 2, 3, 6])
+def test_tree_gives_the_canonical_states(kind, d):
+    for n, leaf, seed in [(1, 8, 0), (60, 8, 1), (150, 16, 2), (150, 8, 3), (150, 64, 4)]:
+        batch = batch_of(kind, 2, n, d, 25, seed)
+        expected, _ = canonical.advance(*batch)
+        for threads in (1, 2):
+            frames, _ = tree.advance(*batch, threads=threads, leaf=leaf)
+            assert same_bits(frames, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_systems_agree_between_the_kernels(kind):
+    state, sensitivity, influence, alignment, keep = batch_of(kind, 1, 3000, 2, 12, 5)
+    by_tree, _ = tree.advance(state, sensitivity, influence, alignment, keep)
+    by_loop, _ = fused.advance(state, sensitivity, influence, alignment, keep)
+    assert same_bits(by_tree, by_loop)
+
+
+@pytest.mark.parametrize(("n", "leaf"), [(1, 8), (8, 8), (9, 8), (1000, 16), (1001, 64), (4097, 8)])
+def test_the_shape_of_a_tree_is_consistent(n, leaf):
+    shape = kdtree.shape_of(n, leaf)
+    inner = np.flatnonzero(shape.right)
+    leaves = np.flatnonzero(shape.right == 0)
+    assert (shape.begin % 8 == 0).all()
+    assert (shape.end - shape.begin)[leaves].max() <= leaf
+    assert (shape.begin[inner + 1] == shape.begin[inner]).all()
+    assert (shape.end[inner + 1] == shape.begin[shape.right[inner]]).all()
+    assert (shape.end[shape.right[inner]] == shape.end[inner]).all()
+    assert shape.begin[leaves].tolist() == [0, *shape.end[leaves][:-1]]
+    for size in (leaf, n):
+        roots, above = kdtree.cut(shape, size)
+        covered = sorted([*above, *(v for root in roots for v in range(root, shape.last[root]))])
+        assert covered == list(range(len(shape.begin)))

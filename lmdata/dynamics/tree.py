@@ -1,0 +1,379 @@
+"""Localmax for many tokens in few dimensions: whole boxes of tokens are decided at once, the same bits.
+
+Tokens that listen and tokens that are listened to are walked as two trees side by side (dual-tree traversal, Gray &
+Moore 2001). For a box of keys y and a box of tokens z the products y_k z_k have their extremes at corners, and rounding
+is monotone: summed over ascending components like the scores themselves, the extremes of the terms bound every
+*computed* score of the pair of boxes, without any tolerance. A box wholly below a threshold is skipped, one wholly
+above enters by its count and its exact sums (`lmdata.dynamics.canonical`); what remains is compared token by token.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.fused import halves, keys_of
+from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
+from lmdata.dynamics.lanes import LANES, axes_of, components, hear_box, maxima, pulls_of, sums
+from lmdata.dynamics.threads import Spread, crew
+
+LEAF = 8
+"""Tokens that listen together at the end: a leaf."""
+
+GRAIN = 32
+"""Tokens that are compared one by one rather than split into smaller boxes: a leaf or more."""
+
+TASKS = 128
+"""Subtrees that are worked on apart from each other."""
+
+MOST_COMPONENTS = 6
+"""Beyond this dimension boxes hardly ever decide anything."""
+
+
+@compiled(inline=True)
+def _bounds(
+    key_corners: NDArray[np.float64], corners: NDArray[np.float64], q: int, v: int, axes: tuple[int, ...]
+) -> tuple[float, float]:
+    """Return bounds of every computed score of a key in box q with a token in box v."""
+    least = most = 0.0
+    for k in range(components(axes, corners.shape[2])):
+        a, b = key_corners[q, 0, k], key_corners[q, 1, k]
+        c, e = corners[v, 0, k], corners[v, 1, k]
+        ac, ae, bc, be = a * c, a * e, b * c, b * e
+        low, high = min(min(ac, ae), min(bc, be)), max(max(ac, ae), max(bc, be))
+        least = low if k == 0 else least + low
+        most = high if k == 0 else most + high
+    return least, most
+
+
+@compiled()
+def _find_thresholds(
+    positions: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    right: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    key_corners: NDArray[np.float64],
+    delta: float,
+    thresholds: NDArray[np.float64],
+    ranges: NDArray[np.float64],
+    boxes: NDArray[np.int32],
+    uppers: NDArray[np.float64],
+    first: int,
+    last: int,
+    axes: tuple[int, ...],
+) -> None:
+    """Fill the thresholds of the tokens of nodes first..last, a subtree, and ranges[node]: their extremes.
+
+    ``boxes[t]`` and ``uppers[t]`` list, for the node at depth t under consideration, the boxes that may hold a largest
+    score and their upper bounds.
+    """
+    d = components(axes, positions.shape[0])
+    stack, lengths, floors = np.empty(128, np.int64), np.empty(64, np.int64), np.empty(64)
+    block = np.empty((3 * d + 2) * LANES)
+    boxes[0, 0], uppers[0, 0], lengths[0], floors[0] = 0, np.inf, 1, -np.inf
+    for q in range(first, last):
+        t = depth[q] - depth[first] + 1
+        floor, count = floors[t - 1], 0
+        size = end[q] - begin[q] if right[q] != 0 else 0
+        for entry in range(lengths[t - 1]):
+            if uppers[t - 1, entry] < floor:
+                continue
+            stack[0], top = boxes[t - 1, entry], 1
+            while top > 0:
+                top -= 1
+                v = stack[top]
+                least, most = _bounds(key_corners, corners, q, v, axes)
+                floor = least if least > floor else floor
+                if most < floor:
+                    continue
+                if right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
+                    boxes[t, count], uppers[t, count] = v, most
+                    count += 1
+                else:
+                    stack[top], stack[top + 1] = right[v], v + 1
+                    top += 2
+        kept, foremost = 0, 0
+        for entry in range(count):
+            if uppers[t, entry] >= floor:
+                boxes[t, kept], uppers[t, kept] = boxes[t, entry], uppers[t, entry]
+                foremost = kept if uppers[t, kept] > uppers[t, foremost] else foremost
+                kept += 1
+        lengths[t], floors[t] = kept, floor
+        if right[q] != 0:
+            continue
+        ranges[q, 0], ranges[q, 1] = np.inf, -np.inf
+        for start in range(begin[q], end[q], LANES):
+            for k in range(d):
+                for lane in range(LANES):
+                    block[k * LANES + lane] = keys[k, start + lane]
+            for lane in range(LANES):
+                block[d * LANES + lane] = -np.inf
+            v = boxes[t, foremost]
+            maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
+            for entry in range(kept):
+                weakest = block[d * LANES]
+                for lane in range(1, LANES):
+                    weakest = min(weakest, block[d * LANES + lane])
+                if entry != foremost and uppers[t, entry] > weakest:
+                    v = boxes[t, entry]
+                    maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
+            for lane in range(LANES):
+                threshold = block[d * LANES + lane] - delta
+                thresholds[start + lane] = threshold
+                ranges[q, 0], ranges[q, 1] = min(ranges[q, 0], threshold), max(ranges[q, 1], threshold)
+    for q in range(last - 1, first - 1, -1):
+        if right[q] != 0:
+            ranges[q, 0] = min(ranges[q + 1, 0], ranges[right[q], 0])
+            ranges[q, 1] = max(ranges[q + 1, 1], ranges[right[q], 1])
+
+
+@compiled()
+def _find_pulls(
+    positions: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    one: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    right: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    key_corners: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    ranges: NDArray[np.float64],
+    boxes: NDArray[np.int32],
+    counts: NDArray[np.float64],
+    pulls: NDArray[np.float64],
+    first: int,
+    last: int,
+    axes: tuple[int, ...],
+) -> None:
+    """Fill counts and pulls (d, n) of the tokens of nodes first..last, a subtree: the way to the neighbour mean.
+
+    ``boxes[t]`` lists, for the node at depth t under consideration, the boxes that are above the thresholds of some of
+    its tokens and below those of others.
+    """
+    d = components(axes, positions.shape[0])
+    stack, lengths = np.empty(128, np.int64), np.empty(64, np.int64)
+    gathered = np.zeros((64, 2 * d + 1))
+    block = np.empty((3 * d + 3) * LANES)
+    boxes[0, 0], lengths[0] = 0, 1
+    for q in range(first, last):
+        t = depth[q] - depth[first] + 1
+        size = end[q] - begin[q] if right[q] != 0 else 0
+        for part in range(2 * d + 1):
+            gathered[t, part] = gathered[t - 1, part]
+        count = 0
+        for entry in range(lengths[t - 1]):
+            stack[0], top = boxes[t - 1, entry], 1
+            while top > 0:
+                top -= 1
+                v = stack[top]
+                least, most = _bounds(key_corners, corners, q, v, axes)
+                if most < ranges[q, 0]:
+                    continue
+                if least >= ranges[q, 1]:
+                    for part in range(2 * d + 1):
+                        gathered[t, part] += totals[v, part]
+                elif right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
+                    boxes[t, count] = v
+                    count += 1
+                else:
+                    stack[top], stack[top + 1] = right[v], v + 1
+                    top += 2
+        lengths[t] = count
+        if right[q] != 0:
+            continue
+        for start in range(begin[q], end[q], LANES):
+            for k in range(d):
+                for lane in range(LANES):
+                    block[k * LANES + lane] = keys[k, start + lane]
+            for lane in range(LANES):
+                block[(3 * d + 2) * LANES + lane] = thresholds[start + lane]
+            for part in range(2 * d + 1):
+                for lane in range(LANES):
+                    block[(d + 1 + part) * LANES + lane] = gathered[t, part]
+            for entry in range(count):
+                v = boxes[t, entry]
+                if hear_box(block, corners, totals, v, axes):
+                    sums(block, positions, one, high, low, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
+            for lane in range(LANES):
+                counts[start + lane] = block[(d + 1) * LANES + lane]
+            pulls_of(block, high, low, start, pulls, axes)
+
+
+class _System:
+    """The tokens of one member in the order of their tree, and the arrays that a step fills."""
+
+    def __init__(self, state: NDArray[np.float64], matrix: NDArray[np.float64], leaf: int, tasks: int = TASKS) -> None:
+        n, d = state.shape
+        padded = -(-n // LANES) * LANES
+        self.n, self.axes, self.matrix = n, axes_of(d), matrix
+        self.ids = np.arange(n)
+        self.one = np.ones(padded)
+        self.one[n:] = 0.0
+        self.positions, self.keys, self.pulls, self.high, self.low = np.zeros((5, d, padded))
+        self.positions[:, :n] = state.T
+        self.thresholds, self.counts = np.empty((2, padded))
+        self.shape: Shape = shape_of(n, leaf)
+        nodes = len(self.shape.begin)
+        self.corners, self.key_corners = np.empty((2, nodes, 2, d))
+        self.totals, self.ranges = np.empty((nodes, 2 * d + 1)), np.empty((nodes, 2))
+        self.roots, self.above = cut(self.shape, max(leaf, n // tasks))
+        self.lists = (int(self.shape.depth.max()) + 2, (nodes + 1) // 2)
+
+    def sort(self, spread: Spread) -> None:
+        """Move the tokens to their places in the tree, and find its boxes."""
+        nodes = (self.shape.begin, self.shape.end, self.shape.right, self.corners)
+        for node in self.above:
+            arrange(self.positions, self.ids, *nodes, node, node + 1, self.axes)
+
+        def run(task: int, stop: int) -> None:
+            for root in self.roots[task:stop]:
+                arrange(self.positions, self.ids, *nodes, root, self.shape.last[root], self.axes)
+
+        spread(run, len(self.roots), 1)
+        self.positions[:, self.n :] = self.positions[:, self.n - 1 : self.n]
+
+    def fill(self, spread: Spread) -> None:
+        """Find what each box of the tree holds."""
+        halves(self.positions, self.n, self.high, self.low)
+        keys_of(self.positions, self.matrix, self.keys)
+        values = (self.keys, self.one, self.high, self.low, *self.shape[:3], self.key_corners, self.totals)
+
+        def run(task: int, stop: int) -> None:
+            for root in self.roots[task:stop]:
+                gather(*values, root, self.shape.last[root], self.axes)
+
+        spread(run, len(self.roots), 1)
+        for node in self.above[::-1]:
+            gather(*values, node, node + 1, self.axes)
+
+    def listen(self, delta: float, spread: Spread) -> None:
+        """Fill counts and pulls: whom the tokens listen to."""
+        begin, end, right, last, depth = self.shape
+        nodes = (begin, end, right, depth, self.corners, self.key_corners)
+
+        def run(task: int, stop: int) -> None:
+            boxes, uppers = np.empty(self.lists, np.int32), np.empty(self.lists)
+            for root in self.roots[task:stop]:
+                subtree = (root, last[root], self.axes)
+                _find_thresholds(
+                    self.positions, self.keys, *nodes, delta, self.thresholds, self.ranges, boxes, uppers, *subtree
+                )
+                _find_pulls(
+                    self.positions,
+                    self.keys,
+                    self.one,
+                    self.high,
+                    self.low,
+                    *nodes,
+                    self.totals,
+                    self.thresholds,
+                    self.ranges,
+                    boxes,
+                    self.counts,
+                    self.pulls,
+                    *subtree,
+                )
+
+        spread(run, len(self.roots), 1)
+
+    def step(self, delta: float, gain: float, spread: Spread) -> bool:
+        """Move the tokens by one step; return whether any is elsewhere now."""
+        self.sort(spread)
+        self.fill(spread)
+        self.listen(delta, spread)
+        before = self.positions[:, : self.n]
+        after = before + gain * self.pulls[:, : self.n]
+        moved = bool((after != before).any())
+        self.positions[:, : self.n] = after
+        return moved
+
+    def tokens(self) -> NDArray[np.float64]:
+        """Return the tokens (n, d) in their own order."""
+        state = np.empty((self.n, len(self.positions)))
+        state[self.ids] = self.positions[:, : self.n].T
+        return state
+
+
+def _matrix(alignment: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return A as compiled functions take it: an empty matrix is the identity."""
+    return np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment, np.float64)
+
+
+def neighbour_sets(
+    state: NDArray[np.float64],
+    sensitivity: float,
+    alignment: NDArray[np.float64] | None = None,
+    *,
+    threads: int | None = None,
+    leaf: int = LEAF,
+) -> NDArray[np.bool_]:
+    """Return C_i of one system (n, d) as booleans (n, n), as this kernel decides them; for tests.
+
+    Token by token, all others are taken out of the count: what remains says who listens to it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> neighbour_sets(np.array([[1.0], [0.5], [-1.0]]), 0.5)
+    array([[ True,  True, False],
+           [ True,  True, False],
+           [False, False,  True]])
+    """
+    system = _System(state, _matrix(alignment), leaf)
+    sets = np.empty((system.n, system.n), np.bool_)
+    with crew(threads) as spread:
+        system.sort(spread)
+        for j in range(system.n):
+            system.one[: system.n] = system.ids == j
+            system.fill(spread)
+            system.listen(sensitivity, spread)
+            sets[system.ids, j] = system.counts[: system.n] > 0.0
+    return sets
+
+
+def advance(
+    state: NDArray[np.float64],
+    sensitivity: NDArray[np.float64],
+    influence: NDArray[np.float64],
+    alignment: NDArray[np.float64] | None,
+    keep: tuple[int, ...],
+    *,
+    threads: int | None = None,
+    leaf: int = LEAF,
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.canonical.advance`.
+
+    ``threads`` (default: one a core) shares out the listening tokens, ``leaf`` is the size of a leaf, a multiple of
+    eight; neither touches the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> state = np.array([[[1.0], [0.5], [-1.0]]])
+    >>> frames, _ = advance(state, np.zeros((1, 2)), np.array([1.0]), None, (0, 2))
+    >>> frames[0, :, :, 0]
+    array([[ 1.   ,  0.5  , -1.   ],
+           [ 1.   ,  0.875, -1.   ]])
+    """
+    frames = np.empty((len(state), len(keep), *state.shape[1:]))
+    gain = influence / (1.0 + influence)
+    with crew(threads) as spread:
+        for member in range(len(state)):
+            system = _System(state[member], _matrix(alignment), leaf)
+            now, moving = 0, True
+            for frame, offset in enumerate(keep):
+                while now < offset and moving:
+                    moved = system.step(sensitivity[member, now], gain[member], spread)
+                    moving = moved or bool((sensitivity[member, now:] != sensitivity[member, now]).any())
+                    now += 1
+                frames[member, frame] = system.tokens()
+    return frames, {}
