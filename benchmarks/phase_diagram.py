@@ -2,7 +2,7 @@
 
 Run ``python benchmarks/phase_diagram.py`` (minutes), or with ``--temperatures 3 --systems 64`` for a look. It writes
 the share of clustered pairs over (inverse_temperature, time), a dataset of some kilobytes, and prints the time taken.
-As in figure 4 of arXiv 2312.10794: d = 2, D = V = I, step 0.1, layers that add and normalise, pairs with a cosine of at
+After arXiv 2312.10794: d = 2, D = V = I, step 0.1, layers that add and normalise, pairs with a cosine of at
 least 0.999.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
     diagram = xr.Dataset({"aligned_share": share, "equiangular_curve": ("time", curve)})
     diagram.attrs = {
         "title": "Phase diagram of self-attention on the circle",
-        "source": "arXiv 2312.10794, figure 4",
+        "source": "arXiv 2312.10794",
         "systems": options.systems,
         "tokens": options.tokens,
         "seconds": round(elapsed, 1),

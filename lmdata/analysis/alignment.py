@@ -87,7 +87,7 @@ def densities(position: NDArray[np.floating], *, bins: int) -> NDArray[np.float6
 def pair_alignment(ds: xr.Dataset, *, threshold: float = 0.999) -> xr.DataArray:
     r"""Measure the share of pairs with :math:`\cos \angle (x_i, x_j) \ge 1 - \epsilon`, at every stored step.
 
-    Its mean over seeds is the phase diagram of arXiv 2312.10794 (figures 4 and 5), where
+    Its mean over seeds is the phase diagram of arXiv 2312.10794, where
     :math:`\epsilon = 10^{-3}`.
 
     Parameters

@@ -16,7 +16,7 @@ def equiangular_alignment(
 
     .. math:: y' = \frac{2 (1 - y) ((n - 1) y + 1)}{e^{\beta (1 - y)} + n - 1}, \qquad y(0) = y_0
 
-    For SA with D = V = I (arXiv 2312.10794, theorem 6.9); n orthogonal tokens have y_0 = 0, and tokens drawn
+    For SA with D = V = I (arXiv 2312.10794); n orthogonal tokens have y_0 = 0, and tokens drawn
     uniformly in high dimension nearly so.
 
     Parameters

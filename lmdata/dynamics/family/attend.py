@@ -28,7 +28,7 @@ def attend(
 ) -> tuple[Array, Array]:
     r"""Return the attention increment of every token, and the mass of its weights.
 
-    With exponents :math:`s_{ij} = \beta \langle q_i, k_j \rangle` (arXiv 2305.05465, eq. 1.3),
+    With exponents :math:`s_{ij} = \beta \langle q_i, k_j \rangle` (arXiv 2305.05465),
 
     .. math:: \Delta_i = \sum_j P_{ij} (v_j - v_i), \qquad P_{ij} = e^{s_{ij}} / \mu_i,
               \qquad \mu_i = \sum_j e^{s_{ij}},

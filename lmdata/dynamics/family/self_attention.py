@@ -37,8 +37,8 @@ class SelfAttention(AttentionFlow):
     .. math:: z_i' = \sum_j P_{ij} V (z_j - z_i), \qquad z_i(t) = e^{-tV} x_i(t) \qquad \text{(rescaled)}
 
     where P is that of :math:`x_i = e^{tV} z_i`. Both start from the same tokens. The rescaled form never computes x:
-    with :math:`e^{tV} = 2^e M` it takes the scores of :math:`M z`, and their factor :math:`4^e` multiplies differences only,
-    so that any time is reached without overflow.
+    with :math:`e^{tV} = 2^e M` it takes the scores of :math:`M z`, and their factor :math:`4^e` multiplies
+    differences only, so that any time is reached without overflow.
 
     Parameters
     ----------

@@ -1,0 +1,49 @@
+"""The catalogue of the literature is sound, and every page of the gallery runs and holds."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import lmdata
+from lmdata.data.catalog_file import read_catalog
+from lmdata.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs" / "gallery").glob("*.py"))
+QUICK = {"attention_polytope", "softmax_and_hardmax"}
+ENTRIES = read_catalog(ROOT / "catalogs" / "literature.yaml")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMDATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.long) for p in PAGES]
+)
+def test_a_page_of_the_gallery_holds(page, cache, capsys):
+    runpy.run_path(str(page))
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_recipes_are_valid_and_come_back(name):
+    recipe = Recipe.from_specification(ENTRIES[name].recipe)
+    assert Recipe.from_specification(recipe.specification()).id == recipe.id
+    assert ENTRIES[name].claim
+    assert ENTRIES[name].paper
+
+
+def test_every_entry_has_a_page_and_every_page_a_row():
+    text = "".join(page.read_text() for page in PAGES)
+    opened = set(re.findall(r'lmdata\.open\("([^"]+)"\)', text))
+    assert set(ENTRIES) <= opened <= set(lmdata.catalog)
+    table = (ROOT / "docs" / "gallery" / "README.md").read_text()
+    assert all(f"`{page.name}`" in table for page in PAGES)
