@@ -277,13 +277,11 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _simulate(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdata.library import read_recipe
-    from lmdata.simulation import run
+    from lmdata.library import run_file
 
     store = options.store or options.spec.with_suffix("")
-    recipe = read_recipe(options.spec)
     with _progress(options) as progress:
-        dataset = run(recipe, backend=options.backend, store=store, progress=progress)
+        dataset = run_file(options.spec, store=store, backend=options.backend, progress=progress)
     return _describe(dataset, str(store))
 
 

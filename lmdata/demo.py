@@ -39,7 +39,7 @@ def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     say(f"1. A sentence becomes tokens: building {SENTENCE!r} (kept in {lmdata.catalog.cache}).")
     review = lmdata.open(SENTENCE)
-    say(f"   {review.attrs['title']}: {review.sizes['token']} words, {review.sizes['component']} components each.\n")
+    say(f"   {review.sizes['token']} words of {review.sizes['component']} components, at 12 sensitivities.\n")
     say("2. Which words gather round which (localmax, words that end at the same point):")
     for line in groups(review, SENSITIVITIES):
         say(line)
@@ -91,36 +91,20 @@ def _bare(words: Sequence[str]) -> list[str]:
 
 
 def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
-    """Write the demo's page: figures of the sentence and of the sweep in one self-contained file."""
+    """Write the demo's page: figures of the sentence and of a part of the sweep, in one self-contained file."""
     from lmdata import view
-    from lmdata.view.page import Section, write_page
 
+    moving = review.isel(time=slice(None, None, 4))
+    few = sweep.isel(alignment_sensitivity=slice(None, None, 2), seed=[0, 1, 2])
+    frames = few.isel(seed=[0], time=slice(None, None, 3))
     sections = [
-        Section(
-            "Words that gather",
-            view.words(review),
-            "Each word of the sentence where it ends; colours are clusters.",
+        view.Section("Words that gather", view.words(review), "Each word where it ends; a colour is a cluster."),
+        view.Section("How the sentence moves", view.trajectories(moving), "The words in a plane, with their hull."),
+        view.Section(
+            "Trajectories in the square", view.trajectories(frames), "Stars are leaders, the line is the hull."
         ),
-        Section(
-            "How the sentence moves",
-            view.trajectories(review),
-            "Words seen in a plane, with the hull of all.",
-        ),
-        Section(
-            "Trajectories in the square",
-            view.trajectories(sweep),
-            "Stars are leaders; the outline is the convex hull.",
-        ),
-        Section(
-            "Decay of the hull",
-            view.volume_decay(sweep),
-            "Relative volume of the hull, by alignment sensitivity.",
-        ),
-        Section(
-            "Occupancy of the vertices",
-            view.occupancy(sweep),
-            "Share of the tokens at each vertex of the limit.",
-        ),
-        Section("Quiescent sets", view.quiescent_raster(sweep), "Tokens that listen to nobody outside their set."),
+        view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
+        view.Section("Occupancy of the vertices", view.occupancy(few), "Share of the tokens at each vertex."),
+        view.Section("Quiescent sets", view.quiescent_raster(few), "Tokens that listen to nobody outside their set."),
     ]
-    return write_page(path, "lmdata: from a sentence to its clusters", sections)
+    return view.write_page(path, "lmdata: from a sentence to its clusters", sections)

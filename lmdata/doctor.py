@@ -21,7 +21,7 @@ EXTRAS = {
     "view": "panel",
     "text": "wordllama",
     "s3": "obstore",
-    "selection": "qpsolvers",
+    "selection": "clarabel",
     "gpu": "cupy-cuda13x",
 }
 

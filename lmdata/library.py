@@ -14,7 +14,7 @@ from lmdata.data.catalog_file import load_yaml
 from lmdata.data.opening import open_dataset
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
-from lmdata.errors import InvalidInput, LmdataError, StoreError, UnknownName
+from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, UnknownName
 from lmdata.recipe import Recipe
 from lmdata.runner import Progress
 from lmdata.simulation import resume, run
@@ -26,17 +26,37 @@ PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
 """The pipelines that suit every dataset of tokens that move."""
 
 
-def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
-    """Make the run store of a recipe at ``location``, or finish the one that an interrupted build left there."""
-    model = recipe.get("model")
-    if isinstance(model, Mapping) and model.get("kind") == "selection":
-        from lmdata.selection import build as build_selection
+def run_specification(
+    specification: Mapping[str, Any],
+    *,
+    store: str | os.PathLike[str],
+    backend: str = "auto",
+    progress: Progress | bool | None = None,
+) -> xarray.Dataset:
+    """Run a recipe given as plain values into a store, whichever kind of run it is, and open the store.
 
-        build_selection(recipe, location, progress)
-    elif location.exists():
+    Parameters
+    ----------
+    specification : mapping
+        Of a simulation (see `lmdata.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
+    store, backend, progress
+        As for `lmdata.simulate`; training runs have one backend.
+    """
+    model = specification.get("model") if isinstance(specification, Mapping) else None
+    if isinstance(model, Mapping) and model.get("kind") == "selection":
+        from lmdata.selection import SelectionRecipe, run_to_store
+
+        training = SelectionRecipe.from_specification(specification)
+        return run_to_store(training, store, progress=progress if callable(progress) else None)
+    return run(Recipe.from_specification(specification), backend=backend, store=store, progress=progress)
+
+
+def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
+    """Make the store of a recipe at ``location``, or finish the run that an interrupted build left there."""
+    try:
+        run_specification(recipe, store=location, progress=progress)
+    except IncompleteDataset:
         resume(location, progress=progress)
-    else:
-        run(Recipe.from_specification(recipe), store=location, progress=progress)
 
 
 catalog = Catalog(build)
@@ -132,19 +152,23 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
     return verify_store(_existing(store), full=full) if name is None else catalog.check(name)
 
 
-def read_recipe(file: Path) -> Recipe:
-    """Return the recipe of a YAML file, read without trusting it.
+def run_file(
+    file: Path, *, store: Path, backend: str = "auto", progress: Progress | bool | None = None
+) -> xarray.Dataset:
+    """Run the recipe of a YAML file, read without trusting it, into a store.
 
     Raises
     ------
     InvalidInput
-        If it cannot be read or is no recipe; the message names the file.
+        If it cannot be read or is no recipe; the message names the file. Otherwise as `run_specification`.
     """
     try:
-        return Recipe.from_specification(load_yaml(file.read_text(encoding="utf-8"), str(file)))
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
-    except LmdataError as error:
+    try:
+        return run_specification(load_yaml(text, str(file)), store=store, backend=backend, progress=progress)
+    except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
 
 

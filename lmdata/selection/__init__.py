@@ -20,7 +20,7 @@ from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.regularisation import regularisation_path
 from lmdata.selection.sentences import sentences
 from lmdata.selection.sources import construction, gaussian, given, starts
-from lmdata.selection.storing import build, run_to_store
+from lmdata.selection.storing import run_to_store
 from lmdata.selection.training import run, train
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "TokenSelection",
     "att_svm",
     "attention",
-    "build",
     "construction",
     "direction_correlation",
     "gaussian",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmdata.errors import RecipeMismatch
 from lmdata.selection.recipe import SelectionRecipe
@@ -53,13 +52,3 @@ def run_to_store(
             "as it is; choose another place"
         )
     return ds
-
-
-def build(recipe: Mapping[str, Any], location: Path, progress: Any = None) -> None:
-    """Make the store of a recipe's specification at ``location``, as the catalogue asks for it.
-
-    ``progress`` is a hook ``progress(done, total)``, or anything else for none.
-    """
-    run_to_store(
-        SelectionRecipe.from_specification(recipe), location, progress=progress if callable(progress) else None
-    )
