@@ -11,9 +11,7 @@ ds = lmdata.open("sphere-ascent")
 up = energy(ds, alignment=matrix).load()
 pole = np.abs(ds.position.isel(time=-1, component=0)).min("token").load()
 final = 2 * up.interaction_energy.isel(time=-1)
-print(
-    f"ascent: energy against the direction at {int(up.against.sum())} stored steps; |<x, e_1>| >= {float(pole.min()):.9f}"
-)
+print(f"ascent: the energy falls at {int(up.against.sum())} stored steps; |<x, e_1>| >= {float(pole.min()):.9f}")
 print(f"  final energies {final.values.round(4).tolist()}: e = {np.e:.4f} for one cluster,")
 print(f"  between cosh(1) = {np.cosh(1):.4f} and e for two opposite ones, stationary but no maximum")
 assert (up.against == 0).all()
@@ -29,7 +27,5 @@ density = 40 * lmdata.open("circle-minimal-density").position.isel(seed=0, time=
 angle = 2 * np.pi * np.arange(40) / 40 - np.pi
 amplitude = 2 * (density * np.cos(2 * angle)).mean()
 first_order = 0.1 * iv(1, 1) / (2 * iv(2, 1))
-print(
-    f"minimal density at D = diag(1, 1.1): 1 + {amplitude:.4f} cos 2 theta; to first order {first_order:.4f} (within 6 %)"
-)
+print(f"minimal density, D = diag(1, 1.1): 1 + {amplitude:.4f} cos 2 theta; first order {first_order:.4f} (within 6 %)")
 assert abs(amplitude / first_order - 1) < 0.06

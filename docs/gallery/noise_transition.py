@@ -7,9 +7,8 @@ cosine = (x.isel(token=0) * x.isel(token=1)).sum("component")
 opposite = (cosine < -0.99).mean("seed")
 together = (cosine > 0.99).mean("seed")
 for scale in cosine.scale.values:
-    print(
-        f"noise {scale:g}: {float(together.sel(scale=scale)):.3f} together, {float(opposite.sel(scale=scale)):.3f} opposite"
-    )
+    shares = [float(share.sel(scale=scale)) for share in (together, opposite)]
+    print(f"noise {scale:g}: {shares[0]:.3f} together, {shares[1]:.3f} opposite")
 print("400 seeds: a standard error of at most 0.025")
 assert float(opposite.sel(scale=0)) == 0
 assert float(opposite.sel(scale=4)) > 0.1
