@@ -22,7 +22,7 @@ MEASURES = (
 )
 
 
-@xarray.register_dataset_accessor("lm")  # type: ignore[no-untyped-call]
+@xarray.register_dataset_accessor("lm")
 class MeasureAccessor:
     """The measures of a dataset as methods: ``ds.lm.hull_volume()`` is ``lmdata.hull_volume(ds)``.
 

@@ -101,7 +101,7 @@ def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
         view.Section("Words that gather", view.words(review), "Each word where it ends; a colour is a cluster."),
         view.Section("How the sentence moves", view.trajectories(moving), "The words in a plane, with their hull."),
         view.Section(
-            "Trajectories in the square", view.trajectories(frames), "Stars are leaders, the line is the hull."
+            "Trajectories in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."
         ),
         view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
         view.Section("Occupancy of the vertices", view.occupancy(few), "Share of the tokens at each vertex."),

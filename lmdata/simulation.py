@@ -282,8 +282,8 @@ def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
             raise Interrupted(f"stopped before {store} was made: nothing is kept") from None
         status = open_dataset(store, allow_partial=True)["status"].values
         raise Interrupted(
-            f"stopped after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on with "
-            f"lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
+            f"stopped after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on "
+            f"with lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
         ) from None
 
 
