@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tqdm import tqdm
 
-    from lmdata.data.store import Checkpoint
+    from lmdata.data.checkpoints import Checkpoint
 
 _LOG = logging.getLogger(__name__)
 
@@ -225,7 +225,7 @@ class Runner:
             self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink)
 
 
-def _move(bar: tqdm[None], done: int) -> None:
+def _move(bar: tqdm[Any], done: int) -> None:
     bar.update(done - bar.n)
 
 
