@@ -4,7 +4,7 @@ import pytest
 from lmdata.data.registry import VARIABLES, variable
 from lmdata.errors import UnknownName
 
-DIMS = {"*", "seed", "time", "token", "component", "vertex", "share", "direction"}
+DIMS = {"*", "seed", "time", "token", "component", "vertex", "share", "direction", "bin", "key", "clusters"}
 
 
 @pytest.mark.parametrize("spec", VARIABLES.values(), ids=VARIABLES)

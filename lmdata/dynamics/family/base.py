@@ -128,7 +128,7 @@ class AttentionModel:
 
         def march(begin: int, end: int) -> None:
             part = slice(begin, end)
-            frames = cls._march(models[part], state[part], start, record, seeds[part])
+            frames = cls._march(models[part], state[part], start, record)
             for frame, (reached, found) in enumerate(frames):
                 position[part, frame] = reached
                 for name, values in found.items():
@@ -140,7 +140,7 @@ class AttentionModel:
 
     @classmethod
     def _march(
-        cls, models: Sequence[Self], state: Array, start: int, record: Sequence[int], seeds: Sequence[int]
+        cls, models: Sequence[Self], state: Array, start: int, record: Sequence[int]
     ) -> Iterator[tuple[Array, dict[str, NDArray[Any]]]]:
         """Yield the state and the diagnostics at every recorded step."""
         model, own = models[0], stacked(models)
@@ -148,15 +148,11 @@ class AttentionModel:
         now = start
         for wanted in record:
             while now < wanted:
-                state = model.evolve(state, now, own, seeds)
+                state = model.move(state, now, own)
                 now += 1
                 if not np.isfinite(state).all():
                     raise FloatingPointError(model.failure(now))
             yield state, model.diagnose(state, now, own)
-
-    def evolve(self, state: Array, step: int, own: Own, seeds: Sequence[int]) -> Array:
-        """Return the state after the step, for members with these seeds: `move`, where nothing is random."""
-        return self.move(state, step, own)
 
 
 def stacked(models: Sequence[AttentionModel]) -> dict[str, Array]:
