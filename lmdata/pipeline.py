@@ -13,6 +13,8 @@ import numpy as np
 import xarray
 
 import lmdata
+from lmdata.data.digest import canonical_json
+from lmdata.simulation import versions
 
 MOST_VALUES, MOST_SEEDS = 12, 4
 """Values of each swept parameter, and seeds, that the page of a pipeline shows."""
@@ -29,7 +31,8 @@ def keep(derived: xarray.Dataset, source: xarray.Dataset, measure: str, *, made_
     derived : Dataset
         Lazy.
     source : Dataset
-        As `lmdata.open` returned it. Its name, recipe, digest and snapshot are kept in the result's attributes.
+        As `lmdata.open` returned it. Its name, recipe, digest and snapshot are kept in the result's attributes, with
+        the versions of the libraries.
     measure : str
         What was measured, in lower-case words joined by hyphens.
     made_by : str
@@ -42,6 +45,7 @@ def keep(derived: xarray.Dataset, source: xarray.Dataset, measure: str, *, made_
     """
     name = f"{_label(source)}-{measure}"
     title = f"{measure.replace('-', ' ').capitalize()} of {_label(source)}"
+    derived = derived.assign_attrs(versions=canonical_json(versions()))
     lmdata.catalog.save(name, derived, source=source, made_by=made_by, title=title)
     kept = lmdata.open(name)
     return source.merge(kept.drop_vars(set(kept.variables) & set(source.data_vars)), combine_attrs="override")

@@ -20,8 +20,8 @@ from lmdata.pipeline import command, computing, keep, publish, selected
 MEASURE = "hull-volume-decay"
 TEXT = (
     "The volume of the convex hull relative to the first frame, a line for each sensitivity; for tokens of many "
-    "components its mean width. A line ends where the hull loses a dimension: its volume is 0. Beside it the median over "
-    "all seeds, with a band between the quartiles."
+    "components its mean width. A line ends where the hull loses a dimension: its volume is 0. Beside it the median "
+    "over all seeds, with a band between the quartiles."
 )
 
 

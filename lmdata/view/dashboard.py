@@ -162,7 +162,11 @@ def _about(members: Members) -> pn.pane.HTML:
         "recipe": str(ds.attrs.get("recipe_id", ""))[:12],
         "digest": str(ds.attrs.get("digest", ""))[:12],
     }
-    rows = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(naming.plain(v))}</td></tr>" for k, v in facts.items() if v != "")
+    rows = "".join(
+        f"<tr><td>{html.escape(k)}</td><td>{html.escape(naming.plain(v))}</td></tr>"
+        for k, v in facts.items()
+        if v != ""
+    )
     title = html.escape(naming.plain(ds.attrs.get("title", "")))
     style = f"<style>td {{ padding: 2px 12px 2px 0; font-size: 13px; color: {theme.MUTED}; }}</style>"
     return pn.pane.HTML(f"{style}<p>{title}</p><table>{rows}</table>", sizing_mode="stretch_width")

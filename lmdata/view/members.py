@@ -211,6 +211,10 @@ class Members:
         """
         return self._load(tuple(self._value(dim, values, key) for dim, values in self.choices.items()))
 
+    def complete(self, key: Mapping[str, Any]) -> bool:
+        """Return whether the member with these values has been computed."""
+        return self._status({dim: self._value(dim, values, key) for dim, values in self.choices.items()}) == COMPLETE
+
     def _value(self, dim: str, values: Sequence[Any], key: Mapping[str, Any]) -> Any:
         value = key.get(dim, values[0] if len(values) == 1 else None)
         if value not in values:
@@ -245,7 +249,7 @@ class Members:
         """
         for values in itertools.product(*self.choices.values()):
             key = dict(zip(self.choices, values, strict=True))
-            if self._status(key) == COMPLETE:
+            if self.complete(key):
                 return key
         raise IncompleteDataset("no member of the dataset is complete; run lmdata.resume on its store")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -13,11 +14,14 @@ import xarray
 LONGEST = 64
 """Names longer than this are cut, with an ellipsis, where they are drawn."""
 
+BESIDE = 24
+"""The same, for names that stand beside an axis or a dot."""
+
 SYMBOLS = {"alignment_sensitivity": "δ", "influence": "α", "inverse_temperature": "β", "beta": "β"}
 """Symbols of parameters, as the papers write them."""
 
 
-def plain(name: object) -> str:
+def plain(name: object, *, longest: int = LONGEST) -> str:
     r"""Return a name as text that a canvas draws as it stands.
 
     Bokeh reads ``$$...$$``, ``\(...\)`` and ``\[...\]`` as formulas (and would fetch a typesetter from the network):
@@ -26,13 +30,12 @@ def plain(name: object) -> str:
 
     Examples
     --------
-    >>> plain("a $$formula$$\n"), plain(r"\(x\)"), plain("<b>")
-    ('a $ $formula$ $ ', '\\ (x\\ )', '<b>')
+    >>> plain("a $$formula$$\n"), plain(r"\(x\)"), plain("<b>"), plain("abcdef", longest=4)
+    ('a $ $formula$ $ ', '\\ (x\\ )', '<b>', 'abc…')
     """
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in str(name))
-    for mark in ("$$", "\\(", "\\)", "\\[", "\\]"):
-        text = text.replace(mark, f"{mark[0]} {mark[1]}")
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = re.sub(r"\$(?=\$)|\\(?=[()\[\]])", r"\g<0> ", text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def number(value: float) -> str:
@@ -77,7 +80,7 @@ def setting(name: str, value: object) -> str:
 def dataset_name(dataset: xarray.Dataset) -> str:
     """Return what a dataset is called: by its name in the catalogue, else the folder it is in, else ``dataset``."""
     name = dataset.attrs.get("catalogue_name") or Path(str(dataset.encoding.get("source", ""))).name
-    return plain(name or "dataset")
+    return plain(name or "dataset", longest=40)
 
 
 def settings(dataset: xarray.Dataset, *, without: Collection[str] = ()) -> str:

@@ -91,7 +91,11 @@ def _areas(member: Member) -> tuple[NDArray[np.float64], NDArray[np.float64], li
     if not len(others):
         return shares, slots, names
     rest = shares[others].sum(axis=0, keepdims=True)
-    return np.vstack([shares[coloured], rest]), np.append(slots[coloured], -1), [*names, f"{len(others)} other vertices"]
+    return (
+        np.vstack([shares[coloured], rest]),
+        np.append(slots[coloured], -1),
+        [*names, f"{len(others)} other vertices"],
+    )
 
 
 def _dress(figure: hv.Overlay) -> hv.Overlay:
@@ -102,7 +106,12 @@ def _dress(figure: hv.Overlay) -> hv.Overlay:
             "Polygons", "Areas", fill_color="fill_color", line_color="white", line_width=0.7, **theme.COLOURED, **hover
         ),
         theme.style(
-            "Labels", "Names", text_align="right", text_color="white", text_font_size="12px", text_font=value(theme.FONT)
+            "Labels",
+            "Names",
+            text_align="right",
+            text_color="white",
+            text_font_size="12px",
+            text_font=value(theme.FONT),
         ),
         size=(420, 300),
     )

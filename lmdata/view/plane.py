@@ -81,8 +81,8 @@ def limits(points: NDArray[np.float64], *, margin: float = 0.06) -> tuple[tuple[
     ((0.0, 2.0), (-0.5, 1.5))
     """
     low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
-    middle, half = (low + high) / 2, (high - low).max() / 2 * (1 + 2 * margin)
-    half = half or max(1.0, float(np.abs(middle).max()))
+    middle = (low + high) / 2
+    half = float((high - low).max()) / 2 * (1 + 2 * margin) or max(1.0, float(np.abs(middle).max()))
     (x, y) = middle
     return (float(x - half), float(x + half)), (float(y - half), float(y + half))
 

@@ -52,7 +52,7 @@ def scenes(members: Members) -> Scenes:
     """Return the scenes of `quiescent_raster`, one for each member."""
     labels = members.dataset["token"].values
     if labels.dtype.kind in "OUT":
-        names = [naming.plain(label) for label in labels[::-1]]
+        names = [naming.plain(label, longest=naming.BESIDE) for label in labels[::-1]]
         rows = theme.ticks(names[::-1], most=MOST_HEIGHT // ROW)
         ticks = [(len(names) - 1 - row, name) for row, name in rows]
     else:
@@ -109,9 +109,11 @@ def _runs(rows: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _dress(figure: hv.Overlay, ticks: list[tuple[float, str]], height: int) -> hv.Overlay:
     tooltips = [("token", "@token"), ("limit vertex", "@vertex"), ("quiescent from", "@entry")]
+    hover = {"tools": ["hover"], "hover_tooltips": tooltips}
     return theme.dress(
         figure,
+        theme.style("Rectangles", "Tokens", fill_color=theme.GRID, line_color=None, **hover),
         theme.style("Rectangles", "Quiet", color="color", line_color=None, **theme.COLOURED),
-        theme.style("Rectangles", "Tokens", fill_color=theme.GRID, line_color=None, tools=["hover"], hover_tooltips=tooltips),
-        size=(420, height), yticks=ticks,
-    )  # fmt: skip
+        size=(420, height),
+        yticks=ticks,
+    )

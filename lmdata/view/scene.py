@@ -193,7 +193,7 @@ class Live:
         """
         root = self.root
         subject, parameters = scene.title.split("\n")
-        parts = [(root.title, "text", subject), (self._parameters, "text", parameters)]
+        parts: list[tuple[Any, str, Any]] = [(root.title, "text", subject), (self._parameters, "text", parameters)]
         for axis, extent, now in ((root.xaxis[0], root.x_range, scene.x), (root.yaxis[0], root.y_range, scene.y)):
             parts += [(axis, "axis_label", now.label), (extent, "limits", list(now.limits))]
         for source, layer in zip(self.sources, scene.layers, strict=True):

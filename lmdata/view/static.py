@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -79,8 +80,8 @@ def _undated(path: Path) -> dict[str, None]:
 def _draw(overlay: hv.Overlay) -> Figure:
     plot = _options(overlay)
     width, height = plot["frame_width"], plot["frame_height"]
-    figure = Figure(figsize=((width + 150) / PIXELS, (height + 130) / PIXELS), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    margins = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=((width + 150) / PIXELS, (height + 130) / PIXELS), layout=margins)
     axes = figure.add_subplot()
     axes.set_box_aspect(height / width)
     x, y = (
@@ -168,7 +169,7 @@ def _segments(axes: Axes, element: Any, style: dict[str, Any]) -> None:
         [np.column_stack([columns["x"], columns["y"]]), np.column_stack([columns["x1"], columns["y1"]])], axis=1
     )
     colours = _faded(_colours(style, columns, "color"), style.get("alpha", 1.0))
-    axes.add_collection(LineCollection(ends, colors=colours, linewidths=style["line_width"], zorder=2))
+    axes.add_collection(LineCollection(list(ends), colors=colours, linewidths=style["line_width"], zorder=2))
 
 
 def _curve(axes: Axes, element: Any, style: dict[str, Any]) -> None:
@@ -195,7 +196,7 @@ def _rectangles(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     x, y, x1, y1 = (columns[name] for name in ("x", "y", "x1", "y1"))
     corners = np.stack([np.column_stack(pair) for pair in ((x, y), (x1, y), (x1, y1), (x, y1))], axis=1)
     fill = _faded(_colours(style, columns, "fill_color", "color"), style.get("fill_alpha", 1.0))
-    axes.add_collection(PolyCollection(corners, facecolors=fill, edgecolors="none", linewidths=0, zorder=1))
+    axes.add_collection(PolyCollection(list(corners), facecolors=fill, edgecolors="none", linewidths=0, zorder=1))
 
 
 def _labels(axes: Axes, element: Any, style: dict[str, Any]) -> None:

@@ -71,6 +71,8 @@ def ordered(count: int) -> list[str]:
     return [to_hex(viridis(0.88 * k / max(1, count - 1))) for k in range(count)]
 
 
+_TOOLS = ["pan", "wheel_zoom", "box_zoom", "save", "reset"]
+
 _LEGEND = {
     "label_text_font": FONT, "label_text_font_size": "12px", "label_text_color": INK, "border_line_color": None,
     "spacing": 0, "padding": 4, "margin": 4,
@@ -94,8 +96,7 @@ def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **ove
     width, height = size
     whole = hv.Options(
         "Overlay", backend="bokeh", title="{label}", show_grid=True, frame_width=width, frame_height=height,
-        hooks=[_look], toolbar="above", active_tools=[], default_tools=["pan", "wheel_zoom", "box_zoom", "save", "reset"], legend_opts=_LEGEND,
-        **overlay,
+        hooks=[_look], toolbar="above", active_tools=[], default_tools=_TOOLS, legend_opts=_LEGEND, **overlay,
     )  # fmt: skip
     return figure.opts(*options, whole)
 

@@ -24,8 +24,8 @@ def trajectories(
 
     For d = 1 positions are drawn over time; for d = 2 in the plane; for d > 2 in the plane of two principal axes
     (see `lmdata.view.plane.plane`), as the axis labels say. Tokens have the colour of the limit vertex that they go
-    to, grey where they go to none; leaders (tokens i in C_i, `lmdata.leaders`) are stars; squares are the limit vertices that have a
-    colour.
+    to, grey where they go to none; leaders (tokens i in C_i, `lmdata.leaders`) are stars; squares are the limit
+    vertices that have a colour.
 
     Parameters
     ----------

@@ -72,11 +72,18 @@ def scenes(members: Members, *, by: str | None = None, over_seeds: bool = False,
 
     def make(**key: Any) -> Scene:
         chosen = seeds if over_seeds else [key.get("seed", seeds[0])]
-        rows = [[members({**key, by: value, "seed": seed}) for seed in chosen] for value in values]
-        sizes = {v: np.array([_relative(member) for member in row]) for v, row in zip(values, rows, strict=True)}
-        without = {by} if not over_seeds else {by, "seed"}
-        note = f"median and quartiles of {len(seeds)} seeds" if over_seeds else ""
-        return _scene(rows[0][0], by, sizes, marked=key.get(by), without=without, note=note)
+        asked = {value: [{**key, by: value, "seed": seed} for seed in chosen] for value in values}
+        rows = {value: [members(each) for each in keys if members.complete(each)] for value, keys in asked.items()}
+        shown = next((row[0] for row in rows.values() if row), None)
+        if shown is None:
+            shown = members(asked[values[0]][0])  # raises, and says what is missing
+        sizes = {value: np.array([_relative(member) for member in row]) for value, row in rows.items() if row}
+        missing = sum(len(asked[value]) - len(row) for value, row in rows.items())
+        notes = [f"median and quartiles of {len(seeds)} seeds"] if over_seeds else []
+        notes += [f"{missing} members missing"] if missing else []
+        without = {by, "seed"} if over_seeds else {by}
+        title = shown.title(_subject(shown), without=without, note=" · ".join(notes))
+        return _scene(shown, by, values, sizes, marked=key.get(by), bands=over_seeds, title=title)
 
     return Scenes(make, dims, lambda figure: _dress(figure, len(values)))
 
@@ -97,27 +104,39 @@ def _relative(member: Member) -> NDArray[np.float64]:
     return width / width[0] if width[0] > 0 else width
 
 
+def _subject(member: Member) -> str:
+    return "Mean width of the hull" if member.dataset.sizes["component"] > MOST_COMPONENTS else "Volume of the hull"
+
+
 def _scene(
-    member: Member, by: str, sizes: dict[Any, NDArray[np.float64]], *, marked: Any, without: set[str], note: str
+    member: Member,
+    by: str,
+    values: list[Any],
+    sizes: dict[Any, NDArray[np.float64]],
+    *,
+    marked: Any,
+    bands: bool,
+    title: str,
 ) -> Scene:
     at = member.time.astype(np.float64)
-    what = "Mean width of the hull" if member.dataset.sizes["component"] > MOST_COMPONENTS else "Volume of the hull"
+    nothing = np.full(len(at), np.nan)
     lines = {value: np.median(each, axis=0) for value, each in sizes.items()}
     low = max(LEAST, min((float(line[line > 0].min()) for line in lines.values() if (line > 0).any()), default=LEAST))
     layers = []
-    if note:
-        bands = [np.quantile(each, (0.25, 0.75), axis=0).clip(low / 2) for each in sizes.values()]
-        around = [np.concatenate([lower, upper[::-1]]) for lower, upper in bands]
-        columns = {"x": [np.concatenate([at, at[::-1]])] * len(around), "y": around, "fill_color": np.arange(len(around), dtype=np.float64)}
+    if bands:
+        quartiles = [np.quantile(each, (0.25, 0.75), axis=0).clip(low / 2) for each in sizes.values()]
+        around = [np.concatenate([lower, upper[::-1]]) for lower, upper in quartiles]
+        shades = np.array([values.index(value) for value in sizes], dtype=np.float64)
+        columns = {"x": [np.concatenate([at, at[::-1]])] * len(around), "y": around, "fill_color": shades}
         layers.append(Layer("Polygons", "Band", columns))
-    named = -(-len(lines) // MOST_NAMED)
-    for k, (value, line) in enumerate(lines.items()):
+    named = -(-len(values) // MOST_NAMED)
+    for k, value in enumerate(values):
         label = naming.setting(by, value) if value is not None and k % named == 0 else ""
-        layers.append(Layer("Curve", f"By{k}", {"x": at, "y": _positive(line)}, label=label))
-    chosen = _positive(lines[marked]) if marked is not None else np.full(len(at), np.nan)
-    layers.append(Layer("Curve", "Chosen", {"x": at, "y": chosen}))
+        layers.append(Layer("Curve", f"By{k}", {"x": at, "y": _positive(lines.get(value, nothing))}, label=label))
+    chosen = lines.get(marked, nothing) if marked is not None else nothing
+    layers.append(Layer("Curve", "Chosen", {"x": at, "y": _positive(chosen)}))
     return Scene(
-        member.title(what, without=without, note=note),
+        title,
         Axis(naming.time_label(member.time_unit), padded(at[0], at[-1], 0.02)),
         Axis(f"relative to t = {at[0]:g} (dimensionless)", (min(low, 0.1) * 0.8, 1.25)),
         tuple(layers),

@@ -11,7 +11,7 @@ from bokeh.core.properties import value
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
-from lmdata.view import theme
+from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.placement import place
 from lmdata.view.plane import Basis, limits
@@ -79,7 +79,7 @@ def _scene(member: Member, time: float, basis: Basis) -> Scene:
     x_limits, y_limits = limits(record)
     low = np.array([x_limits[0], y_limits[0]])
     pixel = (x_limits[1] - x_limits[0]) / SIDE
-    bare = [_PLACE.sub("", name) for name in member.names]
+    bare = [naming.plain(_PLACE.sub("", name), longest=naming.BESIDE) for name in member.names]
     few = len(bare) <= MOST_WORDS
     labels = place((now - low) / pixel, bare, size=(SIDE, SIDE), font=FONT_SIZE) if few else []
     at = np.array([label.at for label in labels]).reshape(-1, 2) * pixel + low
@@ -103,12 +103,14 @@ def _common(slots: NDArray[np.float64]) -> float:
 
 
 def _dress(figure: hv.Overlay) -> hv.Overlay:
-    tooltips = [("token", "@token"), ("limit vertex", "@vertex")]
+    hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("limit vertex", "@vertex")]}
+    dots = {"color": "color", "line_color": "white", "line_width": 0.6, **theme.COLOURED}
+    font = {"text_font_size": f"{FONT_SIZE}px", "text_font": value(theme.FONT)}
     inks = {**theme.COLOURED, "cmap": list(theme.INKS)}
     return theme.dress(
         figure,
         theme.style("Segments", "Pointers", color=theme.MUTED, alpha=0.5, line_width=0.7),
-        theme.style("Points", "Tokens", size=7, color="color", line_color="white", line_width=0.6, tools=["hover"], hover_tooltips=tooltips, **theme.COLOURED),
-        theme.style("Labels", "Words", text_color="text_color", text_font_size=f"{FONT_SIZE}px", text_font=value(theme.FONT), **inks),
+        theme.style("Points", "Tokens", size=7, **dots, **hover),
+        theme.style("Labels", "Words", text_color="text_color", **font, **inks),
         size=(SIDE, SIDE),
-    )  # fmt: skip
+    )

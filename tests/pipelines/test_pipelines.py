@@ -1,0 +1,127 @@
+"""The pipelines: measured out of core, kept with their provenance, named, and drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+import lmdata
+from lmdata.analysis import hull_decay
+from lmdata.errors import UnknownName
+from lmdata.pipeline import selected
+
+FOLDER = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
+
+
+def load(name):
+    specification = importlib.util.spec_from_file_location(f"pipeline_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A stored sweep of the user's own, in several chunks."""
+    place = tmp_path / "runs" / "My Sweep"
+    sweep = {"alignment_sensitivity": [0.0, 0.2, 2.0]}
+    lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=12, seeds=(0, 1), sweep=sweep, store=place)
+    return place
+
+
+MEASURES = {
+    "hull_volume_decay": lambda ds: [lmdata.hull_volume(ds), hull_decay(ds), lmdata.mean_width(ds)],
+    "vertex_occupancy": lambda ds: [lmdata.limit_polytope(ds), lmdata.vertex_occupancy(ds)],
+    "quiescent_sets": lambda ds: [lmdata.limit_polytope(ds), lmdata.quiescent_sets(ds)],
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_path):
+    page = load(pipeline).run("hardmax-square", output=tmp_path / "figures")
+    name = f"hardmax-square-{pipeline.replace('_', '-')}"
+    assert page == tmp_path / "figures" / f"{name}.html"
+    assert {file.name for file in page.parent.iterdir()} == {f"{name}.html", f"{name}.png"}
+    source, kept = lmdata.open("hardmax-square"), lmdata.open(name)
+    for measure in MEASURES[pipeline](source):
+        for variable in [measure] if isinstance(measure, xarray.DataArray) else measure.data_vars.values():
+            assert kept[variable.name].dims == variable.dims
+            np.testing.assert_array_equal(kept[variable.name].values, variable.values)
+            assert kept[variable.name].chunks is not None
+    came_from = json.loads(kept.attrs["source"])
+    assert came_from["catalogue_name"] == "hardmax-square"
+    assert came_from["recipe_id"] == source.attrs["recipe_id"]
+    assert came_from["digest"] == source.attrs["digest"]
+    assert came_from["snapshot"] == source.attrs["snapshot"]
+    assert kept.attrs["made_by"] == f"pipelines/{pipeline}.py"
+    assert "lmdata" in kept.attrs["versions"]
+    assert lmdata.catalog.info(name)["derived_from"] == "hardmax-square"
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_store_opened_by_path_is_named_by_folder_and_recipe(pipeline, store, tmp_path):
+    page = load(pipeline).run(str(store), output=tmp_path / "figures")
+    recipe = lmdata.open(store).attrs["recipe_id"]
+    name = f"my-sweep-{recipe[:8]}-{pipeline.replace('_', '-')}"
+    assert page.name == f"{name}.html"
+    assert name in lmdata.catalog
+    # a second run replaces the result
+    first = lmdata.open(name).attrs["digest"]
+    load(pipeline).run(str(store), output=tmp_path / "figures")
+    assert lmdata.open(name).attrs["digest"] == first
+
+
+def test_the_measures_are_a_lazy_graph(store):
+    ds = lmdata.open(store)
+    for pipeline in PIPELINES:
+        measured = load(pipeline).measure(ds)
+        assert all(variable.chunks is not None for variable in measured.data_vars.values()), pipeline
+
+
+def test_an_unknown_name_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(UnknownName, match="hardmax-square"):
+        load("quiescent_sets").run("hardmax-sqare", output=tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_page_shows_few_values_of_a_large_sweep():
+    sweep = {"alignment_sensitivity": np.linspace(0, 1, 40)}
+    ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(3, 2), steps=1, seeds=range(9), sweep=sweep)
+    part = selected(ds)
+    assert dict(part.sizes) | {"alignment_sensitivity": 12, "seed": 4} == dict(part.sizes)
+    assert part.alignment_sensitivity.values[[0, -1]].tolist() == [0.0, 1.0]
+    assert dict(selected(ds.isel(seed=[0], alignment_sensitivity=[3])).sizes)["alignment_sensitivity"] == 1
+
+
+@pytest.mark.long
+def test_a_cluster_gives_the_same_result_as_threads(store, tmp_path):
+    from distributed import LocalCluster
+
+    pipeline = load("vertex_occupancy")
+    name = pipeline.run(str(store), output=tmp_path / "threads").stem
+    threads = lmdata.open(name).compute()
+    with LocalCluster(host="127.0.0.1", dashboard_address=None, n_workers=2, threads_per_worker=1) as cluster:
+        pipeline.run(str(store), output=tmp_path / "cluster", scheduler=cluster.scheduler_address)
+    assert lmdata.open(name).attrs["digest"] == threads.attrs["digest"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_command_line(pipeline, tmp_path):
+    command = [sys.executable, FOLDER / f"{pipeline}.py", "hardmax-triangle", "--output", tmp_path / "figures"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    assert Path(done.stdout.strip()).is_file()
