@@ -6,7 +6,7 @@ Localmax dynamics (arXiv 2509.15958) and its kin: simulate, keep, name, reopen, 
 >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(16, 2), steps=10)
 >>> volume = lmdata.hull_volume(ds)
 
-Public names are imported when they are first used, so that ``import lmdata`` is quick; `_PUBLIC` says
+Public names are imported when they are first used, so that ``import lmdata`` is quick; `_HOMES` says
 which file holds a name.
 """
 
@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "simulate": "simulation",
-    "resume": "simulation",
-    "open": "library",
-    "verify": "library",
-    "catalog": "library",
-    "Localmax": "dynamics.localmax",
-    "hull_volume": "analysis",
-    "hull_decay": "analysis",
-    "mean_width": "analysis",
-    "limit_polytope": "analysis",
-    "vertex_occupancy": "analysis",
-    "quiescent_sets": "analysis",
-    "interaction": "analysis",
-    "leaders": "analysis",
-    "convergence": "analysis",
-    "lyapunov": "analysis",
+_HOMES = {
+    "simulation": ("simulate", "resume"),
+    "library": ("open", "verify", "catalog"),
+    "dynamics.localmax": ("Localmax",),
+    "dynamics.family": (
+        *("CircleDensityFlow", "KrauseAttention", "LocalmaxVariant", "Noisy", "SelfAttention", "Sinkformer"),
+        *("Softmax", "SphereAttention", "SphereGradientFlow"),
+    ),
+    "analysis": (
+        *("hull_volume", "hull_decay", "mean_width", "limit_polytope", "vertex_occupancy", "quiescent_sets"),
+        *("interaction", "leaders", "convergence", "lyapunov"),
+        *("anisotropy", "attention", "attention_statistics", "cluster_counts", "cosine_density", "dominance_cells"),
+        *("energy", "equiangular_alignment", "equiangular_curve", "hyperplanes", "metastability", "pair_alignment"),
+        *("span_dimension", "transport_distance"),
+    ),
 }
+_PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {
     "schedules": "dynamics.schedules",
     "tokens": "dynamics.tokens",
@@ -42,21 +41,15 @@ _MODULES = {
     "view": "view",
 }
 
-__all__ = ["__version__", *_PUBLIC, *_MODULES]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]  # noqa: PLE0604 - the tables above are the list
 
 if TYPE_CHECKING:
-    from lmdata.analysis import convergence as convergence
-    from lmdata.analysis import hull_decay as hull_decay
-    from lmdata.analysis import hull_volume as hull_volume
-    from lmdata.analysis import interaction as interaction
-    from lmdata.analysis import leaders as leaders
-    from lmdata.analysis import limit_polytope as limit_polytope
-    from lmdata.analysis import lyapunov as lyapunov
-    from lmdata.analysis import mean_width as mean_width
-    from lmdata.analysis import quiescent_sets as quiescent_sets
-    from lmdata.analysis import vertex_occupancy as vertex_occupancy
+    from lmdata import selection as selection
+    from lmdata import view as view
+    from lmdata.analysis import *  # noqa: F403
     from lmdata.dynamics import schedules as schedules
     from lmdata.dynamics import tokens as tokens
+    from lmdata.dynamics.family import *  # noqa: F403
     from lmdata.dynamics.localmax import Localmax as Localmax
     from lmdata.library import catalog as catalog
     from lmdata.library import open as open  # noqa: A004

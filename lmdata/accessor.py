@@ -8,18 +8,8 @@ from typing import Any
 
 import xarray
 
-MEASURES = (
-    "hull_volume",
-    "hull_decay",
-    "mean_width",
-    "limit_polytope",
-    "vertex_occupancy",
-    "quiescent_sets",
-    "interaction",
-    "leaders",
-    "convergence",
-    "lyapunov",
-)
+OF_NO_DATASET = ("equiangular_alignment", "equiangular_curve")
+"""Functions of `lmdata.analysis` that take parameters alone."""
 
 
 @xarray.register_dataset_accessor("lm")
@@ -38,11 +28,13 @@ class MeasureAccessor:
         self._dataset = dataset
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in MEASURES:
-            raise AttributeError(f"ds.lm has no measure {name!r}; it has {', '.join(MEASURES)}")
+        if name.startswith("_") or name not in dir(self):
+            raise AttributeError(f"ds.lm has no measure {name!r}; it has {', '.join(dir(self))}")
         import lmdata.analysis
 
         return functools.partial(getattr(lmdata.analysis, name), self._dataset)
 
     def __dir__(self) -> list[str]:
-        return list(MEASURES)
+        import lmdata.analysis
+
+        return sorted(set(lmdata.analysis.__all__) - set(OF_NO_DATASET))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from lmdata.data.registry import COMPLETE, FAILED
+from lmdata.data.registry import COMPLETE, FAILED, variable
 from lmdata.dynamics.backends import Choice, choose
 from lmdata.recipe import Recipe
 
@@ -29,6 +29,9 @@ _LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """A progress hook: called as ``progress(done, total)``, in members, as they finish."""
+
+Diagnostics = Mapping[str, "NDArray[Any]"]
+"""Further numbers by name, (member, frame) each."""
 
 GROUP_BYTES = 64 * 2**20
 """Frames that are held in memory at a time, where members are not larger."""
@@ -52,6 +55,7 @@ class Sink(Protocol):
         state: NDArray[np.float64],
         position: NDArray[Any],
         first_frame: int,
+        diagnostics: Diagnostics | None = None,
     ) -> None:
         """Take some frames, and the state reached, of members that are not finished."""
 
@@ -65,16 +69,25 @@ class Sink(Protocol):
 class Memory:
     """Arrays that take the frames of a run without a store; a row a member."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        count = len(recipe.members)
-        self.position = np.full((count, len(recipe.recorded), *recipe.tokens.shape), np.nan, recipe.dtype)
+    def __init__(self, recipe: Recipe, diagnostics: Sequence[str]) -> None:
+        count, frames = len(recipe.members), len(recipe.recorded)
+        self.position = np.full((count, frames, *recipe.tokens.shape), np.nan, recipe.dtype)
         self.status = np.zeros(count, np.uint8)
         self.steps_done = np.full(count, -1)
+        self.diagnostics = {name: blank(name, (count, frames)) for name in diagnostics}
 
-    def put(self, members: Sequence[int], position: NDArray[Any], *, steps_done: int, first_frame: int = 0) -> None:
+    def put(
+        self,
+        members: Sequence[int],
+        position: NDArray[Any],
+        *,
+        steps_done: int,
+        diagnostics: Diagnostics | None = None,
+        first_frame: int = 0,
+    ) -> None:
         """Keep the frames and mark the members complete."""
+        self._keep(members, first_frame, position, diagnostics or {})
         rows = list(members)
-        self.position[rows, first_frame:] = position
         self.status[rows] = COMPLETE
         self.steps_done[rows] = steps_done
 
@@ -86,9 +99,16 @@ class Memory:
         state: NDArray[np.float64],
         position: NDArray[Any],
         first_frame: int,
+        diagnostics: Diagnostics | None = None,
     ) -> None:
         """Keep the frames; the state is of no use to memory."""
-        self.position[list(members), first_frame : first_frame + position.shape[1]] = position
+        self._keep(members, first_frame, position, diagnostics or {})
+
+    def _keep(self, members: Sequence[int], first: int, position: NDArray[Any], diagnostics: Diagnostics) -> None:
+        rows, frames = list(members), slice(first, first + position.shape[1])
+        self.position[rows, frames] = position
+        for name, values in diagnostics.items():
+            self.diagnostics[name][rows, frames] = values
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Mark the members failed; none of their frames is kept."""
@@ -100,6 +120,12 @@ class Memory:
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return None: memory begins at the start."""
         return None
+
+
+def blank(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an array of a declared variable that holds its fill value everywhere."""
+    spec = variable(name)
+    return np.full(shape, spec.fill, spec.dtype)
 
 
 @dataclass(frozen=True)
@@ -126,11 +152,21 @@ class Runner:
     recipe: Recipe
     choice: Choice
     starts: dict[int, NDArray[np.float64]]
+    diagnostics: tuple[str, ...]
     progress: Progress | bool | None
 
     @classmethod
-    def of(cls, recipe: Recipe, backend: str, progress: Progress | bool | None) -> Self:
-        """Choose the kernel, draw the tokens and check every model of the sweep against them."""
+    def of(
+        cls,
+        recipe: Recipe,
+        backend: str,
+        progress: Progress | bool | None,
+        diagnostics: tuple[str, ...] | None = None,
+    ) -> Self:
+        """Choose the kernel, draw the tokens and check every model of the sweep against them.
+
+        ``diagnostics`` are those that the sink has; without them, those that model and kernel give.
+        """
         n, d = recipe.tokens.shape
         choice = choose(backend, kind=recipe.model.kind, members=len(recipe.members), tokens=n, components=d)
         drawn = {seed: recipe.tokens.draw(seed) for seed in recipe.distinct_seeds}
@@ -139,7 +175,18 @@ class Runner:
         for model in models.values():
             for start in drawn.values():
                 model.check(start, recipe.steps)
-        return cls(recipe, choice, starts, progress)
+        if diagnostics is None:  # a call for no step at all says which there are
+            first = recipe.members[0]
+            still = type(recipe.model).advance(
+                [recipe.model_of(first)],
+                starts[first.seed][None],
+                start=0,
+                record=[0],
+                seeds=[first.seed],
+                backend=str(choice),
+            )
+            diagnostics = tuple(still.diagnostics)
+        return cls(recipe, choice, starts, diagnostics, progress)
 
     def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
         """Compute the members of every block and hand them to the sink."""
@@ -205,12 +252,21 @@ class Runner:
             backend=str(self.choice),
         )
         state, frames = result.position[:, -1], result.position[:, : len(kept)]
+        remarks = {  # another kernel than the one that began the run may know more, or less
+            name: result.diagnostics.get(name, blank(name, frames.shape[:2]))[:, : len(kept)]
+            for name in self.diagnostics
+        }
         finished = end == self.recipe.steps and front.frames + len(kept) == len(self.recipe.recorded)
         for block, rows in front.split():
+            part: dict[str, Any] = {
+                "position": frames[rows],
+                "first_frame": front.frames,
+                "diagnostics": {name: values[rows] for name, values in remarks.items()},
+            }
             if finished:
-                sink.put(block, frames[rows], steps_done=end, first_frame=front.frames)
+                sink.put(block, steps_done=end, **part)
             else:
-                sink.checkpoint(block, step=end, state=state[rows], position=frames[rows], first_frame=front.frames)
+                sink.checkpoint(block, step=end, state=state[rows], **part)
         return _Front(front.blocks, state, end, front.frames + len(kept))
 
     def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmdata.data.registry import COMPLETE
-from lmdata.dynamics.backends import Choice
 from lmdata.dynamics.random import ROOT_ENTROPY
 from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.recipe import Recipe
@@ -120,7 +119,7 @@ def run(
         return _open_finished(recipe, store)
     _check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
-    layout = _layout(recipe, runner.choice)
+    layout = _layout(runner)
     if store is None:
         return _in_memory(recipe, layout, runner)
     from lmdata.data.opening import open_dataset
@@ -167,7 +166,7 @@ def resume(
     with _resumable(store), RunStore.append_to(store) as writer:
         if pending := writer.pending():
             recipe = stored_recipe(writer.layout.attrs, writer.initial)
-            Runner.of(recipe, backend, progress)(pending, writer)
+            Runner.of(recipe, backend, progress, writer.layout.diagnostics)(pending, writer)
     return open_dataset(store)
 
 
@@ -188,9 +187,10 @@ def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None)
     return recipe
 
 
-def _layout(recipe: Recipe, choice: Choice) -> Layout:
+def _layout(runner: Runner) -> Layout:
     from lmdata.data.layout import Layout
 
+    recipe = runner.recipe
     n, d = recipe.tokens.shape
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return Layout(
@@ -202,7 +202,7 @@ def _layout(recipe: Recipe, choice: Choice) -> Layout:
         tokens=n,
         components=d,
         dtype=recipe.dtype,
-        diagnostics=(),
+        diagnostics=runner.diagnostics,
         attrs={
             "model": _json(recipe.model.specification()),
             "tokens": _json(recipe.tokens.specification()),
@@ -210,7 +210,7 @@ def _layout(recipe: Recipe, choice: Choice) -> Layout:
             "recipe_id": recipe.id,
             "root_seed": str(ROOT_ENTROPY),
             "versions": _json(versions()),
-            "backend": str(choice),
+            "backend": str(runner.choice),
             "created": created,
             "history": f"{created} simulated by lmdata {versions()['lmdata']}",
         },
@@ -255,7 +255,7 @@ def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset
     from lmdata.data.digest import member_digest
     from lmdata.data.layout import assemble
 
-    memory = Memory(recipe)
+    memory = Memory(recipe, layout.diagnostics)
     runner(layout.blocks(), memory)
     digests = [
         member_digest(layout.key(number), [frames]) if status == COMPLETE else ""
@@ -267,6 +267,7 @@ def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset
         status=memory.status.reshape(layout.shape),
         digest=np.array(digests, dtype="<U64").reshape(layout.shape),
         steps_done=memory.steps_done.reshape(layout.shape),
+        diagnostics={name: values.reshape(*layout.shape, -1) for name, values in memory.diagnostics.items()},
     )
 
 

@@ -27,6 +27,14 @@ def test_every_public_name_is_there():
         assert name in dir(lmdata)
 
 
+def test_the_table_of_public_names_is_complete():
+    import lmdata.analysis
+    import lmdata.dynamics.family
+
+    assert set(lmdata._HOMES["analysis"]) == set(lmdata.analysis.__all__)
+    assert set(lmdata._HOMES["dynamics.family"]) == set(lmdata.dynamics.family.__all__)
+
+
 def test_unknown_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'hull_volum'"):
         getattr(lmdata, "hull_volum")  # noqa: B009
