@@ -41,7 +41,7 @@ _MODULES = {
     "view": "view",
 }
 
-__all__ = ["__version__", *_PUBLIC, *_MODULES]  # noqa: PLE0604 - the tables above are the list
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
     from lmdata import selection as selection

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SENTENCE = "film-review"
 SWEEP = "localmax-square"
 SENSITIVITIES = (0.0, 0.2, 1.0)
+PICTURED = 0.05
 
 
 def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -30,9 +31,10 @@ def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
     Returns
     -------
     dict
-        Where everything is: ``page``, ``pipelines`` (a place each), ``seconds``.
+        Where everything is: ``page``, ``picture``, ``pipelines`` (a place each), ``seconds``.
     """
     import lmdata
+    from lmdata import view
     from lmdata.library import analyse
 
     started = time.perf_counter()
@@ -47,14 +49,19 @@ def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
     made = analyse(SWEEP, pipelines=None, output=output, scheduler=None)
     for pipeline, place in made.items():
         say(f"   {pipeline}: {place}")
+    picture = view.save(
+        view.words(review.sel(alignment_sensitivity=[PICTURED]), time=review["time"].values[-1]),
+        output / f"{SENTENCE}.png",
+    )
     page = write(output / "index.html", review, lmdata.open(SWEEP))
     seconds = time.perf_counter() - started
     say(f"\n4. One page with the figures, for any browser, no server, no network: {page}")
+    say(f"   and one picture for a talk: {picture}")
     say(f"\nDone in {seconds:.0f} s. To go on:")
     say("   lmdata dashboard film-review        # sliders for sensitivity, seed and time")
     say("   lmdata catalog list                 # what else there is by name")
     say("   python -c \"import xarray; print(xarray.open_dataset('lmdata:hardmax-square'))\"")
-    return {"page": str(page), "pipelines": made, "seconds": round(seconds, 1)}
+    return {"page": str(page), "picture": str(picture), "pipelines": made, "seconds": round(seconds, 1)}
 
 
 def groups(dataset: xarray.Dataset, sensitivities: Sequence[float], *, most: int = 6) -> list[str]:
@@ -100,9 +107,7 @@ def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
     sections = [
         view.Section("Words that gather", view.words(review), "Each word where it ends; a colour is a cluster."),
         view.Section("How the sentence moves", view.trajectories(moving), "The words in a plane, with their hull."),
-        view.Section(
-            "Trajectories in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."
-        ),
+        view.Section("Trajectories in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."),
         view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
         view.Section("Occupancy of the vertices", view.occupancy(few), "Share of the tokens at each vertex."),
         view.Section("Quiescent sets", view.quiescent_raster(few), "Tokens that listen to nobody outside their set."),
