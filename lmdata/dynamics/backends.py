@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.dynamics.planner import plan, why_not
 from lmdata.errors import BackendUnavailable, UnknownName
+
+logger = logging.getLogger(__name__)
 
 NAMESPACES = ("numpy", "cupy")
 
 KERNELS: dict[str, dict[str, str]] = {
     "localmax": {
         "numpy:canonical": "lmdata.dynamics.canonical:advance",
+        "numpy:fused": "lmdata.dynamics.fused:advance",
+        "numpy:tree": "lmdata.dynamics.tree:advance",
+        "numpy:blocked": "lmdata.dynamics.blocked:advance",
         "cupy:canonical": "lmdata.dynamics.canonical:advance",
     },
 }
@@ -53,7 +60,8 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     UnknownName
         If there is no such namespace or kernel for this kind of model.
     BackendUnavailable
-        If the namespace cannot run on this machine, or has no kernel for this kind of model.
+        If the namespace cannot run on this machine, or has no kernel for this kind of model, or the kernel cannot
+        serve a problem of this size.
 
     Examples
     --------
@@ -71,10 +79,13 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     if namespace == "cupy":
         _require_cupy()
     if name:
+        _require_fit(f"{namespace}:{name}", kernels, components)
         return Choice(namespace, name, "asked for")
     if kind not in KERNELS:
         return Choice(namespace, "own", "the model steps itself")
-    return Choice(namespace, "canonical", "the kernel that serves every problem")
+    choice = Choice(namespace, *plan(namespace, tokens=tokens, components=components))
+    logger.debug("%s for %s members: %s", choice, members, choice.reason)
+    return choice
 
 
 def kernel(choice: Choice, kind: str) -> Callable[..., Any]:
@@ -93,6 +104,14 @@ def to_host(choice: Choice, values: Any) -> NDArray[Any]:
     if choice.namespace == "numpy":
         return np.asarray(values)
     return np.asarray(importlib.import_module(choice.namespace).asnumpy(values))
+
+
+def _require_fit(backend: str, kernels: Iterable[str], components: int) -> None:
+    """Raise BackendUnavailable, naming the kernels that can, if this one cannot serve so many components."""
+    reason = why_not(backend.partition(":")[2], components=components)
+    if reason:
+        able = [name for name in kernels if not why_not(name.partition(":")[2], components=components)]
+        raise BackendUnavailable(f"backend {backend!r} cannot serve this: {reason}; these can: {', '.join(able)}")
 
 
 def _require_cupy() -> None:

@@ -145,13 +145,12 @@ def arrange(
     end: NDArray[np.int64],
     right: NDArray[np.int64],
     corners: NDArray[np.float64],
-    first: int,
-    last: int,
+    nodes: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
-    """Move the tokens of nodes first..last to their places and fill corners[node] (2, d): the smallest box of each."""
+    """Move the tokens to their places and fill corners[node] (2, d), the smallest box, for nodes in preorder."""
     d = components(axes, positions.shape[0])
-    for node in range(first, last):
+    for node in nodes:
         widest, extent = 0, -1.0
         for k in range(d):
             values = positions[k]
@@ -177,13 +176,12 @@ def gather(
     right: NDArray[np.int64],
     key_corners: NDArray[np.float64],
     totals: NDArray[np.float64],
-    first: int,
-    last: int,
+    nodes: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
-    """Fill totals[node] (1 + 2d), count and sums of halves, and key_corners[node] (2, d), for nodes first..last."""
+    """Fill totals[node] (1 + 2d), count and sums of halves, and key_corners[node] (2, d), for nodes in preorder."""
     d = components(axes, keys.shape[0])
-    for node in range(last - 1, first - 1, -1):
+    for node in nodes[::-1]:
         if right[node] != 0:
             one_child, other = node + 1, right[node]
             for entry in range(2 * d + 1):

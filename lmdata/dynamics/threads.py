@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-type Spread = Callable[[Callable[[int, int], object], int, int], None]
+type Spread = Callable[[Callable[[int, int], object], int, int], object]
 """``spread(task, count, grain)`` calls ``task(begin, end)`` for ranges that make up 0..count, grain long or more."""
 
 

@@ -9,6 +9,8 @@ above enters by its count and its exact sums (`lmdata.dynamics.canonical`); what
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,11 +64,11 @@ def _find_thresholds(
     ranges: NDArray[np.float64],
     boxes: NDArray[np.int32],
     uppers: NDArray[np.float64],
-    first: int,
-    last: int,
+    roots: NDArray[np.int64],
+    last: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
-    """Fill the thresholds of the tokens of nodes first..last, a subtree, and ranges[node]: their extremes.
+    """Fill the thresholds of the tokens of the subtrees of ``roots``, and ranges[node]: their extremes.
 
     ``boxes[t]`` and ``uppers[t]`` list, for the node at depth t under consideration, the boxes that may hold a largest
     score and their upper bounds.
@@ -75,60 +77,61 @@ def _find_thresholds(
     stack, lengths, floors = np.empty(128, np.int64), np.empty(64, np.int64), np.empty(64)
     block = np.empty((3 * d + 2) * LANES)
     boxes[0, 0], uppers[0, 0], lengths[0], floors[0] = 0, np.inf, 1, -np.inf
-    for q in range(first, last):
-        t = depth[q] - depth[first] + 1
-        floor, count = floors[t - 1], 0
-        size = end[q] - begin[q] if right[q] != 0 else 0
-        for entry in range(lengths[t - 1]):
-            if uppers[t - 1, entry] < floor:
-                continue
-            stack[0], top = boxes[t - 1, entry], 1
-            while top > 0:
-                top -= 1
-                v = stack[top]
-                least, most = _bounds(key_corners, corners, q, v, axes)
-                floor = least if least > floor else floor
-                if most < floor:
+    for first in roots:
+        for q in range(first, last[first]):
+            t = depth[q] - depth[first] + 1
+            floor, count = floors[t - 1], 0
+            size = end[q] - begin[q] if right[q] != 0 else 0
+            for entry in range(lengths[t - 1]):
+                if uppers[t - 1, entry] < floor:
                     continue
-                if right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
-                    boxes[t, count], uppers[t, count] = v, most
-                    count += 1
-                else:
-                    stack[top], stack[top + 1] = right[v], v + 1
-                    top += 2
-        kept, foremost = 0, 0
-        for entry in range(count):
-            if uppers[t, entry] >= floor:
-                boxes[t, kept], uppers[t, kept] = boxes[t, entry], uppers[t, entry]
-                foremost = kept if uppers[t, kept] > uppers[t, foremost] else foremost
-                kept += 1
-        lengths[t], floors[t] = kept, floor
-        if right[q] != 0:
-            continue
-        ranges[q, 0], ranges[q, 1] = np.inf, -np.inf
-        for start in range(begin[q], end[q], LANES):
-            for k in range(d):
+                stack[0], top = boxes[t - 1, entry], 1
+                while top > 0:
+                    top -= 1
+                    v = stack[top]
+                    least, most = _bounds(key_corners, corners, q, v, axes)
+                    floor = least if least > floor else floor
+                    if most < floor:
+                        continue
+                    if right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
+                        boxes[t, count], uppers[t, count] = v, most
+                        count += 1
+                    else:
+                        stack[top], stack[top + 1] = right[v], v + 1
+                        top += 2
+            kept, foremost = 0, 0
+            for entry in range(count):
+                if uppers[t, entry] >= floor:
+                    boxes[t, kept], uppers[t, kept] = boxes[t, entry], uppers[t, entry]
+                    foremost = kept if uppers[t, kept] > uppers[t, foremost] else foremost
+                    kept += 1
+            lengths[t], floors[t] = kept, floor
+            if right[q] != 0:
+                continue
+            ranges[q, 0], ranges[q, 1] = np.inf, -np.inf
+            for start in range(begin[q], end[q], LANES):
+                for k in range(d):
+                    for lane in range(LANES):
+                        block[k * LANES + lane] = keys[k, start + lane]
                 for lane in range(LANES):
-                    block[k * LANES + lane] = keys[k, start + lane]
-            for lane in range(LANES):
-                block[d * LANES + lane] = -np.inf
-            v = boxes[t, foremost]
-            maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
-            for entry in range(kept):
-                weakest = block[d * LANES]
-                for lane in range(1, LANES):
-                    weakest = min(weakest, block[d * LANES + lane])
-                if entry != foremost and uppers[t, entry] > weakest:
-                    v = boxes[t, entry]
-                    maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
-            for lane in range(LANES):
-                threshold = block[d * LANES + lane] - delta
-                thresholds[start + lane] = threshold
-                ranges[q, 0], ranges[q, 1] = min(ranges[q, 0], threshold), max(ranges[q, 1], threshold)
-    for q in range(last - 1, first - 1, -1):
-        if right[q] != 0:
-            ranges[q, 0] = min(ranges[q + 1, 0], ranges[right[q], 0])
-            ranges[q, 1] = max(ranges[q + 1, 1], ranges[right[q], 1])
+                    block[d * LANES + lane] = -np.inf
+                v = boxes[t, foremost]
+                maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
+                for entry in range(kept):
+                    weakest = block[d * LANES]
+                    for lane in range(1, LANES):
+                        weakest = min(weakest, block[d * LANES + lane])
+                    if entry != foremost and uppers[t, entry] > weakest:
+                        v = boxes[t, entry]
+                        maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
+                for lane in range(LANES):
+                    threshold = block[d * LANES + lane] - delta
+                    thresholds[start + lane] = threshold
+                    ranges[q, 0], ranges[q, 1] = min(ranges[q, 0], threshold), max(ranges[q, 1], threshold)
+        for q in range(last[first] - 1, first - 1, -1):
+            if right[q] != 0:
+                ranges[q, 0] = min(ranges[q + 1, 0], ranges[right[q], 0])
+                ranges[q, 1] = max(ranges[q + 1, 1], ranges[right[q], 1])
 
 
 @compiled()
@@ -150,11 +153,11 @@ def _find_pulls(
     boxes: NDArray[np.int32],
     counts: NDArray[np.float64],
     pulls: NDArray[np.float64],
-    first: int,
-    last: int,
+    roots: NDArray[np.int64],
+    last: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
-    """Fill counts and pulls (d, n) of the tokens of nodes first..last, a subtree: the way to the neighbour mean.
+    """Fill counts and pulls (d, n) of the tokens of the subtrees of ``roots``.
 
     ``boxes[t]`` lists, for the node at depth t under consideration, the boxes that are above the thresholds of some of
     its tokens and below those of others.
@@ -164,48 +167,58 @@ def _find_pulls(
     gathered = np.zeros((64, 2 * d + 1))
     block = np.empty((3 * d + 3) * LANES)
     boxes[0, 0], lengths[0] = 0, 1
-    for q in range(first, last):
-        t = depth[q] - depth[first] + 1
-        size = end[q] - begin[q] if right[q] != 0 else 0
-        for part in range(2 * d + 1):
-            gathered[t, part] = gathered[t - 1, part]
-        count = 0
-        for entry in range(lengths[t - 1]):
-            stack[0], top = boxes[t - 1, entry], 1
-            while top > 0:
-                top -= 1
-                v = stack[top]
-                least, most = _bounds(key_corners, corners, q, v, axes)
-                if most < ranges[q, 0]:
-                    continue
-                if least >= ranges[q, 1]:
-                    for part in range(2 * d + 1):
-                        gathered[t, part] += totals[v, part]
-                elif right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
-                    boxes[t, count] = v
-                    count += 1
-                else:
-                    stack[top], stack[top + 1] = right[v], v + 1
-                    top += 2
-        lengths[t] = count
-        if right[q] != 0:
-            continue
-        for start in range(begin[q], end[q], LANES):
-            for k in range(d):
-                for lane in range(LANES):
-                    block[k * LANES + lane] = keys[k, start + lane]
-            for lane in range(LANES):
-                block[(3 * d + 2) * LANES + lane] = thresholds[start + lane]
+    for first in roots:
+        for q in range(first, last[first]):
+            t = depth[q] - depth[first] + 1
+            size = end[q] - begin[q] if right[q] != 0 else 0
             for part in range(2 * d + 1):
+                gathered[t, part] = gathered[t - 1, part]
+            count = 0
+            for entry in range(lengths[t - 1]):
+                stack[0], top = boxes[t - 1, entry], 1
+                while top > 0:
+                    top -= 1
+                    v = stack[top]
+                    least, most = _bounds(key_corners, corners, q, v, axes)
+                    if most < ranges[q, 0]:
+                        continue
+                    if least >= ranges[q, 1]:
+                        for part in range(2 * d + 1):
+                            gathered[t, part] += totals[v, part]
+                    elif right[v] == 0 or end[v] - begin[v] <= max(GRAIN, size):
+                        boxes[t, count] = v
+                        count += 1
+                    else:
+                        stack[top], stack[top + 1] = right[v], v + 1
+                        top += 2
+            lengths[t] = count
+            if right[q] != 0:
+                continue
+            for start in range(begin[q], end[q], LANES):
+                for k in range(d):
+                    for lane in range(LANES):
+                        block[k * LANES + lane] = keys[k, start + lane]
                 for lane in range(LANES):
-                    block[(d + 1 + part) * LANES + lane] = gathered[t, part]
-            for entry in range(count):
-                v = boxes[t, entry]
-                if hear_box(block, corners, totals, v, axes):
-                    sums(block, positions, one, high, low, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
-            for lane in range(LANES):
-                counts[start + lane] = block[(d + 1) * LANES + lane]
-            pulls_of(block, high, low, start, pulls, axes)
+                    block[(3 * d + 2) * LANES + lane] = thresholds[start + lane]
+                for part in range(2 * d + 1):
+                    for lane in range(LANES):
+                        block[(d + 1 + part) * LANES + lane] = gathered[t, part]
+                for entry in range(count):
+                    v = boxes[t, entry]
+                    if hear_box(block, corners, totals, v, axes):
+                        sums(
+                            block,
+                            positions,
+                            one,
+                            high,
+                            low,
+                            begin[v],
+                            begin[v] + (end[v] - begin[v] + 7) // 8 * 8,
+                            axes,
+                        )
+                for lane in range(LANES):
+                    counts[start + lane] = block[(d + 1) * LANES + lane]
+                pulls_of(block, high, low, start, pulls, axes)
 
 
 class _System:
@@ -226,62 +239,42 @@ class _System:
         self.corners, self.key_corners = np.empty((2, nodes, 2, d))
         self.totals, self.ranges = np.empty((nodes, 2 * d + 1)), np.empty((nodes, 2))
         self.roots, self.above = cut(self.shape, max(leaf, n // tasks))
+        self.below = np.setdiff1d(np.arange(nodes), self.above)
         self.lists = (int(self.shape.depth.max()) + 2, (nodes + 1) // 2)
 
     def sort(self, spread: Spread) -> None:
         """Move the tokens to their places in the tree, and find its boxes."""
-        nodes = (self.shape.begin, self.shape.end, self.shape.right, self.corners)
-        for node in self.above:
-            arrange(self.positions, self.ids, *nodes, node, node + 1, self.axes)
-
-        def run(task: int, stop: int) -> None:
-            for root in self.roots[task:stop]:
-                arrange(self.positions, self.ids, *nodes, root, self.shape.last[root], self.axes)
-
-        spread(run, len(self.roots), 1)
+        arrays = (self.positions, self.ids, self.shape.begin, self.shape.end, self.shape.right, self.corners)
+        arrange(*arrays, self.above, self.axes)
+        self._over_subtrees(spread, lambda nodes: arrange(*arrays, nodes, self.axes))
         self.positions[:, self.n :] = self.positions[:, self.n - 1 : self.n]
 
     def fill(self, spread: Spread) -> None:
         """Find what each box of the tree holds."""
         halves(self.positions, self.n, self.high, self.low)
         keys_of(self.positions, self.matrix, self.keys)
-        values = (self.keys, self.one, self.high, self.low, *self.shape[:3], self.key_corners, self.totals)
+        arrays = (self.keys, self.one, self.high, self.low, *self.shape[:3], self.key_corners, self.totals)
+        self._over_subtrees(spread, lambda nodes: gather(*arrays, nodes, self.axes))
+        gather(*arrays, self.above, self.axes)
 
-        def run(task: int, stop: int) -> None:
-            for root in self.roots[task:stop]:
-                gather(*values, root, self.shape.last[root], self.axes)
-
-        spread(run, len(self.roots), 1)
-        for node in self.above[::-1]:
-            gather(*values, node, node + 1, self.axes)
+    def _over_subtrees(self, spread: Spread, task: Callable[[NDArray[np.int64]], None]) -> None:
+        """Call the task with the nodes of some subtrees, until it has been called with all."""
+        bounds = np.append(np.searchsorted(self.below, self.roots), len(self.below))
+        spread(lambda begin, end: task(self.below[bounds[begin] : bounds[end]]), len(self.roots), 1)
 
     def listen(self, delta: float, spread: Spread) -> None:
         """Fill counts and pulls: whom the tokens listen to."""
         begin, end, right, last, depth = self.shape
-        nodes = (begin, end, right, depth, self.corners, self.key_corners)
+        nodes = (begin, end, right, depth)
+        tokens, halves_of = (self.positions, self.keys), (self.one, self.high, self.low)
 
         def run(task: int, stop: int) -> None:
-            boxes, uppers = np.empty(self.lists, np.int32), np.empty(self.lists)
-            for root in self.roots[task:stop]:
-                subtree = (root, last[root], self.axes)
-                _find_thresholds(
-                    self.positions, self.keys, *nodes, delta, self.thresholds, self.ranges, boxes, uppers, *subtree
-                )
-                _find_pulls(
-                    self.positions,
-                    self.keys,
-                    self.one,
-                    self.high,
-                    self.low,
-                    *nodes,
-                    self.totals,
-                    self.thresholds,
-                    self.ranges,
-                    boxes,
-                    self.counts,
-                    self.pulls,
-                    *subtree,
-                )
+            roots, boxes, uppers = self.roots[task:stop], np.empty(self.lists, np.int32), np.empty(self.lists)
+            thresholds = (self.thresholds, self.ranges)
+            corners = (self.corners, self.key_corners)
+            _find_thresholds(*tokens, *nodes, *corners, delta, *thresholds, boxes, uppers, roots, last, self.axes)
+            boxed, found = (*corners, self.totals, *thresholds), (self.counts, self.pulls)
+            _find_pulls(*tokens, *halves_of, *nodes, *boxed, boxes, *found, roots, last, self.axes)
 
         spread(run, len(self.roots), 1)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import canonical, fused, kdtree, tree
+from lmdata.dynamics import blocked, canonical, fused, kdtree, tree
 
 KINDS = ("random", "lattice", "tenths", "duplicated", "nearly coincident", "collinear", "badly scaled", "clusters")
 
@@ -143,3 +147,58 @@ def test_the_shape_of_a_tree_is_consistent(n, leaf):
         roots, above = kdtree.cut(shape, size)
         covered = sorted([*above, *(v for root in roots for v in range(root, shape.last[root]))])
         assert covered == list(range(len(shape.begin)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [1, 2, 7, 64])
+def test_blocked_has_the_canonical_neighbourhoods(kind, d):
+    for n, rows, share in [(1, 1, 0.1), (9, 7, 0.0), (70, 1, 0.02), (70, 70, 0.3), (130, 64, 0.0), (200, 7, 2.0)]:
+        state, alignment = tokens_of(kind, n, d, n), alignment_of(d, rows)
+        delta = sensitivity_of(state, share)
+        expected = canonical.neighbourhoods(state, delta, alignment)
+        assert (blocked.neighbour_sets(state, delta, alignment, rows=rows, threads=1 + n % 2) == expected).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", [2, 33])
+def test_blocked_gives_the_canonical_states(kind, d):
+    for members, n, seed in [(1, 1, 0), (3, 20, 1), (1, 150, 2), (2, 150, 3)]:
+        batch = batch_of(kind, members, n, d, 20, seed)
+        expected, _ = canonical.advance(*batch)
+        for threads, rows in [(1, 1), (2, 7), (2, 64), (1, n)]:
+            frames, _ = blocked.advance(*batch, threads=threads, rows=rows)
+            assert same_bits(frames, expected)
+
+
+def test_ambiguous_ties_are_counted_where_rounding_decides():
+    """A regular lattice ties exactly, tokens at random do not; a frame tells of the step that led to it."""
+    lattice = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, 0.0], [0.0, 0.0]])[None]
+    scattered = np.random.default_rng(0).normal(size=(1, 40, 8))
+    for state, expected in [(lattice, [0, 2]), (scattered, [0, 0])]:
+        _, diagnostics = blocked.advance(state, np.zeros((1, 1)), np.ones(1), None, (0, 1))
+        assert diagnostics["ambiguous_ties"][0].tolist() == expected
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from lmdata.dynamics import blocked, canonical
+sys.path.insert(0, sys.argv[1])
+from test_exactness import KINDS, batch_of, same_bits
+for kind in KINDS:
+    batch = batch_of(kind, 1, 90, 24, 10, 1)
+    assert same_bits(blocked.advance(*batch)[0], canonical.advance(*batch)[0]), kind
+    print(hash(canonical.advance(*batch)[0].tobytes()))
+"""
+
+
+def test_the_library_of_matrix_products_does_not_matter():
+    """OpenBLAS picks its kernels by processor: three picks that every x86-64 with AVX2 can run."""
+    printed = set()
+    for processor in ("Haswell", "Zen", "Nehalem"):
+        environment = os.environ | {"OPENBLAS_CORETYPE": processor, "PYTHONHASHSEED": "0"}
+        command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed.add(done.stdout)
+    assert len(printed) == 1
