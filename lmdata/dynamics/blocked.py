@@ -48,7 +48,7 @@ def _score(keys: NDArray[np.float64], tokens: NDArray[np.float64], i: int, j: in
     total = keys[i, 0] * tokens[j, 0]
     for k in range(1, tokens.shape[1]):
         total += keys[i, k] * tokens[j, k]
-    return total
+    return float(total)
 
 
 @compiled()
