@@ -1,4 +1,4 @@
-"""With a simple leading eigenvalue, tokens end on at most three hyperplanes (arXiv 2305.05465, theorem 4.1)."""
+"""With a simple leading eigenvalue, tokens end on at most three hyperplanes (arXiv 2305.05465)."""
 
 import lmdata
 from lmdata.analysis import hyperplanes

@@ -1,4 +1,4 @@
-"""On the line, attention becomes a Boolean matrix of rank at most two (arXiv 2305.05465, theorem 2.1)."""
+"""On the line, attention becomes a Boolean matrix of rank at most two (arXiv 2305.05465)."""
 
 import lmdata
 from lmdata.analysis import attention_statistics

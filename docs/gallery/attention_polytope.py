@@ -1,4 +1,4 @@
-"""With V = I, rescaled tokens end on the boundary of a polytope, or at the origin (arXiv 2305.05465, theorem 3.1)."""
+"""With V = I, rescaled tokens end on the boundary of a polytope, or at the origin (arXiv 2305.05465)."""
 
 import numpy as np
 from scipy.spatial import ConvexHull

@@ -1,4 +1,4 @@
-"""With V = diag(1, 1, -1/2): a polygon in the plane of eigenvalue 1, times a line (arXiv 2305.05465, theorem 5.1)."""
+"""With V = diag(1, 1, -1/2): a polygon in the plane of eigenvalue 1, times a line (arXiv 2305.05465)."""
 
 import numpy as np
 from scipy.spatial import ConvexHull

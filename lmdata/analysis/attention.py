@@ -150,7 +150,7 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
 def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     r"""Measure the attention matrices of every stored state.
 
-    In dimension one with positive V they tend to a Boolean matrix of rank one or two (arXiv 2305.05465, theorem 2.1).
+    In dimension one with positive V they tend to a Boolean matrix of rank one or two (arXiv 2305.05465).
 
     Parameters
     ----------

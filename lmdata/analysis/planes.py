@@ -67,7 +67,7 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
 
     If V has a simple positive leading eigenvalue with left eigenvector :math:`\varphi`, the heights
     :math:`\langle \varphi, z_i(t) \rangle` of rescaled tokens converge to at most three values
-    (arXiv 2305.05465, theorem 4.1).
+    (arXiv 2305.05465).
 
     Parameters
     ----------

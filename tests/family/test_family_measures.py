@@ -157,7 +157,7 @@ def test_equiangular_tokens_follow_the_equiangular_solution():
 
 
 def test_attention_in_one_dimension_becomes_boolean_of_rank_at_most_two(cases):
-    """arXiv 2305.05465, theorem 2.1; the start is the published one."""
+    """arXiv 2305.05465; the start is the published one."""
     start = cases("glpr_rescaled_accurate")["d1_V1_z"][0]
     ds = lmdata.simulate(SelfAttention(step_size=0.02), start, steps=1000, record=[0, 1000])
     found = attention_statistics(ds, tolerance=1e-3).isel(seed=0)
@@ -166,7 +166,7 @@ def test_attention_in_one_dimension_becomes_boolean_of_rank_at_most_two(cases):
 
 
 def test_hyperplanes_are_at_most_three(cases):
-    """arXiv 2305.05465, theorem 4.1, from the published start."""
+    """arXiv 2305.05465, from the published start."""
     case = cases("glpr_rescaled_accurate")
     model = SelfAttention(values=case["d2_hyperplanes_V"], step_size=0.05)
     ds = lmdata.simulate(model, case["d2_hyperplanes_z"][0], steps=600, record=[0, 600])
