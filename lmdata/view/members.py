@@ -258,7 +258,14 @@ class Members:
             return COMPLETE
         return int(self.dataset["status"].sel(key).values)
 
-    def scenes(self, make: Callable[..., Scene], dress: Callable[[Any], Any], **further: Sequence[Any]) -> Scenes:
+    def scenes(
+        self,
+        make: Callable[..., Scene],
+        dress: Callable[[Any], Any],
+        *,
+        start: Mapping[str, Any] | None = None,
+        **further: Sequence[Any],
+    ) -> Scenes:
         """Return the scenes of a figure: a slider for each dimension with more than one value.
 
         Parameters
@@ -267,8 +274,10 @@ class Members:
             ``make(member, **values)`` for the dimensions of ``further``.
         dress : callable
             Gives the overlay its options.
+        start : mapping, optional
+            Values shown at first, besides those of the first complete member.
         **further : sequence
-            Further dimensions, as ``time``, with their values; the first is shown at first.
+            Further dimensions, as ``time``, with their values.
         """
         fixed = {name: values[0] for name, values in further.items() if len(values) == 1}
         dims = self.varied | {name: values for name, values in further.items() if len(values) > 1}
@@ -276,4 +285,4 @@ class Members:
         def at(**values: Any) -> Scene:
             return make(self(values), **fixed, **{name: values[name] for name in further if name in values})
 
-        return Scenes(at, dims, dress)
+        return Scenes(at, dims, dress, {**(self.first() if self.varied else {}), **(start or {})})

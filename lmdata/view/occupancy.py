@@ -113,5 +113,5 @@ def _dress(figure: hv.Overlay) -> hv.Overlay:
             text_font_size="12px",
             text_font=value(theme.FONT),
         ),
-        size=(420, 300),
+        size=(390, 300),
     )

@@ -31,8 +31,9 @@
     document.querySelectorAll("section").forEach((element) => {
       const { figures, labels } = sections[Number(element.dataset.section)];
       const inputs = [...element.querySelectorAll("input[type=range]")];
-      const at = Object.fromEntries(inputs.map((input) => [input.dataset.dim, 0]));
+      const at = Object.fromEntries(inputs.map((input) => [input.dataset.dim, Number(input.defaultValue)]));
       inputs.forEach((input) => {
+        input.value = input.defaultValue; // browsers keep what was there before a reload
         const dim = input.dataset.dim;
         const output = element.querySelector(`output[for="${input.id}"]`);
         input.addEventListener("input", () => {

@@ -36,7 +36,8 @@ class Section:
     ----------
     title : str
     figure : Overlay, DynamicMap or sequence of them
-        Made by the functions of `lmdata.view`; each slider changes every figure that has it.
+        Made by the functions of `lmdata.view`; each slider changes every figure that has it, and begins where the
+        first of them does.
     text : str
         Plain text; an empty line begins a paragraph. Markup is shown as it stands.
     """
@@ -61,7 +62,8 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     Raises
     ------
     InvalidInput
-        If there is no section, a figure is none of holoviews, or it has more than `MOST_STATES` states.
+        If there is no section, a figure is none of holoviews, it has more than `MOST_STATES` states, or figures of
+        one section have different values for the same slider.
 
     Examples
     --------
@@ -79,20 +81,24 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     shown, states = [], []
     for number, section in enumerate(sections):
         figures = section.figure if isinstance(section.figure, Sequence) else [section.figure]
-        embedded = [_embed(figure, section.title) for figure in figures]
-        dims = {name: values for _, scenes, _ in embedded if scenes for name, values in scenes.dims.items()}
+        dims, start = _sliders([scenes for figure in figures if (scenes := scenes_of(figure))], section.title)
+        embedded = [_embed(figure, start, section.title) for figure in figures]
         labels = {name: [_value(value) for value in values] for name, values in dims.items()}
+        sliders = [
+            {"name": n, "label": naming.parameter(n), "options": labels[n], "start": values.index(start[n])}
+            for n, values in dims.items()
+        ]
         shown.append(
             {
                 "number": number,
                 "title": section.title,
                 "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
-                "sliders": [{"name": n, "label": naming.parameter(n), "options": v} for n, v in labels.items()],
+                "sliders": sliders,
                 "roots": range(len(roots), len(roots) + len(figures)),
             }
         )
-        states.append({"labels": labels, "figures": [table for _, _, table in embedded if table]})
-        roots.extend(root for root, _, _ in embedded)
+        states.append({"labels": labels, "figures": [table for _, table in embedded if table]})
+        roots.extend(root for root, _ in embedded)
     here = files(__package__)
     plots, divs = components(roots, wrap_script=False)
     template = jinja2.Environment(autoescape=True).from_string(here.joinpath("page.html").read_text(encoding="utf-8"))
@@ -110,14 +116,29 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     return _replace(Path(path), html)
 
 
-def _embed(figure: Any, where: str) -> tuple[Any, Scenes | None, dict[str, Any] | None]:
-    """Return the Bokeh figure, its scenes and the table of its states, if it has sliders."""
+def _sliders(all_scenes: Sequence[Scenes], where: str) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """Return the sliders of a section, with their values, and the values that they begin with."""
+    dims: dict[str, list[Any]] = {}
+    start: dict[str, Any] = {}
+    for scenes in all_scenes:
+        for name, values in scenes.dims.items():
+            if dims.setdefault(name, values) != values:
+                raise InvalidInput(
+                    f"section {where!r} has figures with different values of {name}, which share one slider: "
+                    "put them into sections of their own"
+                )
+            start.setdefault(name, scenes.first()[name])
+    return dims, start
+
+
+def _embed(figure: Any, start: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any] | None]:
+    """Return the Bokeh figure, and the table of its states if it has sliders."""
     scenes = scenes_of(figure)
     if scenes is not None:
-        live = Live(scenes)
-        return live.root, scenes, _states(live, where)
+        live = Live(scenes, {name: start[name] for name in scenes.dims})
+        return live.root, _states(live, where)
     if isinstance(figure, hv.Element | hv.Overlay | hv.NdOverlay | hv.Layout):
-        return hv.renderer("bokeh").get_plot(figure).state, None, None
+        return hv.renderer("bokeh").get_plot(figure).state, None
     raise InvalidInput(
         f"section {where!r} has a figure of type {type(figure).__name__}; give a figure of lmdata.view, "
         "or a holoviews element without sliders"

@@ -114,6 +114,6 @@ def _dress(figure: hv.Overlay, ticks: list[tuple[float, str]], height: int) -> h
         figure,
         theme.style("Rectangles", "Tokens", fill_color=theme.GRID, line_color=None, **hover),
         theme.style("Rectangles", "Quiet", color="color", line_color=None, **theme.COLOURED),
-        size=(420, height),
+        size=(390, height),
         yticks=ticks,
     )

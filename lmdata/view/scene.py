@@ -122,6 +122,8 @@ class Scenes:
         The values of each slider; empty for a figure without.
     dress : callable
         Gives a holoviews overlay its options.
+    start : mapping, optional
+        Values shown at first, where they are not the first of their slider.
     """
 
     def __init__(
@@ -129,10 +131,12 @@ class Scenes:
         make: Callable[..., Scene],
         dims: Mapping[str, Sequence[Any]],
         dress: Callable[[hv.Overlay], hv.Overlay],
+        start: Mapping[str, Any] | None = None,
     ) -> None:
         self.make = make
         self.dims = {name: list(values) for name, values in dims.items()}
         self._dress = dress
+        self._start = dict(start or {})
 
     def __call__(self, *values: Any) -> hv.Overlay:
         """Return the overlay at these values of the sliders."""
@@ -140,7 +144,7 @@ class Scenes:
 
     def first(self) -> dict[str, Any]:
         """Return the values that are shown at first."""
-        return {name: values[0] for name, values in self.dims.items()}
+        return {name: self._start.get(name, values[0]) for name, values in self.dims.items()}
 
     def all(self) -> Iterator[Scene]:
         """Yield every scene, the last slider running fastest."""
@@ -151,7 +155,8 @@ class Scenes:
         """Return the overlay where there is no slider, else a DynamicMap that makes frames when they are shown."""
         if not self.dims:
             return self()
-        kdims = [hv.Dimension((n, naming.parameter(n)), values=v) for n, v in self.dims.items()]
+        first = self.first()
+        kdims = [hv.Dimension((n, naming.parameter(n)), values=v, default=first[n]) for n, v in self.dims.items()]
         return hv.DynamicMap(self, kdims=kdims)
 
 

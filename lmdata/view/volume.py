@@ -157,4 +157,4 @@ def _dress(figure: hv.Overlay, count: int) -> hv.Overlay:
     ]
     for k, colour in enumerate(colours):
         options.append(theme.style("Curve", f"By{k}", color=colour, line_width=2.2))
-    return theme.dress(figure, *options, size=(420, 300), logy=True, show_legend=count > 1, legend_position="right")
+    return theme.dress(figure, *options, size=(390, 300), logy=True, show_legend=count > 1, legend_position="right")

@@ -16,8 +16,9 @@ from lmdata.view.members import Member, Members
 from lmdata.view.placement import place
 from lmdata.view.plane import Basis, limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.trajectories import times
 
-SIDE, FONT_SIZE = 500, 13
+SIDE, FONT_SIZE = 460, 13
 """Side of the frame and size of the words, in pixels."""
 
 MOST_WORDS = 400
@@ -61,15 +62,15 @@ def words(ds: xarray.Dataset, *, time: float | None = None, basis: Basis = "init
     >>> type(view.words(ds, time=5)).__name__
     'Overlay'
     """
-    times = ds["time"].values.tolist()[::-1] if time is None else [time]
-    return scenes(Members(ds), times=times, basis=basis).figure()
+    return scenes(Members(ds), times=times(ds, time), basis=basis).figure()
 
 
 def scenes(members: Members, *, times: list[float], basis: Basis = "initial") -> Scenes:
     """Return the scenes of `words`, for each member and each of ``times``."""
     if members.dataset.sizes["component"] < 2:
         raise InvalidInput("words needs tokens of two or more components; for d = 1 use view.trajectories")
-    return members.scenes(lambda member, time: _scene(member, time, basis), _dress, time=times)
+    start = {"time": times[-1]}
+    return members.scenes(lambda member, time: _scene(member, time, basis), _dress, start=start, time=times)
 
 
 def _scene(member: Member, time: float, basis: Basis) -> Scene:

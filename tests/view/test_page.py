@@ -88,8 +88,10 @@ def _points(overlay):
 def test_play_moves_the_time(browser, sentence, tmp_path):
     page = view.write_page(tmp_path / "page.html", "Play", [view.Section("Words", view.words(sentence))])
     browser.open(page.as_uri(), READY)
+    # words begin with the last time, and the player goes round
+    assert browser.run("return document.querySelector('input[data-dim=time]').value") == "6"
     browser.driver.find_element("css selector", ".play").click()
-    browser.wait("document.querySelector('input[data-dim=time]').value === '2'")
+    browser.wait("document.querySelector('input[data-dim=time]').value === '1'")
     browser.driver.find_element("css selector", ".play").click()
     value = browser.run("return document.querySelector('input[data-dim=time]').value")
     browser.run("return new Promise((done) => setTimeout(done, 400))")
@@ -129,6 +131,13 @@ def test_numbers_keep_six_digits_and_equal_columns_are_kept_once(square, tmp_pat
     all_times = view.write_page(tmp_path / "all.html", "A", [view.Section("B", view.trajectories(square))])
     # the trails of a member are there once, not once a time
     assert all_times.stat().st_size < one.stat().st_size + 7 * 12 * 6 * 90
+
+
+def test_figures_of_a_section_share_their_sliders(square, sentence, tmp_path):
+    view.write_page(tmp_path / "page.html", "A", [view.Section("B", [view.words(square), view.trajectories(square)])])
+    differing = view.Section("B", [view.words(square), view.words(sentence)])
+    with pytest.raises(InvalidInput, match=r"section 'B'.*different values of alignment_sensitivity"):
+        view.write_page(tmp_path / "other.html", "A", [differing])
 
 
 def test_too_many_states_are_refused_with_the_remedy(square, tmp_path, monkeypatch):
