@@ -63,9 +63,7 @@ def _scaled(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 
 
 @compiled()
-def _span(
-    points: NDArray[np.float64], threshold: float, most: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _span(points: NDArray[np.float64], threshold: float, most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return an orthonormal basis (r, d) of the span and its extents (r,), by greedily farthest points."""
     n, d = points.shape
     corner = 0
@@ -181,15 +179,12 @@ def _sets(points: ArrayLike) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     array = np.asarray(points, np.float64)
     if array.ndim < 2 or array.shape[-1] < 1 or array.shape[-2] < 1:
         raise InvalidInput(
-            f"points has shape {array.shape}; the last two dimensions must be (token, component), "
-            "each at least 1"
+            f"points has shape {array.shape}; the last two dimensions must be (token, component), each at least 1"
         )
     return np.ascontiguousarray(array.reshape(-1, *array.shape[-2:])), array.shape[:-2]
 
 
-def _sized(
-    sets: NDArray[np.float64], rank: NDArray[np.int64], size: NDArray[np.float64]
-) -> NDArray[np.uint8]:
+def _sized(sets: NDArray[np.float64], rank: NDArray[np.int64], size: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Complete ``size`` where the rank is 4 to 7; return the status of every set."""
     status = np.full(len(sets), HullStatus.COMPILED, np.uint8)
     status[rank > QHULL_RANK] = HullStatus.MEAN_WIDTH_ONLY
@@ -375,9 +370,7 @@ def vertices(points: ArrayLike, *, tolerance: float = VERTEX_TOLERANCE) -> NDArr
     return marks.reshape(*shape, -1)
 
 
-def mean_width(
-    points: ArrayLike, directions: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mean_width(points: ArrayLike, directions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean width of each hull over the directions, and its standard error.
 
     The width in direction u is max_i <u, z_i> - min_i <u, z_i>: a size of the hull in any dimension, which by

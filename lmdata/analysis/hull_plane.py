@@ -75,9 +75,7 @@ def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
             continue
         while size > floor:
             last, previous = stack[size - 1], stack[size - 2]
-            turn = orient_plane(
-                points[previous, 0], points[previous, 1], points[last, 0], points[last, 1], x, y
-            )
+            turn = orient_plane(points[previous, 0], points[previous, 1], points[last, 0], points[last, 1], x, y)
             if turn > 0:
                 break
             size -= 1

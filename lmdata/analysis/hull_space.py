@@ -21,10 +21,7 @@ _CERTAIN = 400.0 * 2.0**-53
 def _on_line(points: NDArray[np.float64], i: int, j: int, k: int) -> bool:
     for drop in range(3):
         x, y = (drop + 1) % 3, (drop + 2) % 3
-        if (
-            orient_plane(points[i, x], points[i, y], points[j, x], points[j, y], points[k, x], points[k, y])
-            != 0
-        ):
+        if orient_plane(points[i, x], points[i, y], points[j, x], points[j, y], points[k, x], points[k, y]) != 0:
             return False
     return True
 
@@ -69,9 +66,7 @@ def simplex(points: NDArray[np.float64]) -> NDArray[np.int64]:
         return corners[:2]
     best = -1.0
     for i in range(n):
-        distance = abs(
-            v[0] * (points[i, 0] - a[0]) + v[1] * (points[i, 1] - a[1]) + v[2] * (points[i, 2] - a[2])
-        )
+        distance = abs(v[0] * (points[i, 0] - a[0]) + v[1] * (points[i, 1] - a[1]) + v[2] * (points[i, 2] - a[2]))
         if distance > best and not (
             distance <= _CERTAIN and orient_space(a, points[corners[1]], points[corners[2]], points[i]) == 0
         ):
@@ -84,14 +79,14 @@ def _height(
     points: NDArray[np.float64], facets: NDArray[np.int64], planes: NDArray[np.float64], f: int, p: int
 ) -> float:
     """Return a number whose sign is exactly that of the height of point p over facet f."""
-    height = (
+    height: float = (
         planes[f, 0] * (points[p, 0] - planes[f, 3])
         + planes[f, 1] * (points[p, 1] - planes[f, 4])
         + planes[f, 2] * (points[p, 2] - planes[f, 5])
     )
     if abs(height) > _CERTAIN:
         return height
-    sign = orient_space(points[facets[f, 0]], points[facets[f, 1]], points[facets[f, 2]], points[p])
+    sign: int = orient_space(points[facets[f, 0]], points[facets[f, 1]], points[facets[f, 2]], points[p])
     return -sign * max(abs(height), 1e-300)
 
 
@@ -307,4 +302,5 @@ def corners_of(points: NDArray[np.float64], facets: NDArray[np.int64]) -> NDArra
                 if planes[p] < 2:
                     met[p, planes[p]] = f
                 planes[p] += 1
-    return planes == 3
+    extreme: NDArray[np.bool_] = planes == 3
+    return extreme

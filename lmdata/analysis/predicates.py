@@ -129,9 +129,7 @@ def _orient_space_exactly(
 
 
 @compiled()
-def orient_space(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], p: NDArray[np.float64]
-) -> int:
+def orient_space(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], p: NDArray[np.float64]) -> int:
     """Return the exact sign of det(a - p, b - p, c - p), each a (3,) array.
 
     It is -1 where p lies on the side of the plane abc to which its normal (b - a) x (c - a) points, 1 on the
@@ -152,9 +150,7 @@ def orient_space(
     axby, bxay = ax * by, bx * ay
     determinant = az * (bxcy - cxby) + bz * (cxay - axcy) + cz * (axby - bxay)
     permanent = (
-        abs(az) * (abs(bxcy) + abs(cxby))
-        + abs(bz) * (abs(cxay) + abs(axcy))
-        + abs(cz) * (abs(axby) + abs(bxay))
+        abs(az) * (abs(bxcy) + abs(cxby)) + abs(bz) * (abs(cxay) + abs(axcy)) + abs(cz) * (abs(axby) + abs(bxay))
     )
     if abs(determinant) > _FILTER_SPACE * permanent:
         return 1 if determinant > 0.0 else -1
