@@ -7,6 +7,8 @@ import secrets
 import socket
 import webbrowser
 from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
 
 import lmdata
 from lmdata.errors import InvalidInput
@@ -61,7 +63,7 @@ def serve(
     origins = [origin] if origin else [f"{address}:{port}"]
     if origin is None and _is_loopback(address):
         origins.append(f"localhost:{port}")
-    guard = {"basic_auth": password, "cookie_secret": secrets.token_urlsafe(32)} if password else {}
+    guard = _guard(password) if password else {}
     loop = IOLoop(make_current=False)
     server = get_server(
         lambda: dashboard(members),
@@ -83,6 +85,16 @@ def serve(
     finally:
         server.stop()
         loop.close()
+
+
+def _guard(password: str) -> dict[str, Any]:
+    """Return the options that let only those in who know the password; the page that asks for it needs no network."""
+    page = files(__package__).joinpath("login.html")
+    return {
+        "basic_auth": {"lmdata": password},
+        "cookie_secret": secrets.token_urlsafe(32),
+        "basic_login_template": str(page),
+    }
 
 
 def _check(address: str, origin: str | None, password: str | None) -> None:
