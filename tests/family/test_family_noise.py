@@ -1,0 +1,53 @@
+"""Noise: what it depends on, how it is drawn, and how large it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lmdata.dynamics import tokens
+from lmdata.dynamics.family import Noisy, SelfAttention, Softmax
+from lmdata.dynamics.family.noisy import standard_normal
+from lmdata.dynamics.random import ROOT_ENTROPY, normal_quantile
+
+
+def advance(model, state, record, *, seed=0):
+    frames = type(model).advance([model], state[None], start=0, record=list(record), seeds=[seed])
+    return frames.position[0]
+
+
+def test_noise_is_a_function_of_seed_and_step():
+    model = Noisy(model=Softmax(inverse_temperature=0.0, influence=1e-12), scale=0.1)
+    zero = np.zeros((4, 2))
+    jumps = np.diff(advance(model, zero, range(400), seed=3), axis=0) / 0.1
+    assert abs(jumps.mean()) < 0.05
+    assert jumps.std() == pytest.approx(1, abs=0.05)
+    assert not np.array_equal(jumps, np.diff(advance(model, zero, range(400), seed=4), axis=0) / 0.1)
+    silent = replace(model, scale=0.0)
+    state = tokens.uniform(4, 2).draw(0)
+    np.testing.assert_array_equal(advance(silent, state, range(5)), advance(model.model, state, range(5)))
+
+
+def test_noise_is_philox_keyed_by_seed_and_counted_by_step():
+    key = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(5, 1)).generate_state(2, np.uint64)
+    words = np.random.Philox(key=key, counter=np.array([0, 7, 0, 0], np.uint64)).random_raw(6)
+    expected = normal_quantile(((words >> np.uint64(12)).astype(float) + 0.5) * 2.0**-52)
+    found = standard_normal([9, 5, 9, 5], 7, (3, 2))
+    np.testing.assert_array_equal(found[1].ravel(), expected)
+    np.testing.assert_array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_additive_noise_grows_as_the_root_of_time_whatever_the_step():
+    """sigma sqrt(t): halving the step leaves the spread alone."""
+    spreads = []
+    for step in (0.1, 0.05):
+        model = Noisy(model=SelfAttention(form="plain", values=np.zeros((2, 2)), step_size=step), scale=0.5)
+        seeds = range(300)
+        end = Noisy.advance(
+            [model] * 300, np.zeros((300, 2, 2)), start=0, record=[round(2 / step)], seeds=seeds
+        ).position
+        spreads.append(end.std())
+    np.testing.assert_allclose(spreads, 0.5 * np.sqrt(2), rtol=0.05)
