@@ -20,12 +20,16 @@ from lmdata.analysis.hull_plane import area, chain
 from lmdata.analysis.hull_space import corners_of, facets_of, simplex, volume
 from lmdata.analysis.predicates import orient_plane
 from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.threads import crew
 from lmdata.errors import InvalidInput
 
 RANK_TOLERANCE = 1e-12
 VERTEX_TOLERANCE = 1e-9
 COMPILED_RANK = 3
 QHULL_RANK = 7
+GRAIN = 2**14
+"""Coordinates that are worth a thread."""
+
 _TINY = 2.0**-300
 
 
@@ -112,8 +116,11 @@ def _coordinates(points: NDArray[np.float64], basis: NDArray[np.float64]) -> NDA
 
 
 @compiled()
-def _size(points: NDArray[np.float64], basis: NDArray[np.float64]) -> float:
-    """Return the length, area or volume of the hull within the span of the basis, of rank 0 to 3."""
+def _size(points: NDArray[np.float64], basis: NDArray[np.float64], space: bool | None) -> float:
+    """Return the length, area or volume of the hull within the span of the basis, of rank 0 to 3.
+
+    With ``space`` None there is no rank 3, and the hull in space, slow to compile, is left out.
+    """
     rank, d = basis.shape
     if rank == 0:
         return 0.0
@@ -121,7 +128,9 @@ def _size(points: NDArray[np.float64], basis: NDArray[np.float64]) -> float:
     if rank == 1:
         return float(np.max(flat) - np.min(flat))
     if rank == 2:
-        return area(flat)
+        return area(flat, chain(flat))
+    if space is None:
+        return np.nan
     corners = simplex(flat)
     if corners.size < 4:
         return 0.0
@@ -135,10 +144,13 @@ def _measure(
     rank: NDArray[np.int64],
     size: NDArray[np.float64],
     forced: bool,
+    space: bool | None,
+    begin: int,
+    end: int,
 ) -> None:
-    """Fill rank and size of every set, or its size in the rank given; NaN where the rank is above 3."""
+    """Fill rank and size of sets begin..end, or the size in the rank given; NaN where the rank is above 3."""
     _, n, d = points.shape
-    for member in range(points.shape[0]):
+    for member in range(begin, end):
         scaled, exponent = _scaled(points[member])
         size[member] = np.nan
         if exponent == -9999:
@@ -156,10 +168,30 @@ def _measure(
                 size[member] = 0.0
                 continue
         else:
+            if d == 2:  # the hull has the span of its vertices
+                scaled = scaled[chain(scaled)]
             basis, _ = _span(scaled, math.ldexp(thresholds[member], -exponent), min(n - 1, d))
             rank[member] = basis.shape[0]
         if rank[member] <= COMPILED_RANK:
-            size[member] = math.ldexp(_size(scaled, basis), exponent * rank[member])
+            size[member] = math.ldexp(_size(scaled, basis, space), exponent * rank[member])
+
+
+def _measure_all(
+    sets: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    rank: NDArray[np.int64],
+    size: NDArray[np.float64],
+    *,
+    forced: bool,
+) -> None:
+    """Call `_measure` for all sets, on every core where they are many."""
+    space = True if sets.shape[-1] > 2 else None  # None makes numba compile `_measure` without the hull in space
+    with crew() as spread:
+        spread(
+            lambda begin, end: _measure(sets, thresholds, rank, size, forced, space, begin, end),
+            len(sets),
+            max(1, GRAIN // sets[0].size),
+        )
 
 
 def _qhull(points: NDArray[np.float64], rank: int) -> float:
@@ -241,7 +273,7 @@ def hull(
     sets, shape = _sets(points)
     scales = np.abs(sets).max((1, 2)) if scale is None else np.broadcast_to(scale, shape).reshape(-1)
     rank, size = np.empty(len(sets), np.int64), np.empty(len(sets))
-    _measure(sets, rank_tolerance * np.asarray(scales, np.float64), rank, size, False)
+    _measure_all(sets, rank_tolerance * np.asarray(scales, np.float64), rank, size, forced=False)
     status = _sized(sets, rank, size)
     return size.reshape(shape), rank.reshape(shape), status.reshape(shape)
 
@@ -271,7 +303,7 @@ def volume_in_rank(points: ArrayLike, rank: ArrayLike) -> NDArray[np.float64]:
     sets, shape = _sets(points)
     ranks = np.array(np.broadcast_to(rank, shape), np.int64).reshape(-1)
     size = np.empty(len(sets))
-    _measure(sets, np.zeros(len(sets)), ranks, size, True)
+    _measure_all(sets, np.zeros(len(sets)), ranks, size, forced=True)
     _sized(sets, ranks, size)
     return size.reshape(shape)
 

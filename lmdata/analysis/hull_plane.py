@@ -9,6 +9,7 @@ from lmdata.analysis.predicates import orient_plane
 from lmdata.dynamics.compiled import compiled
 
 _RUN = 16  # runs of this length are sorted by insertion, then merged
+_CERTAIN = 64.0 * 2.0**-53  # a determinant beyond this times the largest coordinate squared has the right sign
 
 
 @compiled(inline=True)
@@ -19,10 +20,10 @@ def _before(points: NDArray[np.float64], i: int, j: int) -> bool:
 
 
 @compiled()
-def _sorted(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the order of the points by first, then second coordinate."""
-    n = points.shape[0]
-    order, other = np.arange(n), np.empty(n, np.int64)
+def _sort(points: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices ``order`` of points, sorted by first, then second coordinate."""
+    n = order.size
+    other = np.empty(n, np.int64)
     for start in range(0, n, _RUN):
         for i in range(start + 1, min(start + _RUN, n)):
             moving = order[i]
@@ -49,6 +50,41 @@ def _sorted(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @compiled()
+def _candidates(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the points that are not certainly inside the octagon of the extremes along x, y, x + y and x - y.
+
+    A point strictly left of every side of a closed polygon has it wind round itself, so it is no vertex of the hull.
+    """
+    n = points.shape[0]
+    corners, best = np.zeros(8, np.int64), np.full(8, -np.inf)
+    for i in range(n):
+        x, y = points[i, 0], points[i, 1]
+        for side, value in enumerate((x, x + y, y, y - x, -x, -x - y, -y, x - y)):
+            if value > best[side]:
+                best[side], corners[side] = value, i
+    sides, edges = np.empty((8, 4)), 0
+    for side in range(8):
+        a, b = corners[side], corners[(side + 1) % 8]
+        if a != b:
+            sides[edges, 0], sides[edges, 1] = points[a, 0], points[a, 1]
+            sides[edges, 2], sides[edges, 3] = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+            edges += 1
+    certain = _CERTAIN * max(best[0], best[2], best[4], best[6]) ** 2
+    kept, count = np.empty(n, np.int64), 0
+    for i in range(n):
+        inside = edges > 0
+        for edge in range(edges):
+            left = sides[edge, 2] * (points[i, 1] - sides[edge, 1]) - sides[edge, 3] * (points[i, 0] - sides[edge, 0])
+            if left <= certain:
+                inside = False
+                break
+        if not inside:
+            kept[count] = i
+            count += 1
+    return kept[:count]
+
+
+@compiled()
 def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the indices of the extreme points of ``points`` (n, 2), counter-clockwise, one a position.
 
@@ -57,10 +93,10 @@ def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
     Examples
     --------
     >>> import numpy as np
-    >>> chain(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 2.0], [1.0, 1.0], [2.0, 2.0]])).tolist()
+    >>> chain(np.array([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.5], [1.0, 1.0]])).tolist()
     [0, 2, 3]
     """
-    order = _sorted(points)
+    order = _sort(points, _candidates(points))
     n = order.size
     stack = np.empty(2 * n, np.int64)
     stack[0] = order[0]
@@ -87,16 +123,16 @@ def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @compiled()
-def area(points: NDArray[np.float64]) -> float:
-    """Return the area of the convex hull of ``points`` (n, 2).
+def area(points: NDArray[np.float64], corners: NDArray[np.int64]) -> float:
+    """Return the area inside the polygon of the ``corners`` of ``points`` (n, 2), from `chain`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> area(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> area(square, chain(square))
     1.0
     """
-    corners = chain(points)
     x, y = points[corners[0], 0], points[corners[0], 1]
     twice = 0.0
     for k in range(1, corners.size - 1):
