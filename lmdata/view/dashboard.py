@@ -13,7 +13,7 @@ from bokeh.models import Span
 
 from lmdata.errors import IncompleteDataset
 from lmdata.view import naming, theme
-from lmdata.view.members import Members
+from lmdata.view.members import Members, is_localmax
 from lmdata.view.occupancy import scenes as occupancy_scenes
 from lmdata.view.quiescent import scenes as quiescent_scenes
 from lmdata.view.scene import Live, Scenes
@@ -140,9 +140,9 @@ def _figures(members: Members, times: list[float]) -> dict[str, Scenes]:
     figures = {
         "trajectories": trajectory_scenes(members, times=times),
         "volume": volume_scenes(members, marked=True),
-        "occupancy": occupancy_scenes(members),
-        "quiescent": quiescent_scenes(members),
     }
+    if is_localmax(members.dataset):
+        figures |= {"occupancy": occupancy_scenes(members), "quiescent": quiescent_scenes(members)}
     named = members.dataset["token"].dtype.kind in "OUT" and members.dataset.sizes["component"] > 1
     return {"words": word_scenes(members, times=times), **figures} if named else figures
 

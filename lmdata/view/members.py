@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -13,6 +14,7 @@ import xarray
 from numpy.typing import NDArray
 
 import lmdata
+from lmdata.analysis.clusters import clusters
 from lmdata.data.registry import COMPLETE, FAILED
 from lmdata.errors import IncompleteDataset, InvalidInput
 from lmdata.view import naming, theme
@@ -23,8 +25,16 @@ CORE = ("time", "token", "component")
 AT_ONCE = 64 * 2**20
 """A dataset of up to so many bytes is read whole when a member is first shown: members share chunks."""
 
+REACH = 1e-3
+"""Tokens of a model without limit vertices are one cluster if they end closer than this part of the largest norm."""
+
 KEPT = 256
 """Members (with their measures) that a view keeps in memory; the least recently shown goes first."""
+
+
+def is_localmax(ds: xarray.Dataset) -> bool:
+    """Return whether a dataset was made by localmax dynamics."""
+    return bool(json.loads(ds.attrs.get("model", "{}")).get("kind") == "localmax")
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,9 @@ class Member:
 
     @cached_property
     def leaders(self) -> NDArray[np.bool_]:
-        """Leaders, dims (time, token): `lmdata.leaders`."""
+        """Leaders, dims (time, token): `lmdata.leaders`; none for other models than localmax."""
+        if not self.localmax:
+            return np.zeros(self.position.shape[:2], dtype=bool)
         return np.asarray(self._measure(lmdata.leaders, "leader")["leader"].transpose("time", "token").values)
 
     @cached_property
@@ -130,15 +142,28 @@ class Member:
         """Quiescent sets: `lmdata.quiescent_sets`."""
         return self._measure(lmdata.quiescent_sets, "quiescent", "entry_time")
 
+    @property
+    def localmax(self) -> bool:
+        """Whether the model is localmax, which has limit vertices and leaders."""
+        return is_localmax(self.dataset)
+
     @cached_property
     def vertex(self) -> NDArray[np.int64]:
         """Limit vertex of each token, or -1."""
         return np.asarray(self.polytope["token_vertex"].values)
 
     @cached_property
-    def vertex_names(self) -> NDArray[np.object_]:
-        """What the limit vertex of each token is called: its number, or ``none``."""
-        return np.array([str(v) if v >= 0 else "none" for v in self.vertex], dtype=object)
+    def ends(self) -> NDArray[np.object_]:
+        """Where each token ends, in words: at a limit vertex, or in a cluster of the last frame."""
+        if not self.localmax:
+            return np.array([f"cluster {c}" for c in self._cluster], dtype=object)
+        return np.array([f"vertex {v}" if v >= 0 else "no vertex" for v in self.vertex], dtype=object)
+
+    @cached_property
+    def _cluster(self) -> NDArray[np.int64]:
+        """Cluster of each token in the last frame, for models without limit vertices."""
+        last = np.ascontiguousarray(self.position[-1])
+        return clusters(last, REACH * float(np.linalg.norm(last, axis=1).max()))
 
     @cached_property
     def corners(self) -> NDArray[np.float64]:
@@ -149,6 +174,8 @@ class Member:
     @property
     def marked(self) -> NDArray[np.float64]:
         """The limit vertices that have a colour of their own, dims (vertex, component)."""
+        if not self.localmax:
+            return np.empty((0, self.position.shape[2]))
         return self.corners[theme.slots(self.vertex_sizes) >= 0]
 
     @cached_property
@@ -158,7 +185,9 @@ class Member:
 
     @cached_property
     def slot(self) -> NDArray[np.float64]:
-        """Palette slot of each token: that of its limit vertex, or -1."""
+        """Palette slot of each token: that of its limit vertex or cluster, or -1."""
+        if not self.localmax:
+            return theme.slots(np.bincount(self._cluster))[self._cluster].astype(np.float64)
         return self.slots_of(self.vertex)
 
     def slots_of(self, vertex: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -73,7 +73,7 @@ def _scene(member: Member) -> Scene:
     token, first, last = _runs(quiet)
     said = np.array(["never" if np.isnan(t) else f"t = {naming.number(t)}" for t in entry], dtype=object)
     whole = {"x": np.full(n, edges[0]), "y": row - 0.4, "x1": np.full(n, edges[-1]), "y1": row + 0.4}
-    whole |= {"token": member.names, "vertex": member.vertex_names, "entry": said}
+    whole |= {"token": member.names, "end": member.ends, "entry": said}
     calm = {"x": edges[first], "y": row[token] - 0.4, "x1": edges[last], "y1": row[token] + 0.4}
     calm |= {"color": member.slot[token]}
     share = f"{int(quiet[:, -1].sum())} of {n} tokens in the end"
@@ -108,7 +108,7 @@ def _runs(rows: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 
 def _dress(figure: hv.Overlay, ticks: list[tuple[float, str]], height: int) -> hv.Overlay:
-    tooltips = [("token", "@token"), ("limit vertex", "@vertex"), ("quiescent from", "@entry")]
+    tooltips = [("token", "@token"), ("ends at", "@end"), ("quiescent from", "@entry")]
     hover = {"tools": ["hover"], "hover_tooltips": tooltips}
     return theme.dress(
         figure,

@@ -25,7 +25,7 @@ def trajectories(
     For d = 1 positions are drawn over time; for d = 2 in the plane; for d > 2 in the plane of two principal axes
     (see `lmdata.view.plane.plane`), as the axis labels say. Tokens have the colour of the limit vertex that they go
     to, grey where they go to none; leaders (tokens i in C_i, `lmdata.leaders`) are stars; squares are the limit
-    vertices that have a colour.
+    vertices that have a colour. Tokens of other models have the colour of their cluster in the last frame.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def scenes(members: Members, *, times: list[float], basis: Basis = "initial") ->
 
 
 def _dress(figure: hv.Overlay) -> hv.Overlay:
-    hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("limit vertex", "@vertex")]}
+    hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("ends at", "@end")]}
     dots = {"color": "color", "line_color": "white", "line_width": 0.8, **theme.COLOURED}
     return theme.dress(
         figure,
@@ -155,7 +155,7 @@ def _tokens(member: Member, now: NDArray[np.float64], index: int) -> tuple[Layer
             "x": now[:, 0],
             "y": now[:, 1],
             "token": member.names,
-            "vertex": member.vertex_names,
+            "end": member.ends,
             "color": member.slot,
         }
         return Layer("Points", group, {name: column[chosen] for name, column in columns.items()})

@@ -88,7 +88,7 @@ def _scene(member: Member, time: float, basis: Basis) -> Scene:
     anchor = np.array([label.anchor for label in labels]).reshape(-1, 2) * pixel + low
     slot = np.array([_common(member.slot[label.members]) for label in labels], dtype=np.float64)
     lines = {"x": anchor[:, 0], "y": anchor[:, 1], "x1": edge[:, 0], "y1": edge[:, 1]}
-    dots = {"x": now[:, 0], "y": now[:, 1], "token": member.names, "vertex": member.vertex_names, "color": member.slot}
+    dots = {"x": now[:, 0], "y": now[:, 1], "token": member.names, "end": member.ends, "color": member.slot}
     text = {"x": at[:, 0], "y": at[:, 1], "text": [label.text for label in labels], "text_color": slot}
     return Scene(
         member.title("Words", time=time),
@@ -104,7 +104,7 @@ def _common(slots: NDArray[np.float64]) -> float:
 
 
 def _dress(figure: hv.Overlay) -> hv.Overlay:
-    hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("limit vertex", "@vertex")]}
+    hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("ends at", "@end")]}
     dots = {"color": "color", "line_color": "white", "line_width": 0.6, **theme.COLOURED}
     font = {"text_font_size": f"{FONT_SIZE}px", "text_font": value(theme.FONT)}
     inks = {**theme.COLOURED, "cmap": list(theme.INKS)}

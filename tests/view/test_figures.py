@@ -228,6 +228,18 @@ def test_colours_agree_between_the_figures(square):
         np.testing.assert_array_equal(points.dimension_values("color"), vertex[named])
 
 
+def test_other_models_are_drawn_with_the_clusters_of_their_last_frame():
+    places = [[1.0, 0.0], [1.0, 1e-9], [-1.0, 0.5], [-1.0, 0.5]]
+    ds = lmdata.simulate(lmdata.Localmax(), places, steps=0)
+    ds.attrs["model"] = '{"kind": "softmax", "inverse_temperature": 2.0}'
+    tokens = layer(view.trajectories(ds), "Tokens")
+    assert tokens.dimension_values("color").tolist() == [0, 0, 1, 1]
+    assert tokens.dimension_values("end").tolist() == ["cluster 0", "cluster 0", "cluster 1", "cluster 1"]
+    assert len(layer(view.trajectories(ds), "Vertices")) == 0
+    with pytest.raises(InvalidInput, match="localmax"):
+        view.occupancy(ds)
+
+
 def test_measures_of_a_derived_dataset_are_used_as_they_are(square):
     known = square.assign(hull_volume=lmdata.hull_volume(square).reset_coords(drop=True) * 0 + 0.25)
     overlay = view.volume_decay(known.isel(seed=[0]))
