@@ -325,8 +325,12 @@ def _analyse(options: argparse.Namespace) -> dict[str, Any]:
 def _dashboard(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.view.dashboard import serve
 
-    serve(options.name, port=options.port, open_browser=not options.no_browser)
+    serve(options.name, port=options.port, open_browser=not options.no_browser, ready=_announce)
     return {"text": ""}
+
+
+def _announce(url: str) -> None:
+    print(f"the dashboard is at {url} (Ctrl-C ends it)", flush=True)
 
 
 def _doctor(options: argparse.Namespace) -> dict[str, Any]:
