@@ -185,7 +185,7 @@ class Runner:
                 seeds=[first.seed],
                 backend=str(choice),
             )
-            diagnostics = tuple(still.diagnostics)
+            diagnostics = tuple(sorted(still.diagnostics))
         return cls(recipe, choice, starts, diagnostics, progress)
 
     def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:

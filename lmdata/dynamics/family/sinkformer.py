@@ -99,11 +99,12 @@ class Sinkformer(AttentionFlow):
         """Return how far the sums are from one and the half steps done; warn where the tolerance was not reached."""
         parts = [self._balanced(state[g], own["inverse_temperature"][g]) for g in _groups(*state.shape[:2])]
         error, done = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-        if self.half_steps is None and error.max() > self.tolerance:
+        missed = error > self.tolerance
+        if self.half_steps is None and missed.any():  # in the same words at every frame, so that it is shown once
             warn_accuracy(
-                f"Sinkhorn's weights miss their tolerance {self.tolerance:g} after limit={self.limit} half steps in "
-                f"{int((error > self.tolerance).sum())} of {len(error)} members at step {step}: sums are up to "
-                f"{error.max():.3g} from one; raise limit or tolerance, or lower inverse_temperature"
+                f"Sinkhorn's weights miss their tolerance {self.tolerance:g} after limit={self.limit} half steps, in "
+                f"members from inverse_temperature {own['inverse_temperature'][missed].min():g} on; marginal_error in the "
+                "data tells by how much: raise limit or tolerance, or lower inverse_temperature"
             )
         return super().diagnose(state, step, own) | {"marginal_error": error, "half_steps_done": done}
 
