@@ -87,11 +87,15 @@ def statistics(
     position: NDArray[np.floating], time: NDArray[Any], *swept: NDArray[np.float64], model: Model,
     parameters: tuple[str, ...] = (), tolerance: float = 1e-6,
 ) -> tuple[NDArray[Any], ...]:  # fmt: skip
-    """Return rank, effective rank, distance to Boolean (..., t), row and column sums (..., t, n); see `matrices`."""
+    """Return rank, effective rank, distance to Boolean (..., t), and by token (..., t, n) four numbers; see `matrices`.
+
+    These are row sums, column sums, effective number of keys and mean way back.
+    """
     shape, n = position.shape[:-2], position.shape[-2]
     rank = np.full(shape, -1, np.int64)
     effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
-    rows, columns = np.full((*shape, n), np.nan), np.full((*shape, n), np.nan)
+    rows, columns, keys, back = (np.full((*shape, n), np.nan) for _ in range(4))
+    place_of = np.arange(n)
     for place, weights in _matrices(position, time, swept, model, parameters):
         singular = np.linalg.svd(weights, compute_uv=False)
         rank[place] = (singular > tolerance * singular[0]).sum()
@@ -99,7 +103,10 @@ def statistics(
         effective[place] = np.exp(-(share * np.log(share)).sum())
         boolean[place] = np.minimum(np.abs(weights), np.abs(weights - 1)).max()
         rows[place], columns[place] = weights.sum(axis=1), weights.sum(axis=0)
-    return rank, effective, boolean, rows, columns
+        shares = weights / rows[place][:, None]
+        keys[place] = np.exp(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1))
+        back[place] = place_of - shares @ place_of
+    return rank, effective, boolean, rows, columns, keys, back
 
 
 def attention(ds: xr.Dataset) -> xr.DataArray:
@@ -168,6 +175,10 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Datas
         - ``effective_rank`` (<swept>, seed, time): exponential of the entropy of the normalised singular values
         - ``distance_to_boolean`` (<swept>, seed, time): :math:`\max_{ij} \min(|P_{ij}|, |P_{ij} - 1|)`
         - ``row_sum``, ``column_sum`` (<swept>, seed, time, token): attention given and received
+        - ``attended_keys`` (<swept>, seed, time, token): exponential of the entropy of the row, the effective number
+          of tokens that it attends to
+        - ``attended_back`` (<swept>, seed, time, token): :math:`\sum_j P_{ij} (i - j) / \sum_j P_{ij}`, how many
+          positions back it looks; never negative under a causal mask
 
     Raises
     ------
@@ -190,7 +201,10 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Datas
         positions(ds, "attention_statistics"),
         ds["time"],
         *(ds[name] for name in swept),
-        names=("attention_rank", "effective_rank", "distance_to_boolean", "row_sum", "column_sum"),
+        names=(
+            *("attention_rank", "effective_rank", "distance_to_boolean"),
+            *("row_sum", "column_sum", "attended_keys", "attended_back"),
+        ),
         core=(("time", "token", "component"), ("time",), *([()] * len(swept))),
         source=SOURCE,
         comment=f"rank above {tolerance:g} of the largest singular value",

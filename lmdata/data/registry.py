@@ -165,6 +165,8 @@ def _declare() -> Iterator[Variable]:
     yield Variable("distance_to_boolean", time, "float64", "largest distance of an attention weight from 0 or 1")
     yield Variable("row_sum", (*time, "token"), "float64", "attention that the token gives")
     yield Variable("column_sum", (*time, "token"), "float64", "attention that the token receives")
+    yield Variable("attended_keys", (*time, "token"), "float64", "effective number of keys that the token attends to")
+    yield Variable("attended_back", (*time, "token"), "float64", "positions that the token looks back on average")
     yield Variable("cluster_count", time, "int64", "connected components of the tokens within reach")
     yield Variable("cluster_rank", time, "int64", "rank of the matrix of pairs with a cosine above the threshold")
     yield Variable("largest_share", time, "float64", "share of the tokens in the largest cluster")

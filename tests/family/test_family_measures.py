@@ -184,6 +184,23 @@ def test_sinkhorn_attention_gives_and_receives_one():
         np.testing.assert_allclose(found[name], 1, rtol=0, atol=1e-12)
 
 
+def test_position_decides_what_a_causal_mask_leaves_to_attend_to():
+    """At beta = 0 the token at place i attends to i + 1 tokens alike, i / 2 places back; the first is heard most."""
+    n = 7
+    model = Softmax(inverse_temperature=0.0, causal=True)
+    found = attention_statistics(lmdata.simulate(model, lmdata.tokens.uniform(n, 2), steps=2)).isel(seed=0)
+    place = np.arange(n)
+    for frame in range(3):
+        now = found.isel(time=frame)
+        np.testing.assert_allclose(now.attended_keys, place + 1, rtol=1e-13)
+        np.testing.assert_allclose(now.attended_back, place / 2, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(now.column_sum, [(1 / (place[i:] + 1)).sum() for i in place], rtol=1e-13)
+    hard = Softmax(inverse_temperature=1e6, causal=True)
+    cold = attention_statistics(lmdata.simulate(hard, lmdata.tokens.sphere(n, 2), steps=0)).isel(seed=0, time=0)
+    np.testing.assert_allclose(cold.attended_keys, 1, atol=1e-9)  # each token of the sphere is best aligned with itself
+    np.testing.assert_allclose(cold.attended_back, 0, atol=1e-9)
+
+
 def test_attention_knows_the_swept_values_of_a_noisy_model():
     noisy = Noisy(model=Softmax(), scale=0.1)
     ds = lmdata.simulate(noisy, lmdata.tokens.uniform(4, 2), steps=2, sweep={"inverse_temperature": [0.0, 50.0]})

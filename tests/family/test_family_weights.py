@@ -94,7 +94,9 @@ def test_sinkhorn_does_not_overflow_and_does_not_mix_members():
 def test_a_missed_tolerance_is_reported():
     state = np.random.default_rng(1).normal(size=(1, 6, 2))
     model = Sinkformer(inverse_temperature=30.0, limit=20)
-    with pytest.warns(AccuracyWarning, match="miss their tolerance 1e-13 after limit=20 half steps, in members from .* 30 on"):
+    with pytest.warns(
+        AccuracyWarning, match="miss their tolerance 1e-13 after limit=20 half steps, in members from .* 30 on"
+    ):
         frames = Sinkformer.advance([model], state, start=0, record=[0], seeds=[0])
     assert frames.diagnostics["marginal_error"][0, 0] > 1e-3
     assert frames.diagnostics["half_steps_done"][0, 0] == 20
