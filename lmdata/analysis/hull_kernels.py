@@ -90,10 +90,19 @@ def _span(points: NDArray[np.float64], threshold: float, most: int) -> tuple[NDA
         extents[r] = math.sqrt(best)
         if farthest < 0 or extents[r] <= threshold:
             return basis[:r], extents[:r]
-        basis[r] = rest[farthest] / extents[r]
+        for k in range(d):
+            basis[r, k] = rest[farthest, k] / extents[r]
         for s in range(r):
-            basis[r] -= np.sum(basis[r] * basis[s]) * basis[s]
-        basis[r] /= math.sqrt(np.sum(basis[r] * basis[r]))
+            along = 0.0
+            for k in range(d):
+                along += basis[r, k] * basis[s, k]
+            for k in range(d):
+                basis[r, k] -= along * basis[s, k]
+        square = 0.0
+        for k in range(d):
+            square += basis[r, k] * basis[r, k]
+        for k in range(d):
+            basis[r, k] /= math.sqrt(square)
         for i in range(n):
             along = 0.0
             for k in range(d):
@@ -119,6 +128,8 @@ def _coordinates(points: NDArray[np.float64], basis: NDArray[np.float64]) -> NDA
 def _size(points: NDArray[np.float64], basis: NDArray[np.float64], space: bool | None) -> float:
     """Return the length, area or volume of the hull within the span of the basis, of rank 0 to 3.
 
+    Points in the plane are the vertices of their hull, counter-clockwise.
+
     With ``space`` None there is no rank 3, and the hull in space, slow to compile, is left out.
     """
     rank, d = basis.shape
@@ -128,7 +139,7 @@ def _size(points: NDArray[np.float64], basis: NDArray[np.float64], space: bool |
     if rank == 1:
         return float(np.max(flat) - np.min(flat))
     if rank == 2:
-        return area(flat, chain(flat))
+        return area(flat if d == 2 else flat[chain(flat)])
     if space is None:
         return np.nan
     corners = simplex(flat)
@@ -156,6 +167,8 @@ def _measure(
         if exponent == -9999:
             rank[member] = -1
             continue
+        if d == 2:
+            scaled = scaled[chain(scaled)]  # its vertices span what the set spans
         if forced:
             wanted = rank[member]
             if wanted > COMPILED_RANK or wanted < 0:
@@ -168,8 +181,6 @@ def _measure(
                 size[member] = 0.0
                 continue
         else:
-            if d == 2:  # the hull has the span of its vertices
-                scaled = scaled[chain(scaled)]
             basis, _ = _span(scaled, math.ldexp(thresholds[member], -exponent), min(n - 1, d))
             rank[member] = basis.shape[0]
         if rank[member] <= COMPILED_RANK:
@@ -190,7 +201,7 @@ def _measure_all(
         spread(
             lambda begin, end: _measure(sets, thresholds, rank, size, forced, space, begin, end),
             len(sets),
-            max(1, GRAIN // sets[0].size),
+            max(1, GRAIN // (sets.shape[1] * sets.shape[2])),
         )
 
 

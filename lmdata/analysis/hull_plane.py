@@ -49,6 +49,20 @@ def _sort(points: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.i
     return order
 
 
+@compiled(inline=True)
+def _extremes(points: NDArray[np.float64], a: float, b: float) -> tuple[int, int]:
+    """Return which points have the least and the largest a x + b y."""
+    first = last = 0
+    low = high = a * points[0, 0] + b * points[0, 1]
+    for i in range(1, points.shape[0]):
+        value = a * points[i, 0] + b * points[i, 1]
+        if value < low:
+            low, first = value, i
+        if value > high:
+            high, last = value, i
+    return first, last
+
+
 @compiled()
 def _candidates(points: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the points that are not certainly inside the octagon of the extremes along x, y, x + y and x - y.
@@ -56,12 +70,12 @@ def _candidates(points: NDArray[np.float64]) -> NDArray[np.int64]:
     A point strictly left of every side of a closed polygon has it wind round itself, so it is no vertex of the hull.
     """
     n = points.shape[0]
-    corners, best = np.zeros(8, np.int64), np.full(8, -np.inf)
-    for i in range(n):
-        x, y = points[i, 0], points[i, 1]
-        for side, value in enumerate((x, x + y, y, y - x, -x, -x - y, -y, x - y)):
-            if value > best[side]:
-                best[side], corners[side] = value, i
+    west, east = _extremes(points, 1.0, 0.0)
+    southwest, northeast = _extremes(points, 1.0, 1.0)
+    south, north = _extremes(points, 0.0, 1.0)
+    southeast, northwest = _extremes(points, -1.0, 1.0)
+    corners = (east, northeast, north, northwest, west, southwest, south, southeast)
+    reach = max(points[east, 0], -points[west, 0], points[north, 1], -points[south, 1])
     sides, edges = np.empty((8, 4)), 0
     for side in range(8):
         a, b = corners[side], corners[(side + 1) % 8]
@@ -69,7 +83,7 @@ def _candidates(points: NDArray[np.float64]) -> NDArray[np.int64]:
             sides[edges, 0], sides[edges, 1] = points[a, 0], points[a, 1]
             sides[edges, 2], sides[edges, 3] = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
             edges += 1
-    certain = _CERTAIN * max(best[0], best[2], best[4], best[6]) ** 2
+    certain = _CERTAIN * reach * reach
     kept, count = np.empty(n, np.int64), 0
     for i in range(n):
         inside = edges > 0
@@ -123,19 +137,17 @@ def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @compiled()
-def area(points: NDArray[np.float64], corners: NDArray[np.int64]) -> float:
-    """Return the area inside the polygon of the ``corners`` of ``points`` (n, 2), from `chain`.
+def area(polygon: NDArray[np.float64]) -> float:
+    """Return the area of a convex polygon whose corners (n, 2) run counter-clockwise, as from `chain`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    >>> area(square, chain(square))
+    >>> area(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
     1.0
     """
-    x, y = points[corners[0], 0], points[corners[0], 1]
+    x, y = polygon[0, 0], polygon[0, 1]
     twice = 0.0
-    for k in range(1, corners.size - 1):
-        b, c = corners[k], corners[k + 1]
-        twice += (points[b, 0] - x) * (points[c, 1] - y) - (points[c, 0] - x) * (points[b, 1] - y)
+    for k in range(1, polygon.shape[0] - 1):
+        twice += (polygon[k, 0] - x) * (polygon[k + 1, 1] - y) - (polygon[k + 1, 0] - x) * (polygon[k, 1] - y)
     return 0.5 * twice
