@@ -221,13 +221,16 @@ def _find_pulls(
                 pulls_of(block, high, low, start, pulls, axes)
 
 
-class _System:
+class System:
     """The tokens of one member in the order of their tree, and the arrays that a step fills."""
 
-    def __init__(self, state: NDArray[np.float64], matrix: NDArray[np.float64], leaf: int, tasks: int = TASKS) -> None:
+    def __init__(
+        self, state: NDArray[np.float64], alignment: NDArray[np.float64] | None = None, *, leaf: int = LEAF
+    ) -> None:
         n, d = state.shape
         padded = -(-n // LANES) * LANES
-        self.n, self.axes, self.matrix = n, axes_of(d), matrix
+        self.n, self.axes = n, axes_of(d)
+        self.matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
         self.ids = np.arange(n)
         self.one = np.ones(padded)
         self.one[n:] = 0.0
@@ -238,7 +241,7 @@ class _System:
         nodes = len(self.shape.begin)
         self.corners, self.key_corners = np.empty((2, nodes, 2, d))
         self.totals, self.ranges = np.empty((nodes, 2 * d + 1)), np.empty((nodes, 2))
-        self.roots, self.above = cut(self.shape, max(leaf, n // tasks))
+        self.roots, self.above = cut(self.shape, max(leaf, n // TASKS))
         self.below = np.setdiff1d(np.arange(nodes), self.above)
         self.lists = (int(self.shape.depth.max()) + 2, (nodes + 1) // 2)
 
@@ -296,11 +299,6 @@ class _System:
         return state
 
 
-def _matrix(alignment: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Return A as compiled functions take it: an empty matrix is the identity."""
-    return np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment, np.float64)
-
-
 def neighbour_sets(
     state: NDArray[np.float64],
     sensitivity: float,
@@ -321,7 +319,7 @@ def neighbour_sets(
            [ True,  True, False],
            [False, False,  True]])
     """
-    system = _System(state, _matrix(alignment), leaf)
+    system = System(state, alignment, leaf=leaf)
     sets = np.empty((system.n, system.n), np.bool_)
     with crew(threads) as spread:
         system.sort(spread)
@@ -361,7 +359,7 @@ def advance(
     gain = influence / (1.0 + influence)
     with crew(threads) as spread:
         for member in range(len(state)):
-            system = _System(state[member], _matrix(alignment), leaf)
+            system = System(state[member], alignment, leaf=leaf)
             now, moving = 0, True
             for frame, offset in enumerate(keep):
                 while now < offset and moving:
