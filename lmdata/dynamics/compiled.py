@@ -8,7 +8,9 @@ from typing import Any, cast
 import numba
 
 
-def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool = False) -> Callable[[F], F]:
+def compiled[F: Callable[..., Any]](
+    *, relaxed: Iterable[str] = (), inline: bool = False, borrowed: bool = False
+) -> Callable[[F], F]:
     """Return a decorator that compiles a function on its first call and keeps the result on disk.
 
     Arithmetic stays as IEEE 754 defines it and in the order written: no fused multiply-add, no reassociation.
@@ -21,6 +23,9 @@ def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool
         Freedoms of LLVM's floating-point instructions for this function alone, such as ``"reassoc"``.
     inline : bool, default False
         Write the function into its callers, for what is too small to be called.
+    borrowed : bool, default False
+        Count no references to arrays, for a function that makes none: counting is atomic, so that threads that share
+        arrays would wait for each other.
 
     Examples
     --------
@@ -33,4 +38,6 @@ def compiled[F: Callable[..., Any]](*, relaxed: Iterable[str] = (), inline: bool
         options["fastmath"] = set(relaxed)
     if inline:
         options["inline"] = "always"
+    if borrowed:
+        options["_nrt"] = False
     return cast("Callable[[F], F]", numba.njit(**options))

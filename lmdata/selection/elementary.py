@@ -25,8 +25,8 @@ _EXP_UNDERFLOW = -745.1332191019412
 _EXP_TERMS = tuple(1.0 / math.factorial(k) for k in range(7, 0, -1))
 _EXP_PARTS = np.array([float(Decimal(2) ** (Decimal(j) / _PARTS)) for j in range(_PARTS)])  # 2^(j/32), rounded once
 _LOG_TERMS = tuple(1.0 / (2 * k + 1) for k in range(11, -1, -1))
-_LOWEST_POWER = -1074
-_POWERS = np.ldexp(1.0, np.arange(_LOWEST_POWER, 1024))  # every power of two in float64, all exact
+_LOWEST_POWER = -538
+_POWERS = np.ldexp(1.0, np.arange(_LOWEST_POWER, 513))  # powers of two, all exact; products of two span float64
 
 
 @compiled(inline=True)
@@ -41,24 +41,21 @@ def exp(x: float) -> float:
     >>> exp(0.0), abs(exp(1.0) - math.e) < 1e-15
     (1.0, True)
     """
-    if math.isnan(x):
-        return x
-    if x > _EXP_OVERFLOW:
-        return math.inf
-    if x < _EXP_UNDERFLOW:
-        return 0.0
-    parts = math.floor(x * _PARTS_BY_LN2 + 0.5)
-    k, j = parts >> 5, parts & 31
-    r = (x - parts * (_LN2_HIGH / _PARTS)) - parts * (_LN2_LOW / _PARTS)
+    bounded = x if x > _EXP_UNDERFLOW else _EXP_UNDERFLOW
+    bounded = bounded if bounded < _EXP_OVERFLOW else _EXP_OVERFLOW
+    parts = np.floor(bounded * _PARTS_BY_LN2 + 0.5)
+    whole = np.int32(parts)
+    k, j = whole >> 5, whole & 31
+    r = (bounded - parts * (_LN2_HIGH / _PARTS)) - parts * (_LN2_LOW / _PARTS)
     series = 0.0
     for term in _EXP_TERMS:
         series = series * r + term
     total = _EXP_PARTS[j] + _EXP_PARTS[j] * (series * r)
-    if k == 1024:
-        return float(2.0 * (total * _POWERS[-1]))
-    if k < -1021:
-        return float((total * _POWERS[k + 100 - _LOWEST_POWER]) * _POWERS[-100 - _LOWEST_POWER])
-    return float(total * _POWERS[k - _LOWEST_POWER])
+    half = k >> 1
+    power = (total * _POWERS[half - _LOWEST_POWER]) * _POWERS[k - half - _LOWEST_POWER]
+    power = math.inf if x > _EXP_OVERFLOW else power
+    power = 0.0 if x < _EXP_UNDERFLOW else power
+    return x if math.isnan(x) else power
 
 
 @compiled(inline=True)

@@ -33,31 +33,41 @@ SMALLEST = 1e-150
 
 type Floats = NDArray[np.float64]
 type Integers = NDArray[np.int64]
+type Places = NDArray[np.uint64]  # unsigned, so that no index can count from the end: loops need not ask
 
 
 class DataSet(NamedTuple):
-    """One data set as the kernel takes it."""
+    """One data set as the kernel takes it: the N tokens of all samples in a row, so that loops over them are dense."""
 
-    keys: Floats  # (n, T, a)
+    keys: Floats  # (a, N)
     queries: Floats  # (n, r)
-    tokens: Floats  # (n, T, d)
+    tokens: Floats  # (d, N)
     labels: Floats  # (n,)
-    lengths: Integers  # (n,) tokens of each sample
+    first: Places  # (n + 1,) where each sample's tokens begin, and N
+    alike: Integers  # (N,) first token of the sample that has the same key
 
 
 class Scratch(NamedTuple):
     """What the computation of a gradient writes down on its way, reserved once a member."""
 
-    gains: Floats  # (n, T) y_i <x_it, v>
-    scores: Floats  # (n, T) less the highest of the sample
-    attention: Floats  # (n, T)
-    pull: Floats  # (n, T) (g_t - g_m) - phi
-    factor: Floats  # (n, T) of k_t - k_m in the gradient
+    gains: Floats  # (N,) y_i <x_it, v>
+    scores: Floats  # (N,) less the highest of the sample
+    attention: Floats  # (N,)
+    pull: Floats  # (N,) (g_t - g_m) - phi
+    factor: Floats  # (N,) of k_t - k_m in the gradient
     slope: Floats  # (n,) |l'|
     mass: Floats  # (n,) sum of e^scores
     margin: Floats  # (n,) y_i f_i
-    best: Integers  # (n,) token m
-    along: Floats  # (a,)
+    best: Places  # (n,) token m
+
+
+class Trained(NamedTuple):
+    """A trained parameter, with what its steps need."""
+
+    matrix: Floats  # (a, r)
+    flat: Floats  # (a r,) the same numbers
+    dual: Floats  # (a r,) their mirror image
+    gradient: Floats  # (a, r)
 
 
 class Rule(NamedTuple):
@@ -70,7 +80,6 @@ class Rule(NamedTuple):
     radius: float
 
 
-@compiled()
 def train_member(
     data: DataSet,
     weights: Floats,
@@ -97,24 +106,53 @@ def train_member(
     path : (k, a, r), value_path : (k, d) or (0, d), losses : (k,)
         Results, filled as far as the numbers stay finite.
     """
-    flat = weights.ravel()
-    dual, value_dual = _to_dual(flat, rule), _to_dual(value, value_rule)
-    gradient, value_gradient = np.empty_like(weights), np.empty_like(value)
-    flat_gradient = gradient.ravel()
-    scratch = _reserve(data, weights)
-    _gains(data, value, scratch.gains)
+    n, total = len(data.labels), data.keys.shape[1]
+    tokens, samples = np.zeros((5, total)), np.zeros((3, n))
+    scratch = Scratch(
+        tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], samples[0], samples[1], samples[2], np.zeros(n, np.uint64)
+    )
+    trained = Trained(weights, weights.ravel(), np.empty(weights.size), np.empty(weights.shape))
+    trained_value = Trained(value[:, None], value, np.empty(value.size), np.empty((value.size, 1)))
+    return _train(
+        data, scratch, trained, trained_value, rule, value_rule, loss, joint, published, steps,
+        record, path, value_path, losses,
+    )  # fmt: skip
+
+
+@compiled(borrowed=True)
+def _train(
+    data: DataSet,
+    scratch: Scratch,
+    prompt: Trained,
+    value: Trained,
+    rule: Rule,
+    value_rule: Rule,
+    loss: int,
+    joint: bool,
+    published: bool,
+    steps: int,
+    record: Integers,
+    path: Floats,
+    value_path: Floats,
+    losses: Floats,
+) -> int:
+    """Do the work of `train_member` on arrays that are reserved already."""
+    _to_dual(prompt, rule)
+    _to_dual(value, value_rule)
+    _gains(data, value.flat, scratch.gains)
     kept = 0
     for iteration in range(steps + 1):
-        if not _finite(flat) or not _finite(value):
+        if not _finite(prompt.flat) or not _finite(value.flat):
             return iteration
-        _attend(data, weights, scratch)
+        _attend(data, prompt.matrix, scratch)
         if kept < len(record) and iteration == record[kept]:
             losses[kept] = _mean_loss(scratch.margin, loss)
             if not math.isfinite(losses[kept]):
                 return iteration
-            path[kept] = weights
+            _keep(prompt.matrix, path, kept)
             if joint:
-                value_path[kept] = value
+                for k in range(len(value.flat)):
+                    value_path[kept, k] = value.flat[k]
             kept += 1
         if iteration == steps:
             break
@@ -123,68 +161,76 @@ def train_member(
             _published_factors(data, scratch, loss)
         elif not _factors(data, scratch, loss) >= SMALLEST:
             scale, value_scale = _scaled_factors(data, scratch, loss)
-        _gradient(data, scratch, gradient, published)
-        _descend(flat, dual, flat_gradient, scale, rule)
+        _gradient(data, scratch, prompt.gradient, published)
+        _descend(prompt, scale, rule)
         if joint:
-            _value_gradient(data, scratch, value_gradient)
-            _descend(value, value_dual, value_gradient, value_scale, value_rule)
-            _gains(data, value, scratch.gains)
+            _value_gradient(data, scratch, value.gradient)
+            _descend(value, value_scale, value_rule)
+            _gains(data, value.flat, scratch.gains)
     return steps
 
 
-@compiled(inline=True)
-def _reserve(data: DataSet, weights: Floats) -> Scratch:
-    n, width = data.keys.shape[:2]
-    tokens, samples = np.zeros((5, n, width)), np.zeros((3, n))
-    return Scratch(
-        tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], samples[0], samples[1], samples[2],
-        np.zeros(n, np.int64), np.zeros(weights.shape[0]),
-    )  # fmt: skip
+@compiled(borrowed=True)
+def _keep(matrix: Floats, path: Floats, kept: int) -> None:
+    for j in range(matrix.shape[0]):
+        for r in range(matrix.shape[1]):
+            path[kept, j, r] = matrix[j, r]
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _gains(data: DataSet, value: Floats, gains: Floats) -> None:
     """Write ``g_it = y_i <x_it, v>``, the score of a token."""
-    for i in range(len(data.labels)):
-        for t in range(data.lengths[i]):
-            total = 0.0
-            for k in range(len(value)):
-                total += data.tokens[i, t, k] * value[k]
-            gains[i, t] = data.labels[i] * total
+    _, _, tokens, labels, first, _ = data
+    for t in range(len(gains)):
+        gains[t] = 0.0
+    for k in range(len(value)):
+        for t in range(len(gains)):
+            gains[t] += tokens[k, t] * value[k]
+    for i in range(len(labels)):
+        for t in range(first[i], first[i + 1]):
+            gains[t] *= labels[i]
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _attend(data: DataSet, weights: Floats, scratch: Scratch) -> None:
     """Write scores, attention, margins and pulls."""
-    gains, scores, attention, pull, _, _, mass, margin, best, along = scratch
-    for i in range(len(data.labels)):
+    keys, queries, _, labels, first, _ = data
+    gains, scores, attention, pull, _, _, mass, margin, best = scratch
+    for t in range(len(scores)):
+        scores[t] = 0.0
+    for i in range(len(labels)):
+        begin, end = first[i], first[i + 1]
         for j in range(weights.shape[0]):
-            along[j] = 0.0
+            along = 0.0
             for r in range(weights.shape[1]):
-                along[j] += weights[j, r] * data.queries[i, r]
-        m = 0
-        for t in range(data.lengths[i]):
-            score = 0.0
-            for j in range(weights.shape[0]):
-                score += data.keys[i, t, j] * along[j]
-            scores[i, t] = score
-            if score > scores[i, m]:
-                m = t
-        highest, total = scores[i, m], 0.0
-        for t in range(data.lengths[i]):
-            scores[i, t] -= highest
-            attention[i, t] = exp(scores[i, t])
-            total += attention[i, t]
-        phi = 0.0
-        for t in range(data.lengths[i]):
-            attention[i, t] /= total
-            phi += attention[i, t] * (gains[i, t] - gains[i, m])
-        for t in range(data.lengths[i]):
-            pull[i, t] = (gains[i, t] - gains[i, m]) - phi
-        best[i], mass[i], margin[i] = m, total, gains[i, m] + phi
+                along += weights[j, r] * queries[i, r]
+            for t in range(begin, end):
+                scores[t] += keys[j, t] * along
+        m, highest = begin, scores[begin]
+        for t in range(begin, end):
+            if scores[t] > highest:
+                m, highest = t, scores[t]
+        for t in range(begin, end):
+            scores[t] -= highest
+        best[i] = m
+    for t in range(len(scores)):
+        attention[t] = exp(scores[t])
+    for i in range(len(labels)):
+        begin, end, highest = first[i], first[i + 1], gains[best[i]]
+        total = phi = 0.0
+        for t in range(begin, end):
+            total += attention[t]
+        for t in range(begin, end):
+            attention[t] /= total
+            pull[t] = gains[t] - highest
+        for t in range(begin, end):
+            phi += attention[t] * pull[t]
+        for t in range(begin, end):
+            pull[t] -= phi
+        mass[i], margin[i] = total, highest + phi
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _mean_loss(margin: Floats, loss: int) -> float:
     total = 0.0
     for i in range(len(margin)):
@@ -197,110 +243,118 @@ def _mean_loss(margin: Floats, loss: int) -> float:
     return total / len(margin)
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _factors(data: DataSet, scratch: Scratch, loss: int) -> float:
     """Write ``|l'| a_t pull_t / n`` and ``|l'|``; return the smaller of the largest factor and the largest slope.
 
     Factors far below the largest may underflow, and do not matter; if the largest itself is small, they do.
     """
-    _, _, attention, pull, factor, slope, _, margin, best, _ = scratch
-    n = len(data.labels)
+    _, _, _, labels, first, alike = data
+    _, _, attention, pull, factor, slope, _, margin, best = scratch
+    n = len(labels)
     largest = steepest = 0.0
     for i in range(n):
-        slope[i] = 1.0
+        steep = 1.0
         if loss == EXPONENTIAL:
-            slope[i] = exp(-margin[i])
+            steep = exp(-margin[i])
         elif loss == LOGISTIC:
             falling = exp(-abs(margin[i]))
-            slope[i] = (falling if margin[i] > 0.0 else 1.0) / (1.0 + falling)
-        steepest = max(steepest, slope[i])
-        for t in range(data.lengths[i]):
-            factor[i, t] = slope[i] * attention[i, t] * pull[i, t] / n
-            if abs(factor[i, t]) > largest and not _same(data.keys, i, t, best[i]):
-                largest = abs(factor[i, t])
+            steep = (falling if margin[i] > 0.0 else 1.0) / (1.0 + falling)
+        slope[i] = steep
+        steepest = max(steepest, steep)
+        for t in range(first[i], first[i + 1]):
+            factor[t] = steep * attention[t] * pull[t] / n
+        same = alike[best[i]]
+        for t in range(first[i], first[i + 1]):
+            size = abs(factor[t]) if alike[t] != same else 0.0
+            largest = size if size > largest else largest
     return min(largest, steepest)
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _scaled_factors(data: DataSet, scratch: Scratch, loss: int) -> tuple[float, float]:
     """Write what `_factors` does, divided by ``e^scale`` and ``e^value_scale``; return these exponents."""
-    _, scores, _, pull, factor, slope, mass, margin, best, _ = scratch
-    n = len(data.labels)
+    _, _, _, labels, first, alike = data
+    _, scores, _, pull, factor, slope, mass, margin, best = scratch
+    n = len(labels)
     scale = value_scale = -math.inf
     for i in range(n):
         slope[i] = -softplus(margin[i]) if loss == LOGISTIC else -margin[i] if loss == EXPONENTIAL else 0.0
         value_scale = max(value_scale, slope[i])
         log_mass = log(mass[i])
-        for t in range(data.lengths[i]):
-            factor[i, t] = slope[i] + scores[i, t] - log_mass
-            if pull[i, t] != 0.0 and not _same(data.keys, i, t, best[i]):
-                scale = max(scale, factor[i, t])
+        for t in range(first[i], first[i + 1]):
+            factor[t] = slope[i] + scores[t] - log_mass
+            if pull[t] != 0.0 and alike[t] != alike[best[i]]:
+                scale = max(scale, factor[t])
     for i in range(n):
         slope[i] = exp(slope[i] - value_scale)
-        for t in range(data.lengths[i]):
-            factor[i, t] = exp(min(0.0, factor[i, t] - scale)) * pull[i, t] / n
+    for t in range(len(factor)):
+        factor[t] = exp(min(0.0, factor[t] - scale)) * pull[t] / n
     return scale, value_scale
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _gradient(data: DataSet, scratch: Scratch, gradient: Floats, published: bool) -> None:
     """Write ``- sum over i, t of factor_it (k_it - k_im) q_i^T``; in the published form without k_im."""
-    gradient[:] = 0.0
-    along = scratch.along
-    for i in range(len(data.labels)):
-        m = scratch.best[i]
-        along[:] = 0.0
-        for t in range(data.lengths[i]):
-            for j in range(len(along)):
-                key = data.keys[i, t, j] if published else data.keys[i, t, j] - data.keys[i, m, j]
-                along[j] += scratch.factor[i, t] * key
-        for j in range(gradient.shape[0]):
+    keys, queries, _, labels, first, _ = data
+    factor, best = scratch.factor, scratch.best
+    for j in range(gradient.shape[0]):
+        for r in range(gradient.shape[1]):
+            gradient[j, r] = 0.0
+        for i in range(len(labels)):
+            origin = 0.0 if published else keys[j, best[i]]
+            along = 0.0
+            for t in range(first[i], first[i + 1]):
+                along += factor[t] * (keys[j, t] - origin)
             for r in range(gradient.shape[1]):
-                gradient[j, r] -= along[j] * data.queries[i, r]
+                gradient[j, r] -= along * queries[i, r]
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _value_gradient(data: DataSet, scratch: Scratch, gradient: Floats) -> None:
-    """Write ``- (1/n) sum_i |l'_i| y_i sum_t a_it x_it``."""
-    gradient[:] = 0.0
-    for i in range(len(data.labels)):
-        slope = scratch.slope[i] * data.labels[i] / len(data.labels)
-        for t in range(data.lengths[i]):
-            for k in range(len(gradient)):
-                gradient[k] -= slope * scratch.attention[i, t] * data.tokens[i, t, k]
+    """Write ``- (1/n) sum_i |l'_i| y_i sum_t a_it x_it``, (d, 1)."""
+    _, _, tokens, labels, first, _ = data
+    attention, slope = scratch.attention, scratch.slope
+    for k in range(len(gradient)):
+        gradient[k, 0] = 0.0
+        for i in range(len(labels)):
+            steep = slope[i] * labels[i] / len(labels)
+            for t in range(first[i], first[i + 1]):
+                gradient[k, 0] -= steep * attention[t] * tokens[k, t]
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _published_factors(data: DataSet, scratch: Scratch, loss: int) -> None:
     """Write the factors as automatic differentiators round them.
 
     ``a_t (h_t - sum_s a_s h_s)`` with ``h = |l'| g / n``, the sums in four lanes: what the published double-precision
     runs computed, whose cancellation turns the direction once attention has settled.
     """
-    gains, scores, attention, pull, factor, slope, _, _, _, _ = scratch
-    n = len(data.labels)
+    _, _, _, labels, first, _ = data
+    gains, scores, attention, pull, factor, slope, _, _, _ = scratch
+    n = len(labels)
+    for t in range(len(scores)):
+        attention[t] = exp(scores[t])
     for i in range(n):
-        count = data.lengths[i]
-        for t in range(count):
-            attention[i, t] = exp(scores[i, t])
-        total, margin = _lanes(attention, i, count), 0.0
-        for t in range(count):
-            attention[i, t] /= total
-            margin += attention[i, t] * gains[i, t]
+        begin, end = first[i], first[i + 1]
+        total, margin = _lanes(attention, begin, end), 0.0
+        for t in range(begin, end):
+            attention[t] /= total
+            margin += attention[t] * gains[t]
         slope[i] = 1.0 / n
         if loss == LOGISTIC:
             slope[i] = slope[i] / (1.0 + exp(-margin)) * exp(-margin)
         elif loss == EXPONENTIAL:
             slope[i] = slope[i] * exp(-margin)
-        for t in range(count):
-            pull[i, t] = gains[i, t] * slope[i] * attention[i, t]
-        mean = _lanes(pull, i, count)
-        for t in range(count):
-            factor[i, t] = (gains[i, t] * slope[i] - mean) * attention[i, t]
+        for t in range(begin, end):
+            pull[t] = gains[t] * slope[i] * attention[t]
+        mean = _lanes(pull, begin, end)
+        for t in range(begin, end):
+            factor[t] = (gains[t] * slope[i] - mean) * attention[t]
         slope[i] *= n
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _finite(x: Floats) -> bool:
     for j in range(len(x)):  # noqa: SIM110 - numba compiles no generator
         if not math.isfinite(x[j]):
@@ -308,40 +362,35 @@ def _finite(x: Floats) -> bool:
     return True
 
 
-@compiled(inline=True)
-def _same(keys: Floats, i: int, t: int, m: int) -> bool:
-    for j in range(keys.shape[2]):  # noqa: SIM110
-        if keys[i, t, j] != keys[i, m, j]:
-            return False
-    return True
+@compiled(borrowed=True)
+def _lanes(x: Floats, begin: int, end: int) -> float:
+    """Return the sum of a range of numbers, in four partial sums that are then added in order."""
+    total = 0.0
+    for lane in range(begin, end if end < begin + 4 else begin + 4):
+        part = 0.0
+        for t in range(lane, end, 4):
+            part += x[t]
+        total += part
+    return total
 
 
-@compiled(inline=True)
-def _lanes(x: Floats, i: int, count: int) -> float:
-    """Return the sum of the first numbers of row ``i``, in four partial sums that are then added in order."""
-    lanes = np.zeros(4)
-    for t in range(count):
-        lanes[t % 4] += x[i, t]
-    return float(lanes[0] + lanes[1] + lanes[2] + lanes[3])
+@compiled(borrowed=True)
+def _to_dual(trained: Trained, rule: Rule) -> None:
+    """Write the mirror image ``sign(u) |u|^(exponent - 1)``."""
+    for j in range(len(trained.flat)):
+        u = trained.flat[j]
+        trained.dual[j] = u if rule.exponent == 2.0 else signed_power(u, rule.exponent - 1.0)
 
 
-@compiled(inline=True)
-def _to_dual(weights: Floats, rule: Rule) -> Floats:
-    """Return the mirror image ``sign(u) |u|^(exponent - 1)``; for exponent 2 the array itself."""
-    if rule.exponent == 2.0:
-        return weights
-    dual = np.empty_like(weights)
-    for j in range(len(weights)):
-        dual[j] = signed_power(weights[j], rule.exponent - 1.0)
-    return dual
-
-
-@compiled(inline=True)
-def _descend(weights: Floats, dual: Floats, gradient: Floats, scale: float, rule: Rule) -> None:
+@compiled(borrowed=True)
+def _descend(trained: Trained, scale: float, rule: Rule) -> None:
     """Take one step along ``e^scale gradient``."""
+    matrix, _, dual, gradient = trained
+    rows, columns = matrix.shape
     size = 0.0
-    for j in range(len(gradient)):
-        size += gradient[j] * gradient[j]
+    for j in range(rows):
+        for r in range(columns):
+            size += gradient[j, r] * gradient[j, r]
     size = math.sqrt(size)
     if size == 0.0:
         return
@@ -351,11 +400,16 @@ def _descend(weights: Floats, dual: Floats, gradient: Floats, scale: float, rule
             factor /= 1.0 + rule.epsilon * exp(-scale) / size
     else:
         factor = rule.step * exp(scale)
-    for j in range(len(dual)):
-        dual[j] -= factor * gradient[j]
-        if rule.exponent != 2.0:
-            weights[j] = signed_power(dual[j], 1.0 / (rule.exponent - 1.0))
-    if rule.radius < math.inf:
-        norm = math.sqrt((weights * weights).sum())
-        if norm > rule.radius:
-            weights *= rule.radius / norm
+    norm = 0.0
+    for j in range(rows):
+        for r in range(columns):
+            theta = dual[j * columns + r] - factor * gradient[j, r]
+            dual[j * columns + r] = theta
+            matrix[j, r] = theta if rule.exponent == 2.0 else signed_power(theta, 1.0 / (rule.exponent - 1.0))
+            norm += matrix[j, r] * matrix[j, r]
+    norm = math.sqrt(norm)
+    if norm > rule.radius:
+        for j in range(rows):
+            for r in range(columns):
+                matrix[j, r] *= rule.radius / norm
+                dual[j * columns + r] = matrix[j, r]

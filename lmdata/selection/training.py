@@ -206,7 +206,18 @@ def _kernel_data(problem: Problem, trained: str) -> DataSet:
         keys, queries = problem.tokens, problem.query
     else:
         keys, queries = problem.keys(), np.ones((len(problem.labels), 1))
-    return DataSet(keys, queries, problem.tokens, problem.labels, problem.lengths)
+    present = problem.present
+    alike = [np.flatnonzero((own == key).all(axis=1))[0] for own in keys for key in own]
+    first = np.concatenate([[0], np.cumsum(problem.lengths)])
+    starts = np.repeat(first[:-1], problem.lengths)
+    return DataSet(
+        np.ascontiguousarray(keys[present].T),
+        np.ascontiguousarray(queries),
+        np.ascontiguousarray(problem.tokens[present].T),
+        problem.labels,
+        first.astype(np.uint64),
+        starts + np.reshape(alike, present.shape)[present],
+    )
 
 
 def _train_one(recipe: SelectionRecipe, member: _Member, paths: Paths, row: int) -> int:
