@@ -104,12 +104,15 @@ def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
     moving = review.isel(time=slice(None, None, 4))
     few = sweep.isel(alignment_sensitivity=slice(None, None, 2), seed=[0, 1, 2])
     frames = few.isel(seed=[0], time=slice(None, None, 3))
+    sentence = [view.words(moving), view.trajectories(moving)]
     sections = [
-        view.Section("Words that gather", view.words(review), "Each word where it ends; a colour is a cluster."),
-        view.Section("How the sentence moves", view.trajectories(moving), "The words in a plane, with their hull."),
-        view.Section("Trajectories in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."),
+        view.Section("Words that gather", sentence, "Each word of the sentence in a plane; a colour is a cluster."),
+        view.Section("Tokens in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."),
         view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
-        view.Section("Occupancy of the vertices", view.occupancy(few), "Share of the tokens at each vertex."),
-        view.Section("Quiescent sets", view.quiescent_raster(few), "Tokens that listen to nobody outside their set."),
+        view.Section(
+            "Vertices and quiescent sets",
+            [view.occupancy(few), view.quiescent_raster(few)],
+            "Share of the tokens at each vertex; tokens that listen to nobody outside their set.",
+        ),
     ]
     return view.write_page(path, "lmdata: from a sentence to its clusters", sections)

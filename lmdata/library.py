@@ -184,7 +184,7 @@ def analyse(
     pipelines : sequence of str, optional
         Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
     output : path
-        Folder for figures and, for datasets opened by path, results.
+        Folder for the figures; the numbers go into the user's own catalogue, as NAME-<measure>.
     scheduler : str, optional
         Address of a dask.distributed scheduler; threads by default.
 
