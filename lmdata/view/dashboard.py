@@ -18,6 +18,7 @@ from lmdata.view.occupancy import scenes as occupancy_scenes
 from lmdata.view.quiescent import scenes as quiescent_scenes
 from lmdata.view.scene import Live, Scenes
 from lmdata.view.server import serve
+from lmdata.view.training import Training, is_training, training_page
 from lmdata.view.trajectories import scenes as trajectory_scenes
 from lmdata.view.volume import scenes as volume_scenes
 from lmdata.view.words import scenes as word_scenes
@@ -28,7 +29,7 @@ INTERVAL = 250
 """Milliseconds between two frames of the time player."""
 
 
-def dashboard(ds: xarray.Dataset | Members) -> pmui.Page:
+def dashboard(ds: xarray.Dataset | Members | Training) -> pmui.Page:
     """Return a page of linked figures of a dataset, to serve or to show in a notebook.
 
     A player for the time and a slider for every swept parameter and the seed change all figures. A member is read
@@ -37,8 +38,8 @@ def dashboard(ds: xarray.Dataset | Members) -> pmui.Page:
     Parameters
     ----------
     ds : Dataset
-        As `lmdata.open` and `lmdata.simulate` return it; lazy data stays lazy. A `Members` shares what is read
-        between several pages.
+        As `lmdata.open`, `lmdata.simulate` and `lmdata.selection.train` return it; lazy data stays lazy. What
+        `shared` returns, where several pages show one dataset.
 
     Returns
     -------
@@ -60,8 +61,13 @@ def dashboard(ds: xarray.Dataset | Members) -> pmui.Page:
     >>> [widget.label for widget in dashboard(ds).sidebar[0] if hasattr(widget, "options")]
     ['seed', 'time (steps)']
     """
-    members = ds if isinstance(ds, Members) else Members(ds)
-    return _Board(members).page
+    shown = shared(ds) if isinstance(ds, xarray.Dataset) else ds
+    return training_page(shown) if isinstance(shown, Training) else _Board(shown).page
+
+
+def shared(ds: xarray.Dataset) -> Members | Training:
+    """Return what the pages of several visitors share of a dataset: what is read and measured."""
+    return Training(ds) if is_training(ds) else Members(ds)
 
 
 class _Board:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import holoviews as hv
@@ -17,6 +18,8 @@ from lmdata.view.scene import Axis, Layer, Scene, Scenes
 
 MOST_STARTS = 60
 """Starts that are drawn; of more, evenly chosen ones, and the title says so."""
+EVERY = "every"
+"""Value of a slider for the start that shows all of them."""
 MOST_POINTS = 200
 """Iterations of a path that are drawn, evenly chosen."""
 LEAST = 1e-12
@@ -51,7 +54,7 @@ def paths(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay
     """
     if "prompt" not in ds or ds.sizes["feature"] < 2:
         raise InvalidInput(f"the run has no prompt of two or more features to draw; it has {', '.join(map(str, ds))}")
-    return _scenes(ds, found, _path_scene, size=(460, 460)).figure()
+    return scenes(ds, found)["paths"].figure()
 
 
 def correlation(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay | hv.DynamicMap:
@@ -68,7 +71,7 @@ def correlation(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.O
     >>> type(view.selection.correlation(ds)).__name__
     'Overlay'
     """
-    return _scenes(ds, found, _correlation_scene, size=(420, 300), logy=True).figure()
+    return scenes(ds, found)["correlation"].figure()
 
 
 def mass(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay | hv.DynamicMap:
@@ -84,7 +87,22 @@ def mass(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay 
     >>> type(view.selection.mass(ds)).__name__
     'Overlay'
     """
-    return _scenes(ds, found, _mass_scene, size=(420, 300)).figure()
+    return scenes(ds, found)["mass"].figure()
+
+
+def scenes(ds: xarray.Dataset, found: xarray.Dataset | None = None, **chosen: Sequence[Any]) -> dict[str, Scenes]:
+    """Return the scenes of every figure that the run has, by name; further sliders, as ``start``, with their values.
+
+    A slider for the start shows the run from that start alone.
+    """
+    solved = measures.solutions(ds) if found is None else found
+    drawn = {
+        "correlation": _scenes(ds, solved, _correlation_scene, chosen, size=(420, 300), logy=True),
+        "mass": _scenes(ds, solved, _mass_scene, chosen, size=(420, 300)),
+    }
+    if "prompt" in ds and ds.sizes["feature"] > 1:
+        return {"paths": _scenes(ds, solved, _path_scene, chosen, size=(460, 460)), **drawn}
+    return drawn
 
 
 class _Runs:
@@ -122,20 +140,22 @@ def _slot(winner: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _scenes(
-    ds: xarray.Dataset, found: xarray.Dataset | None, draw: Any, *, size: tuple[int, int], **axes: Any
-) -> Scenes:
-    solved = measures.solutions(ds) if found is None else found
+    ds: xarray.Dataset, solved: xarray.Dataset, draw: Any, chosen: dict[str, Sequence[Any]], *,
+    size: tuple[int, int], **axes: Any,
+) -> Scenes:  # fmt: skip
     free = [str(dim) for dim in ds.loss.dims if dim not in ("start", "iteration")]
     sliders = {name: ds[name].values.tolist() for name in free if ds.sizes[name] > 1}
     fixed = {name: ds[name].values[0] for name in free if ds.sizes[name] == 1}
 
     def make(**values: Any) -> Scene:
         point = {**fixed, **values}
+        start = point.pop("start", EVERY)
         own = {name: value for name, value in point.items() if name in solved.dims}
-        scene: Scene = draw(_Runs(ds.sel(point), solved.sel(own)))
+        run = ds.sel(point)
+        scene: Scene = draw(_Runs(run if start == EVERY else run.sel(start=[start]), solved.sel(own)))
         return scene
 
-    return Scenes(make, sliders, lambda figure: _dress(figure, size, axes))
+    return Scenes(make, sliders | chosen, lambda figure: _dress(figure, size, axes))
 
 
 def _dress(figure: hv.Overlay, size: tuple[int, int], axes: dict[str, Any]) -> hv.Overlay:

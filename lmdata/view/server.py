@@ -13,7 +13,6 @@ from typing import Any
 import lmdata
 from lmdata.errors import InvalidInput
 from lmdata.view import naming
-from lmdata.view.members import Members
 
 
 def serve(
@@ -56,9 +55,9 @@ def serve(
     from panel.io.server import get_server
     from tornado.ioloop import IOLoop
 
-    from lmdata.view.dashboard import dashboard
+    from lmdata.view.dashboard import dashboard, shared
 
-    members = Members(lmdata.open(name))
+    shown = shared(lmdata.open(name))
     port = port or _free_port(address)
     origins = [origin] if origin else [f"{address}:{port}"]
     if origin is None and _is_loopback(address):
@@ -66,12 +65,12 @@ def serve(
     guard = _guard(password) if password else {}
     loop = IOLoop(make_current=False)
     server = get_server(
-        lambda: dashboard(members),
+        lambda: dashboard(shown),
         loop=loop,
         port=port,
         address=address,
         websocket_origin=origins,
-        title=naming.dataset_name(members.dataset),
+        title=naming.dataset_name(shown.dataset),
         **guard,
     )
     url = f"http://{origins[0]}/"

@@ -8,12 +8,14 @@ from pathlib import Path
 import holoviews as hv
 import numpy as np
 import pytest
+from bokeh.models import ColumnDataSource
 
 import lmdata
 from lmdata.errors import InvalidInput
 from lmdata.selection import TokenSelection, construction, direction_correlation, gaussian, solutions, starts, train
 from lmdata.view import selection as figures
 from lmdata.view import static
+from lmdata.view.dashboard import dashboard
 
 PIPELINE = Path(lmdata.__file__).parents[1] / "pipelines" / "token_selection.py"
 
@@ -80,6 +82,41 @@ def test_weights_have_correlation_and_mass_but_no_paths():
 @pytest.mark.parametrize("draw", [figures.paths, figures.correlation, figures.mass])
 def test_figures_are_saved(ds, draw, tmp_path):
     assert static.save(draw(ds), tmp_path / "figure.svg").stat().st_size > 1000
+
+
+def drawn(page):
+    """Return the columns of every source of a dashboard's figures, by figure."""
+    return [
+        [{k: list(v) for k, v in source.data.items()} for source in card[0].object.select({"type": ColumnDataSource})]
+        for card in page.main[0]
+    ]
+
+
+def test_dashboard_has_a_slider_for_start_seed_and_each_swept_parameter_that_changes_every_figure():
+    source = gaussian(2, 3, 4)
+    ds = train(TokenSelection(), source, steps=40, starts=starts(count=3), seeds=[0, 7], sweep={"step": [0.1, 0.2]})
+    page = dashboard(ds)
+    sliders = {widget.label: widget for widget in page.sidebar[0] if hasattr(widget, "options")}
+    assert list(sliders) == ["step", "seed", "start"]
+    assert list(sliders["start"].options) == ["every", "0", "1", "2"]
+    shown = drawn(page)
+    assert len(shown) == 3
+    for label, value in {"step": 0.2, "seed": 7, "start": 2}.items():
+        sliders[label].value = value
+        now = drawn(page)
+        assert all(then != figure for then, figure in zip(shown, now, strict=True)), label
+        shown = now
+    [only] = [data for data in shown[0] if "x1" in data and len(data["x1"]) == 40]
+    paths = figures.paths(ds.sel(step=[0.2], seed=[7], start=[2]))
+    segments = layer(paths, hv.Segments, "Paths").dframe()
+    np.testing.assert_allclose(np.array([only["x1"], only["y1"]]).T, segments[["x1", "y1"]])
+
+
+def test_dashboard_of_trained_weights_and_of_one_start():
+    ds = train(TokenSelection(trained="weight"), gaussian(2, 3, 4, queries="first token"), steps=20)
+    page = dashboard(ds)
+    assert len(page.main[0]) == 2
+    assert not [widget for widget in page.sidebar[0] if hasattr(widget, "options")]
 
 
 def test_pipeline_by_name_and_by_path(tmp_path, monkeypatch):
