@@ -15,6 +15,9 @@ from lmdata.data.reading import read
 
 GROUP = "checkpoints"
 
+Member = tuple[int, ...]
+"""Place of a member in the grid: unlike its number, it stays the same when the grid is extended."""
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -35,26 +38,28 @@ class Checkpoint:
     state: NDArray[np.float64]
 
 
-def keep(root: zarr.Group, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
+def keep(root: zarr.Group, member: Member, state: NDArray[np.float64], *, step: int, frames: int) -> None:
     """Keep a member's state (token, component)."""
     group = root.require_group(GROUP)
     dims, attributes = ("token", "component"), {"step": step, "frames": frames}
-    array = storage.create_array(group, str(member), dims, state.shape, state.shape, state.dtype, attributes=attributes)
+    array = storage.create_array(
+        group, _name(member), dims, state.shape, state.shape, state.dtype, attributes=attributes
+    )
     array[...] = state
 
 
-def kept(root: zarr.Group) -> set[int]:
+def kept(root: zarr.Group) -> set[Member]:
     """Return the members that have a state."""
     group = root.get(GROUP)
-    return {int(name) for name in group.array_keys()} if isinstance(group, zarr.Group) else set()
+    return {_member(name) for name in group.array_keys()} if isinstance(group, zarr.Group) else set()
 
 
-def drop(root: zarr.Group, member: int) -> None:
+def drop(root: zarr.Group, member: Member) -> None:
     """Forget a member's state."""
-    del root[f"{GROUP}/{member}"]
+    del root[f"{GROUP}/{_name(member)}"]
 
 
-def load(root: zarr.Group, members: Sequence[int]) -> Checkpoint | None:
+def load(root: zarr.Group, members: Sequence[Member]) -> Checkpoint | None:
     """Return the state of members that have one; None if they are not at the same step.
 
     Raises
@@ -62,9 +67,17 @@ def load(root: zarr.Group, members: Sequence[int]) -> Checkpoint | None:
     CorruptDataset
         If a state is damaged.
     """
-    names = [f"{GROUP}/{member}" for member in members]
+    names = [f"{GROUP}/{_name(member)}" for member in members]
     attributes: list[dict[str, Any]] = [dict(storage.array(root, name).attrs) for name in names]
     if len({(at["step"], at["frames"]) for at in attributes}) > 1:
         return None
     state = np.stack([read(root, name) for name in names])
     return Checkpoint(int(attributes[0]["step"]), int(attributes[0]["frames"]), state)
+
+
+def _name(member: Member) -> str:
+    return "-".join(map(str, member))
+
+
+def _member(name: str) -> Member:
+    return tuple(map(int, name.split("-")))

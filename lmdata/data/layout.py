@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import dataset_digest, member_key
+from lmdata.data.digest import dataset_digest, member_key, sha256_of_json
 from lmdata.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Layout:
         Names of diagnostic variables in the registry, each (swept, seed, time).
     attrs
         Attributes of the dataset: recipe, recipe_id, model, tokens, ... (JSON values).
+    chunk
+        Size of a storage chunk of positions along each swept parameter, seed and time; chosen by size if it is
+        not given: a block of members of about 8 MiB, or one member, or at most 64 MiB of the frames of one very
+        long member. Tokens and components are never split.
 
     Raises
     ------
@@ -82,6 +86,7 @@ class Layout:
     dtype: str = "float64"
     diagnostics: tuple[str, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    chunk: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):
@@ -109,6 +114,27 @@ class Layout:
         for name in self.diagnostics:
             if registry.variable(name).role != "diagnostic":
                 raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
+        if not self.chunk:
+            object.__setattr__(self, "chunk", self._chosen_chunk())
+        elif len(self.chunk) != len(self.shape) + 1 or min(self.chunk) < 1:
+            raise InvalidInput(f"chunk is {self.chunk}; give a size along each swept parameter, seed and time")
+
+    def _chosen_chunk(self) -> tuple[int, ...]:
+        members = spread(self.shape, -(-BLOCK_BYTES // self.member_bytes))
+        whole = self.member_bytes <= CHUNK_BYTES
+        return (*members, len(self.time) if whole else max(1, CHUNK_BYTES // self.frame_bytes))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all of it: what was declared is compared with what is read back."""
+        return sha256_of_json(
+            {
+                **{name: getattr(self, name) for name in ("seeds", "time_unit", "labels", "tokens", "components")},
+                **{name: getattr(self, name) for name in ("dtype", "diagnostics", "attrs", "chunk")},
+                "swept": list(self.swept.items()),
+                "time": self.time.tolist(),
+            }
+        )
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -160,23 +186,25 @@ class Layout:
         return member_key(self.coordinates(member))
 
     def chunks(self, name: str) -> tuple[int, ...]:
-        """Return the storage chunk of a variable over the grid of members.
-
-        Positions: a chunk is a block of members of about 8 MiB, or one member, or at most 64 MiB of the
-        frames of one very long member. Tokens and components are never split.
-        """
-        spec = registry.variable(name)
-        if spec.dims == registry.GRID:
+        """Return the storage chunk of a variable over the grid of members."""
+        dims = registry.variable(name).dims
+        if dims == registry.GRID:
             return spread(self.shape, BOOKKEEPING_MEMBERS)
-        per_block = -(-BLOCK_BYTES // self.member_bytes)
-        whole = self.member_bytes <= CHUNK_BYTES
-        frames = len(self.time) if whole else max(1, CHUNK_BYTES // self.frame_bytes)
-        tail = {"time": frames, "token": self.tokens, "component": self.components}
-        return (*spread(self.shape, per_block), *(tail[dim] for dim in spec.dims[2:]))
+        tail = {"token": self.tokens, "component": self.components}
+        return (*self.chunk, *(tail[dim] for dim in dims[3:]))
+
+    def extends(self, other: Layout) -> bool:
+        """Return whether this is ``other`` with more seeds or swept values at the end, and other attributes."""
+        longer = (*((self.swept.get(name, ()), other.swept[name]) for name in other.swept), (self.seeds, other.seeds))
+        return (
+            list(self.swept) == list(other.swept)
+            and all(new[: len(old)] == old for new, old in longer)
+            and replace(other, swept=self.swept, seeds=self.seeds, attrs=self.attrs).digest == self.digest
+        )
 
     def blocks(self) -> Iterator[tuple[int, ...]]:
         """Yield the members of each storage chunk, in grid order: the units of writing."""
-        chunk = self.chunks("position")[: len(self.shape)]
+        chunk = self.chunk[:-1]
         numbers = np.arange(self.size).reshape(self.shape)
         starts = [range(0, length, step) for length, step in zip(self.shape, chunk, strict=True)]
         for corner in product(*starts):
@@ -195,7 +223,7 @@ class Layout:
             raise InvalidInput(f"members are {tuple(members)}; give at least one, none of them twice")
         if min(members) < 0 or max(members) >= self.size:
             raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {self.size - 1}")
-        chunk = self.chunks("position")[: len(self.shape)]
+        chunk = self.chunk[:-1]
         places = np.array([self.index(member) for member in members])
         corner, *others = np.unique(places // chunk, axis=0) * chunk
         if others:

@@ -17,8 +17,6 @@ from lmdata.data.layout import Layout
 from lmdata.data.storage import Place
 from lmdata.errors import CorruptDataset, InvalidInput
 
-RESERVED = ("lmdata_schema", "digest", "failures")
-"""Attributes of a stored group that the store itself keeps."""
 UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError)
 """What the libraries raise on data that is damaged or missing."""
 
@@ -64,6 +62,14 @@ class Bookkeeping:
             for corner in np.unique(places // chunk, axis=0) * chunk:
                 window = tuple(slice(int(a), int(a + b)) for a, b in zip(corner, chunk, strict=True))
                 array[window] = values[window]
+
+    def enlarged(self, layout: Layout) -> Self:
+        """Return this within the grid of a wider layout; members that are new are absent."""
+        wider = type(self).empty(layout)
+        window = tuple(slice(0, size) for size in self.status.shape)
+        for name in ("status", "digest", "steps_done"):
+            getattr(wider, name)[window] = getattr(self, name)
+        return wider
 
     @property
     def complete(self) -> NDArray[np.bool_]:
@@ -170,12 +176,12 @@ def read_layout(group: zarr.Group) -> Layout:
     Raises
     ------
     CorruptDataset
-        If a coordinate cannot be read or has values that none has.
+        If a coordinate cannot be read, or anything is not what was declared.
     """
     position = storage.array(group, "position")
     token = read(group, "token")
     try:
-        return Layout(
+        layout = Layout(
             swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
             seeds=tuple(read(group, "seed").tolist()),
             time=read(group, "time"),
@@ -185,10 +191,14 @@ def read_layout(group: zarr.Group) -> Layout:
             components=position.shape[-1],
             dtype=str(position.dtype),
             diagnostics=guard.diagnostics(group),
-            attrs={name: value for name, value in group.attrs.asdict().items() if name not in RESERVED},
+            attrs={name: value for name, value in group.attrs.asdict().items() if name not in storage.RESERVED},
+            chunk=position.chunks[:-2],
         )
     except InvalidInput as error:
         raise CorruptDataset(f"the coordinates are damaged: {error}") from error
+    if layout.digest != group.attrs.get("layout_digest"):
+        raise CorruptDataset("the coordinates or attributes are not those that were declared: they were changed")
+    return layout
 
 
 def read_failures(group: zarr.Group) -> dict[str, str]:

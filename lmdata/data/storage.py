@@ -26,6 +26,8 @@ if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")
 
 LOCK_FILE = "writer.lock"
+RESERVED = ("lmdata_schema", "layout_digest", "digest", "failures")
+"""Attributes of a stored group that the store itself keeps."""
 REFERENCES_PER_MANIFEST = 1000
 """A commit rewrites the manifests that it touches: split, late commits stay as cheap as early ones."""
 
@@ -176,7 +178,7 @@ def create_array(
 
 def declare(group: zarr.Group, layout: Layout) -> None:
     """Declare every coordinate and variable of a layout, and write the coordinates."""
-    group.attrs.put({"lmdata_schema": registry.SCHEMA, **layout.attrs})
+    group.attrs.put({"lmdata_schema": registry.SCHEMA, "layout_digest": layout.digest, **layout.attrs})
     for name, (dims, values, attrs) in layout.coords().items():
         column = create_array(group, name, dims, values.shape, values.shape, values.dtype, attributes=attrs)
         column[...] = values
@@ -193,6 +195,19 @@ def declare(group: zarr.Group, layout: Layout) -> None:
             fill=spec.fill,
             attributes=spec.attributes(),
         )
+
+
+def enlarge(group: zarr.Group, layout: Layout) -> None:
+    """Make the variables of a group as large as a wider layout, and write its coordinates and attributes."""
+    kept = {name: value for name, value in group.attrs.asdict().items() if name in RESERVED}
+    group.attrs.put({**kept, "layout_digest": layout.digest, **layout.attrs})
+    for name, (_, values, _) in layout.coords().items():
+        column = array(group, name)
+        if column.shape != values.shape:
+            column.resize(values.shape)
+            column[...] = values
+    for name in layout.variables:
+        array(group, name).resize(tuple(layout.sizes[dim] for dim in layout.dimensions(name)))
 
 
 def array(group: zarr.Group, name: str, *, missing: bool = False) -> zarr.Array[Any]:

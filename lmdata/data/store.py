@@ -10,25 +10,28 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import icechunk
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import checkpoints, registry, storage
+from lmdata.data import storage
 from lmdata.data.checkpoints import Checkpoint
 from lmdata.data.creation import create_folder, create_remote, declare
-from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.durable import sync_files
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
-from lmdata.data.reading import UNREADABLE, Bookkeeping, open_group, read, read_failures, read_layout
+from lmdata.data.reading import read
 from lmdata.data.storage import Place, writing
-from lmdata.errors import CorruptDataset, InvalidInput, StoreError
+from lmdata.data.transaction import Transaction
+from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +39,16 @@ COMMIT_INTERVAL = 1.0
 """Seconds: finished members wait at most about this long for a commit."""
 COMMIT_SHARE = 20
 """A commit waits this many times the length of the last one, so that committing costs at most 5 %."""
+COMMIT_ATTEMPTS = 20
+"""How often a commit is tried where others commit at the same time."""
+JOURNAL_BYTES = 256 * 2**20
+"""Uncommitted data that is kept in memory to be written again, where others commit at the same time."""
 REASON_LENGTH = 500
 """Characters that are kept of the reason why a member failed."""
+
+
+_Entry = tuple[str, Sequence[int], tuple[Any, ...], dict[str, Any]]
+"""What was done in a transaction: method, members, arrays with a row for each of them, other arguments."""
 
 
 class RunStore:
@@ -64,12 +75,9 @@ class RunStore:
         self._durable = durable
         self._synced: set[Path] = set()
         self._repository = storage.open_repository(place)
-        self.layout = read_layout(open_group(self._repository.readonly_session("main").store, str(place)))
-        self._begin()
-        self._members = Bookkeeping.read(self._group)
-        self._failures = read_failures(self._group)
-        self._begun = checkpoints.kept(self._group)
-        self._dirty: set[int] = set()
+        self._now = Transaction(self._repository, str(place))
+        self._journal: list[_Entry] = []
+        self._journal_bytes = 0
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
 
@@ -165,18 +173,24 @@ class RunStore:
         return str(self._place)
 
     @property
+    def layout(self) -> Layout:
+        """Layout of the dataset."""
+        return self._now.layout
+
+    @property
     def initial(self) -> NDArray[np.float64] | None:
         """Tokens given to `create`, ([seed,] token, component); None if they can be drawn again."""
-        return read(self._group, "source/initial") if "source" in self._group else None
+        return read(self._now.group, "source/initial") if "source" in self._now.group else None
 
     @property
     def status(self) -> NDArray[np.uint8]:
         """Status of every member so far (<swept>, seed), a copy."""
-        return self._members.status.copy()
+        status: NDArray[np.uint8] = self._now.members.status.copy()
+        return status
 
     def pending(self) -> list[tuple[int, ...]]:
         """Return the members still to be computed, absent or failed: one tuple for each storage chunk."""
-        done = self._members.complete.ravel()
+        done = self._now.members.complete.ravel()
         blocks = (tuple(member for member in block if not done[member]) for block in self.layout.blocks())
         return [block for block in blocks if block]
 
@@ -211,25 +225,15 @@ class RunStore:
         StoreError
             If it cannot be written.
         """
-        stored = self._write(members, position, diagnostics or {}, first_frame)
+        marks = diagnostics or {}
+        stored = self._now.blocks.accept(members, position, marks, first_frame)
         if first_frame + stored.shape[1] != len(self.layout.time):
             raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
-        for member, own in zip(members, stored, strict=True):
-            key, place = self.layout.key(member), self.layout.index(member)
-            parts = [own] if first_frame == 0 else self._frames(place, len(self.layout.time))
-            self._members.digest[place] = member_digest(key, parts)
-            self._mark(member, registry.COMPLETE, steps_done)
-            self._drop_checkpoint(member)
-            self._failures.pop(key, None)
-        self.commit(only_if_due=True)
+        self._record("put", members, stored, marks, steps_done=steps_done, first_frame=first_frame)
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
-        for member in members:
-            self._mark(member, registry.FAILED, steps_done)
-            self._drop_checkpoint(member)
-            self._failures[self.layout.key(member)] = reason[:REASON_LENGTH]
-        self.commit(only_if_due=True)
+        self._record("fail", tuple(members), reason=reason[:REASON_LENGTH], steps_done=steps_done)
 
     def checkpoint(
         self,
@@ -254,33 +258,21 @@ class RunStore:
         position, first_frame, diagnostics
             As for `put`; may hold no frame at all.
         """
-        self._write(members, position, diagnostics or {}, first_frame)
-        frames = first_frame + position.shape[1]
-        for member, own in zip(members, np.asarray(state, np.float64), strict=True):
-            with writing(self._place):
-                self._drop_checkpoint(member)
-                checkpoints.keep(self._group, member, own, step=step, frames=frames)
-            self._begun.add(member)
-            self._mark(member, registry.ABSENT, step)
-        self.commit(only_if_due=True)
+        marks = diagnostics or {}
+        stored = self._now.blocks.accept(members, position, marks, first_frame)
+        own = np.ascontiguousarray(state, np.float64)
+        self._record("checkpoint", members, stored, marks, own, step=step, first_frame=first_frame)
 
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return where the members can go on together, or None if they start from their tokens.
 
         A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
         """
-        if not members or not self._begun.issuperset(members):
-            return None
         try:
-            found = checkpoints.load(self._group, members)
-            if found is not None:
-                for member in members:
-                    for _ in self._frames(self.layout.index(member), found.frames):
-                        pass
+            return self._now.last_checkpoint(members)
         except CorruptDataset:
             logger.warning("members %s start again: their checkpoint is damaged", tuple(members), exc_info=True)
             return None
-        return found
 
     def reset(self, members: Iterable[int]) -> None:
         """Mark members as absent and commit, so that they are computed again: those that `verify` finds damaged.
@@ -290,10 +282,46 @@ class RunStore:
         StoreError
             If it cannot be written.
         """
-        for member in members:
-            self._drop_checkpoint(member)
-            self._mark(member, registry.ABSENT, -1)
+        self._record("reset", tuple(members))
         self.commit()
+
+    def extend(self, layout: Layout) -> None:
+        """Add seeds or swept values at the ends of their dimensions, all absent, in one commit.
+
+        Members that are there stay as they are: they are keyed by value, not by place.
+
+        Parameters
+        ----------
+        layout
+            The present one with more seeds or swept values at the end, and the attributes of the wider recipe.
+
+        Raises
+        ------
+        RecipeMismatch
+            If anything else differs.
+        StoreError
+            If it cannot be written; the store is then as it was.
+        """
+        wider = replace(layout, chunk=self.layout.chunk)
+        if not wider.extends(self.layout):
+            raise RecipeMismatch(
+                "a dataset is extended by more seeds or swept values at the end, nothing else; "
+                f"simulate what differs into a store of its own (at {self._place} nothing was changed)"
+            )
+        initial = self.initial
+        if initial is not None and initial.ndim == 3 and wider.seeds != self.layout.seeds:
+            raise RecipeMismatch(
+                f"each seed of {self._place} starts from tokens that were given, and the new seeds have none; "
+                "simulate them into a store of their own"
+            )
+        self.commit()
+        try:
+            with writing(self._place):
+                self._now.extend(wider)
+            self.commit()
+        except BaseException:
+            self._now = Transaction(self._repository, str(self._place))
+            raise
 
     def commit(self, *, only_if_due: bool = False) -> None:
         """Make all finished members visible and safe against the end of the process (``durable``: of power).
@@ -310,19 +338,18 @@ class RunStore:
         """
         started = time.monotonic()
         wait = max(COMMIT_INTERVAL, COMMIT_SHARE * self._commit_seconds)
-        if not self._dirty or (only_if_due and started - self._last_commit < wait):
+        due = started - self._last_commit >= wait or self._journal_bytes > JOURNAL_BYTES
+        if self._now.empty or (only_if_due and not due):
             return
         with writing(self._place):
-            if self._session.read_only:  # a call that was interrupted between its commit and its last line
-                self._begin()
-            self._members.write(self._group, self._dirty)
-            self._describe()
-            done = np.count_nonzero(self._members.complete)
-            self._session.commit(f"{done} of {self.layout.size} members")
+            if not self._now.session.read_only:  # it is, if a call was interrupted just after it had committed
+                self._commit()
             if self._durable and self._place.folder is not None:
                 sync_files(self._place.folder, self._synced)
-            self._begin()
-        self._dirty.clear()
+            previous = self._now if self._lock is not None else None
+            self._now = Transaction(self._repository, str(self._place), previous)
+        self._journal.clear()
+        self._journal_bytes = 0
         self._last_commit = time.monotonic()
         self._commit_seconds = self._last_commit - started
 
@@ -334,106 +361,35 @@ class RunStore:
             if self._lock is not None:
                 self._lock.release()
 
-    def _begin(self) -> None:
-        """Start a transaction."""
-        self._session = self._repository.writable_session("main")
-        self._group = zarr.open_group(self._session.store, mode="r+", zarr_format=3)
-        self._arrays = {
-            name: storage.array(self._group, name, missing=True) for name in ("position", *self.layout.diagnostics)
-        }
-
-    def _describe(self) -> None:
-        """Write the attributes that depend on the members: the dataset's digest, and reasons of failures."""
-        attributes: dict[str, Any] = {}
-        if self._members.complete.all():
-            recipe = str(self.layout.attrs.get("recipe_id", ""))
-            attributes["digest"] = dataset_digest(recipe, self._members.digest.ravel().tolist())
-        elif "digest" in self._group.attrs:
-            del self._group.attrs["digest"]
-        if self._failures or "failures" in self._group.attrs:
-            attributes["failures"] = self._failures
-        if attributes:
-            self._group.attrs.update(attributes)
-
-    def _mark(self, member: int, status: int, steps_done: int) -> None:
-        place = self.layout.index(member)
-        self._members.status[place] = status
-        self._members.steps_done[place] = steps_done
-        if status != registry.COMPLETE:
-            self._members.digest[place] = ""
-        self._dirty.add(member)
-
-    def _drop_checkpoint(self, member: int) -> None:
-        if member in self._begun:
-            checkpoints.drop(self._group, member)
-            self._begun.remove(member)
-
-    def _frames(self, place: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
-        """Yield the first stored frames of a member, a chunk at a time."""
-        array = self._arrays["position"]
-        length = array.chunks[-3]
-        for start in range(0, count, length):
-            window: tuple[Any, ...] = (*place, slice(start, min(start + length, count)))
+    def _commit(self) -> None:
+        """Commit; where others may commit first, write what they have not done on top of what they have."""
+        for attempt in count(1):
             try:
-                frames = np.asarray(array[window])
-            except UNREADABLE as error:
-                raise CorruptDataset(f"stored frames cannot be read: {storage.summary(error)}") from error
-            if not np.isfinite(frames).all():
-                raise CorruptDataset("stored frames are missing")
-            yield frames
+                return self._now.commit()
+            except icechunk.ConflictError:
+                if not self._journal or attempt == COMMIT_ATTEMPTS:
+                    raise
+                logger.info("somebody else has written to %s: writing the last members again", self._place)
+                self._now = Transaction(self._repository, str(self._place))
+                for act, members, rows, fixed in self._journal:
+                    done = self._now.members.complete.ravel()
+                    left = [row for row, member in enumerate(members) if act == "reset" or not done[member]]
+                    if left:
+                        parts = (_pick(part, left) for part in rows)
+                        getattr(self._now, act)([members[row] for row in left], *parts, **fixed)
+                if self._now.empty:
+                    return None
 
-    def _write(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        diagnostics: Mapping[str, NDArray[Any]],
-        first: int,
-    ) -> NDArray[Any]:
-        """Write frames of the members, whole chunks at a time, and return the positions as stored."""
-        layout = self.layout
-        window = layout.window(members)
-        if finished := [member for member in members if self._members.complete[layout.index(member)]]:
-            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
-        stored = np.ascontiguousarray(position, dtype=layout.dtype)
-        last = first + (stored.shape[1] if stored.ndim == 4 else 0)
-        expected = (len(members), last - first, layout.tokens, layout.components)
-        if stored.shape != expected or not 0 <= first <= last <= len(layout.time):
-            raise InvalidInput(
-                f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} "
-                f"need {expected}, and there are {len(layout.time)} frames"
-            )
-        if not np.isfinite(stored).all():
-            raise InvalidInput("position has values that are not finite; mark such members with fail()")
-        if set(diagnostics) != set(layout.diagnostics):
-            raise InvalidInput(f"diagnostics are {sorted(diagnostics)}, declared are {sorted(layout.diagnostics)}")
-        if last > first:
-            places = np.array([layout.index(member) for member in members])
-            local = tuple((places - [part.start for part in window]).T)
-            shape = [part.stop - part.start for part in window]
-            region = (*window, slice(first, last))
-            for name, values in {"position": stored, **diagnostics}.items():
-                array = self._arrays[name]
-                with writing(self._place):
-                    if len(members) == np.prod(shape) and list(members) == sorted(members):
-                        array[region] = np.reshape(values, (*shape, *values.shape[1:]))
-                    else:
-                        block = self._block(array, region, members)
-                        block[local] = values
-                        array[region] = block
-        return stored
+    def _record(self, act: str, members: Sequence[int], *rows: Any, **fixed: Any) -> None:
+        """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
+        with writing(self._place):
+            getattr(self._now, act)(members, *rows, **fixed)
+        if self._lock is None:
+            self._journal.append((act, members, rows, fixed))
+            self._journal_bytes += sum(part.nbytes for part in rows if isinstance(part, np.ndarray))
+        self.commit(only_if_due=True)
 
-    def _block(self, array: zarr.Array[Any], region: tuple[slice, ...], members: Sequence[int]) -> NDArray[Any]:
-        """Read what a chunk holds of other members; if it is damaged, begin it again unless one is finished."""
-        try:
-            return np.asarray(array[region])
-        except UNREADABLE as error:
-            window = region[:-1]
-            if self._members.complete[window].any():
-                raise CorruptDataset(
-                    f"members that share a chunk with {self.layout.key(members[0])} are damaged; "
-                    f"`lmdata repair {self._place}` computes them again"
-                ) from error
-            for member in np.arange(self.layout.size).reshape(self.layout.shape)[window].ravel().tolist():
-                self._drop_checkpoint(member)
-            shape = [len(range(*s.indices(size))) for s, size in zip(region, array.shape, strict=False)]
-            return np.full((*shape, *array.shape[len(shape) :]), array.fill_value, array.dtype)
+
+def _pick(rows: Any, left: list[int]) -> Any:
+    """Return some rows of an array, or of every array of a mapping."""
+    return {name: values[left] for name, values in rows.items()} if isinstance(rows, Mapping) else rows[left]

@@ -28,23 +28,29 @@ def test_spread_fits_the_shape_and_the_number(shape, members):
 @given(shapes, st.integers(1, 30), st.integers(1, 5), st.integers(1, 5), st.integers(64, 4096))
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_blocks_partition_the_members_into_storage_chunks(shape, frames, tokens, components, target):
-    swept = {f"p{i}": tuple(np.arange(size, dtype=float)) for i, size in enumerate(shape[:-1])}
-    made = Layout(swept=swept, seeds=tuple(range(shape[-1])), time=np.arange(frames), time_unit="step",
-                  labels=None, tokens=tokens, components=components)  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_BYTES", target)
         patch.setattr(module, "CHUNK_BYTES", 8 * target)
-        blocks = list(made.blocks())
-        assert sorted(member for block in blocks for member in block) == list(range(made.size))
-        chunk = made.chunks("position")
-        assert chunk[-2:] == (tokens, components)
-        assert math.prod(chunk) * 8 <= max(8 * target, made.frame_bytes)
-        if chunk[-3] < frames:
-            assert math.prod(chunk[:-3]) == 1
-        for block in blocks:
-            window = made.window(block)
-            assert all(part.start % step == 0 for part, step in zip(window, chunk, strict=False))
-            assert len(block) == math.prod(part.stop - part.start for part in window)
+        made = Layout(
+            swept={f"p{i}": tuple(np.arange(size, dtype=float)) for i, size in enumerate(shape[:-1])},
+            seeds=tuple(range(shape[-1])),
+            time=np.arange(frames),
+            time_unit="step",
+            labels=None,
+            tokens=tokens,
+            components=components,
+        )
+    blocks = list(made.blocks())
+    assert sorted(member for block in blocks for member in block) == list(range(made.size))
+    chunk = made.chunks("position")
+    assert chunk[-2:] == (tokens, components)
+    assert math.prod(chunk) * 8 <= max(8 * target, made.frame_bytes)
+    if chunk[-3] < frames:
+        assert math.prod(chunk[:-3]) == 1
+    for block in blocks:
+        window = made.window(block)
+        assert all(part.start % step == 0 for part, step in zip(window, chunk, strict=False))
+        assert len(block) == math.prod(part.stop - part.start for part in window)
 
 
 def test_members_are_numbered_in_grid_order_and_keyed_by_value(example):
@@ -109,3 +115,39 @@ def test_assembled_dataset_has_the_registry_s_names_and_attributes(example):
     assert ds.attrs["lmdata_schema"] == 1
     complete["status"][0, 0] = 0
     assert "digest" not in assemble(made.layout, made.grid, **complete, diagnostics=marks).attrs
+
+
+def test_digest_knows_everything_that_was_declared(example):
+    one = example().layout
+    changes = [
+        {"swept": {"influence": (0.5, 1.0, 3.0)}},
+        {"swept": {"other": (0.5, 1.0, 2.0)}},
+        {"seeds": (0, 1, 7, 5)},
+        {"time": np.arange(6.0)},
+        {"time_unit": "1"},
+        {"labels": ("a", "b", "c", "d")},
+        {"dtype": "float32"},
+        {"attrs": {}},
+        {"chunk": (1, 1, 6)},
+        {"diagnostics": ("ambiguous_ties",)},
+    ]
+    assert len({replace(one, **change).digest for change in [{}, *changes]}) == len(changes) + 1
+    assert replace(one).digest == one.digest
+
+
+def test_what_extends_a_layout(example):
+    one = example().layout
+    assert one.extends(one)
+    assert replace(one, seeds=(*one.seeds, 9), attrs={"other": 1}).extends(one)
+    assert replace(one, swept={"influence": (0.5, 1.0, 2.0, 0.1)}).extends(one)
+    for other in (
+        replace(one, seeds=(9, *one.seeds)),
+        replace(one, seeds=one.seeds[:-1]),
+        replace(one, swept={"influence": (0.5, 1.0)}),
+        replace(one, swept={"influence": (1.0, 0.5, 2.0)}),
+        replace(one, swept={"influence": (0.5, 1.0, 2.0), "b": (1.0,)}, chunk=()),
+        replace(one, labels=("a", "b", "c", "d")),
+        replace(one, time=np.arange(7)),
+        replace(one, dtype="float32"),
+    ):
+        assert not other.extends(one)

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from lmdata.data import store as module
 from lmdata.data.digest import dataset_digest
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import RunStore
-from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, StoreExists, StoreLocked
+from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists, StoreLocked
 
 
 def test_what_is_put_is_what_is_opened(tmp_path, example, small_blocks):
@@ -243,6 +244,63 @@ def test_durable_syncs_every_file_before_a_commit_counts(tmp_path, example, smal
             store.commit()
             for path in (tmp_path, *(tmp_path / "run").rglob("*")):
                 assert path.stat().st_ino in synced, path
+
+
+@pytest.mark.parametrize("chunking", ["small_blocks", "long_members", None])
+def test_extended_store_equals_one_made_wide(tmp_path, example, request, chunking):
+    if chunking:
+        request.getfixturevalue(chunking)
+    narrow = example()
+    wide = example(swept={"influence": (0.5, 1.0, 2.0, 0.1)}, seeds=(0, 1, 5, 7, 9, 11), attrs={"recipe_id": "w" * 64})
+    wide.grid[:3, :4] = narrow.grid
+    narrow.write(tmp_path / "run", leave=2)
+    with RunStore.append_to(tmp_path / "run") as store:
+        store.checkpoint([11], step=0, state=narrow.position[11:, 0], position=narrow.position[11:, :1], first_frame=0)
+        store.extend(wide.layout)
+        assert sum(map(len, store.pending())) == 24 - 10
+        assert store.last_checkpoint([15]).frames == 1
+        wide.finish(store)
+    found, expected = open_dataset(tmp_path / "run"), open_dataset(wide.write(tmp_path / "wide"))
+    assert found.attrs["digest"] == expected.attrs["digest"]
+    assert found.drop_attrs().identical(expected.drop_attrs())
+
+
+def test_complete_store_that_is_extended_is_incomplete(tmp_path, example):
+    made = example()
+    made.write(tmp_path / "run")
+    with RunStore.append_to(tmp_path / "run") as store:
+        store.extend(replace(made.layout, seeds=(0, 1, 5, 7, 8)))
+        with pytest.raises(RecipeMismatch, match="nothing else"):
+            store.extend(made.layout)
+        with pytest.raises(InvalidInput, match="occur twice"):
+            store.extend(replace(made.layout, seeds=(0, 1, 5, 7, 8, 8)))
+    with pytest.raises(IncompleteDataset, match="3 are missing"):
+        open_dataset(tmp_path / "run")
+    assert "digest" not in open_dataset(tmp_path / "run", allow_partial=True).attrs
+
+
+def test_seeds_with_tokens_of_their_own_are_not_extended(tmp_path, example):
+    made = example()
+    with RunStore.create(tmp_path / "run", made.layout, initial=np.ones((4, 4, 2))) as store:
+        store.extend(replace(made.layout, swept={"influence": (0.5, 1.0, 2.0, 3.0)}))
+        with pytest.raises(RecipeMismatch, match="the new seeds have none"):
+            store.extend(replace(store.layout, seeds=(0, 1, 5, 7, 8)))
+
+
+def test_failed_commit_can_be_tried_again(tmp_path, example, small_blocks, monkeypatch):
+    made = example()
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        for block in store.pending():
+            made.put(store, block)
+
+        def full(*args):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lmdata.data.transaction.dataset_digest", full)
+            with pytest.raises(StoreError, match=r"No space left .* make room or get access, then resume"):
+                store.commit()
+    np.testing.assert_array_equal(open_dataset(tmp_path / "run").position, made.grid)
 
 
 WRITER = """

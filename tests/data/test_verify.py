@@ -6,7 +6,7 @@ import pytest
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import StoreError
+from lmdata.errors import CorruptDataset, StoreError
 
 
 @pytest.mark.parametrize("chunking", ["small_blocks", "long_members"])
@@ -66,25 +66,42 @@ def test_damaged_diagnostics_are_found(tmp_path, example, small_blocks, damage):
     assert verify(place).damaged
 
 
-def test_changed_recipe_digest_and_labels_are_found(tmp_path, example, raw):
-    recipe = '{"steps":3}'
-    made = example(attrs={"recipe": recipe, "recipe_id": "0" * 64})
-    place = made.write(tmp_path / "run")
-    assert [problem.subject for problem in verify(place).problems] == ["recipe_id"]
+def change_attributes(raw, place, **changes):
     with raw(place) as keys:
         root = json.loads(keys["zarr.json"])
-        root["attributes"]["digest"] = "0" * 64
-        root["attributes"]["recipe"] = "{"
+        root["attributes"].update(changes)
         keys["zarr.json"] = json.dumps(root).encode()
-    assert {problem.subject for problem in verify(place).problems} == {"recipe", "digest"}
 
 
-def test_changed_seed_is_found_since_the_key_is_in_the_digest(tmp_path, example, raw):
+def test_recipe_that_is_not_its_id_s_is_found(tmp_path, example):
+    place = example(attrs={"recipe": '{"steps":3}', "recipe_id": "0" * 64}).write(tmp_path / "run")
+    assert [problem.subject for problem in verify(place).problems] == ["recipe_id"]
+    place = example(attrs={"recipe": "{", "recipe_id": "0" * 64}).write(tmp_path / "other")
+    assert [problem.subject for problem in verify(place).problems] == ["recipe"]
+
+
+def test_changed_digest_of_the_dataset_is_found_and_never_served(tmp_path, example, raw):
     place = example().write(tmp_path / "run")
-    other = example(seeds=(0, 1, 5, 8)).write(tmp_path / "other")
-    with raw(place) as keys, raw(other) as others:
-        keys["seed/c/0"] = others["seed/c/0"]
-    assert verify(place).damaged == (3, 7, 11)
+    digest = open_dataset(place).attrs["digest"]
+    change_attributes(raw, place, digest="0" * 64)
+    assert [problem.subject for problem in verify(place).problems] == ["digest"]
+    assert open_dataset(place).attrs["digest"] == digest
+
+
+@pytest.mark.parametrize("what", ["recipe_id", "time", "seed", "token", "influence"])
+def test_changed_coordinates_and_attributes_are_refused(tmp_path, example, raw, what):
+    place = example(labels=("a", "b", "c", "d")).write(tmp_path / "run")
+    changes = {"labels": ("a", "b", "d", "c"), "seeds": (0, 1, 5, 8), "time": np.arange(1, 7)}
+    other = example(**{"labels": ("a", "b", "c", "d"), **changes, "swept": {"influence": (0.5, 1.0, 4.0)}})
+    other.write(tmp_path / "other")
+    if what == "recipe_id":
+        change_attributes(raw, place, recipe_id="s" * 64)
+    else:
+        with raw(place) as keys, raw(tmp_path / "other") as others:
+            keys[f"{what}/c/0"] = others[f"{what}/c/0"]
+    with pytest.raises(CorruptDataset, match="not those that were declared"):
+        open_dataset(place)
+    assert [problem.kind for problem in verify(place).problems] == ["unreadable"]
 
 
 def test_foreign_things_are_told(tmp_path, example):
