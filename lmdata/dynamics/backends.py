@@ -24,6 +24,9 @@ KERNELS: dict[str, dict[str, str]] = {
         "numpy:tree": "lmdata.dynamics.tree:advance",
         "numpy:blocked": "lmdata.dynamics.blocked:advance",
         "cupy:canonical": "lmdata.dynamics.canonical:advance",
+        "cupy:fused": "lmdata.dynamics.gpu:advance_fused",
+        "cupy:tree": "lmdata.dynamics.gpu:advance_tree",
+        "cupy:blocked": "lmdata.dynamics.gpu:advance_blocked",
     },
 }
 """For each kind of model its kernels, ``"namespace:name"`` to ``"module:function"``, imported at first use."""
@@ -79,7 +82,7 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     if namespace == "cupy":
         _require_cupy()
     if name:
-        _require_fit(f"{namespace}:{name}", kernels, components)
+        _require_fit(f"{namespace}:{name}", kernels, tokens, components)
         return Choice(namespace, name, "asked for")
     if kind not in KERNELS:
         return Choice(namespace, "own", "the model steps itself")
@@ -106,11 +109,11 @@ def to_host(choice: Choice, values: Any) -> NDArray[Any]:
     return np.asarray(importlib.import_module(choice.namespace).asnumpy(values))
 
 
-def _require_fit(backend: str, kernels: Iterable[str], components: int) -> None:
-    """Raise BackendUnavailable, naming the kernels that can, if this one cannot serve so many components."""
-    reason = why_not(backend.partition(":")[2], components=components)
+def _require_fit(backend: str, kernels: Iterable[str], tokens: int, components: int) -> None:
+    """Raise BackendUnavailable, naming the kernels that can, if this one cannot serve a problem of this size."""
+    reason = why_not(backend, tokens=tokens, components=components)
     if reason:
-        able = [name for name in kernels if not why_not(name.partition(":")[2], components=components)]
+        able = [name for name in kernels if why_not(name, tokens=tokens, components=components) is None]
         raise BackendUnavailable(f"backend {backend!r} cannot serve this: {reason}; these can: {', '.join(able)}")
 
 

@@ -1,4 +1,4 @@
-"""Which kernel steps a batch of localmax systems: by the number of tokens and of components, with the reason.
+"""Which kernel steps a batch of localmax systems, by the number of tokens and of components, and for what reason.
 
 All kernels of a namespace give the same bits, so the choice is one of speed alone.
 """
@@ -6,6 +6,8 @@ All kernels of a namespace give the same bits, so the choice is one of speed alo
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from lmdata.dynamics.gpu import SHARED_NUMBERS, fused_size
 
 TREE_FROM = {1: 1000, 2: 1500, 3: 1500, 4: 4000, 5: 30_000, 6: 100_000}
 """Components, and from how many tokens on a tree is the fastest; in more components its boxes decide nothing."""
@@ -33,9 +35,9 @@ def plan(namespace: str, *, tokens: int, components: int) -> Plan:
     >>> plan("numpy", tokens=1_000_000, components=2).kernel, plan("numpy", tokens=2000, components=64).kernel
     ('tree', 'blocked')
     """
-    if namespace != "numpy":
-        return Plan("canonical", "the kernel that serves every problem")
     size = f"{tokens} tokens of {components} components"
+    if namespace == "cupy":
+        return _plan_for_gpu(size, tokens, components)
     if tokens >= TREE_FROM.get(components, tokens + 1):
         return Plan("tree", f"{size}: a tree decides whole boxes of tokens at once")
     if tokens >= BLOCKED_FROM and components >= BLOCKED_COMPONENTS:
@@ -43,15 +45,27 @@ def plan(namespace: str, *, tokens: int, components: int) -> Plan:
     return Plan("fused", f"{size}: all steps in one compiled loop")
 
 
-def why_not(kernel: str, *, components: int) -> str | None:
-    """Return why a kernel cannot serve systems of so many components, or None where it can.
+def _plan_for_gpu(size: str, tokens: int, components: int) -> Plan:
+    if why_not("cupy:fused", tokens=tokens, components=components) is None:
+        return Plan("fused", f"{size}: all steps in one launch, a member a block")
+    if components in TREE_FROM:
+        return Plan("tree", f"{size}: bounds decide whole tiles of tokens")
+    return Plan("blocked", f"{size}: matrix products of blocks of rows, decided exactly")
+
+
+def why_not(backend: str, *, tokens: int, components: int) -> str | None:
+    """Return why a backend such as ``"numpy:tree"`` cannot serve systems of this size, or None where it can.
 
     Examples
     --------
-    >>> why_not("tree", components=64)
+    >>> why_not("numpy:tree", tokens=100, components=64)
     'a tree serves up to 6 components, not 64'
-    >>> why_not("blocked", components=64)
+    >>> why_not("numpy:blocked", tokens=100, components=64)
     """
+    namespace, _, kernel = backend.partition(":")
     if kernel == "tree" and components not in TREE_FROM:
         return f"a tree serves up to {max(TREE_FROM)} components, not {components}"
+    if namespace == "cupy" and kernel == "fused" and fused_size(tokens, components) > SHARED_NUMBERS:
+        most = SHARED_NUMBERS * tokens // fused_size(tokens, components)
+        return f"{tokens} tokens of {components} components do not fit into a block's memory, about {most} would"
     return None
