@@ -112,8 +112,15 @@ class Stored:
     session: icechunk.Session | None
 
     @classmethod
-    def open(cls, place: Place) -> Self:
+    def open(cls, place: Place, *, snapshot: str | None = None, tag: str | None = None) -> Self:
         """Open a run store or a plain zarr export, once everything that can be known of it is checked.
+
+        Parameters
+        ----------
+        place
+            Where it is.
+        snapshot, tag
+            A commit of a run store, by its id or by the name of a version; the last one without them.
 
         Raises
         ------
@@ -127,7 +134,7 @@ class Stored:
             if (place.folder / "zarr.json").is_file():
                 store = LocalStore(place.folder, read_only=True)
         if store is None:
-            session = storage.open_repository(place).readonly_session("main")
+            session = storage.open_session(place, snapshot=snapshot, tag=tag)
             store = session.store
         group = open_group(store, str(place))
         return cls(place, group, read_layout(group), Bookkeeping.read(group), session)

@@ -20,7 +20,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from lmdata.data import registry
 from lmdata.data.layout import Layout
-from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError
+from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
 
 if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")
@@ -124,6 +124,26 @@ def open_repository(place: Place) -> icechunk.Repository:
         raise FileNotFoundError(f"there is no dataset at {place}") from error
     except icechunk.IcechunkError as error:
         raise CorruptDataset(f"the repository at {place} cannot be read: {summary(error)}") from error
+
+
+def open_session(place: Place, *, snapshot: str | None = None, tag: str | None = None) -> icechunk.Session:
+    """Open a commit of a run store for reading: the last one, or the one of this id or version.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such version.
+    FileNotFoundError, StoreError, CorruptDataset
+        As for `open_repository`.
+    """
+    repository = open_repository(place)
+    try:
+        if tag is not None and tag not in repository.list_tags():
+            raise UnknownName.among(f"version of {place}", tag, repository.list_tags())
+        branch = "main" if snapshot is None and tag is None else None
+        return repository.readonly_session(branch, tag=tag, snapshot_id=snapshot)
+    except icechunk.IcechunkError as error:
+        raise CorruptDataset(f"the last commit at {place} cannot be read: {summary(error)}") from error
 
 
 def summary(error: Exception) -> str:

@@ -28,6 +28,7 @@ from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.durable import sync_files
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
+from lmdata.data.maintenance import tidy
 from lmdata.data.reading import read
 from lmdata.data.storage import Place, writing
 from lmdata.data.transaction import Transaction
@@ -39,6 +40,8 @@ COMMIT_INTERVAL = 1.0
 """Seconds: finished members wait at most about this long for a commit."""
 COMMIT_SHARE = 20
 """A commit waits this many times the length of the last one, so that committing costs at most 5 %."""
+TIDY_COMMITS = 500
+"""After so many commits the writer removes what nobody has needed for an hour: leftovers grow as their square."""
 COMMIT_ATTEMPTS = 20
 """How often a commit is tried where others commit at the same time."""
 JOURNAL_BYTES = 256 * 2**20
@@ -80,6 +83,7 @@ class RunStore:
         self._journal_bytes = 0
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
+        self._commits = 0
 
     @classmethod
     def create(
@@ -346,6 +350,9 @@ class RunStore:
                 self._commit()
             if self._durable and self._place.folder is not None:
                 sync_files(self._place.folder, self._synced)
+            self._commits += 1
+            if self._lock is not None and self._commits % TIDY_COMMITS == 0:
+                tidy(self._repository, self._place)
             previous = self._now if self._lock is not None else None
             self._now = Transaction(self._repository, str(self._place), previous)
         self._journal.clear()
