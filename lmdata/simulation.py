@@ -232,7 +232,7 @@ def _json(value: Any) -> str:
 def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     """Refuse a run that cannot be held, before anything is allocated."""
     if store is None:
-        limit, what = _available_memory(), "available memory"
+        limit, what = available_memory(), "available memory"
         remedy = "give store=PATH to keep the run on disk, or record fewer steps (record=k)"
     else:
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
@@ -247,7 +247,8 @@ def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
         )
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
+    """Return the bytes of memory that are free."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 

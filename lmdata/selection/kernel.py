@@ -109,7 +109,15 @@ def train_member(
     n, total = len(data.labels), data.keys.shape[1]
     tokens, samples = np.zeros((5, total)), np.zeros((3, n))
     scratch = Scratch(
-        tokens[0], tokens[1], tokens[2], tokens[3], tokens[4], samples[0], samples[1], samples[2], np.zeros(n, np.uint64)
+        tokens[0],
+        tokens[1],
+        tokens[2],
+        tokens[3],
+        tokens[4],
+        samples[0],
+        samples[1],
+        samples[2],
+        np.zeros(n, np.uint64),
     )
     trained = Trained(weights, weights.ravel(), np.empty(weights.size), np.empty(weights.shape))
     trained_value = Trained(value[:, None], value, np.empty(value.size), np.empty((value.size, 1)))

@@ -16,6 +16,7 @@ from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.sources import ProblemSource, Starts
+from lmdata.simulation import available_memory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +61,8 @@ def train(
     record
         Iterations to keep: all, every k-th and the last, or exactly these.
     store
-        Where to keep the run: a new folder, or one that holds the same run already. In memory without it.
+        Where to keep the run: a new folder, or one that holds the same run already. In memory without it. It is
+        trained in memory and appears in one move when it is whole, so that there is nothing to resume.
     progress
         Called as ``progress(members done, members)``.
 
@@ -100,6 +102,7 @@ def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Data
     from lmdata.selection.dataset import assemble
 
     problems = draw_problems(recipe)
+    _check_size(recipe, len(next(iter(problems.values())).value))
     members = _members(recipe, problems)
     paths = Paths.empty(recipe, members)
     with crew() as spread:
@@ -114,6 +117,19 @@ def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Data
             if progress is not None:
                 progress(batch.stop, len(members))
     return assemble(recipe, list(problems.values()), paths)
+
+
+def _check_size(recipe: SelectionRecipe, features: int) -> None:
+    """Refuse a run that memory cannot hold, before anything is allocated."""
+    members = len(recipe.points()) * recipe.starts.count * len(recipe.seeds)
+    numbers = {"prompt": features, "weight": features**2, "joint": 2 * features}[recipe.model.trained] + 1
+    needed, limit = members * len(recipe.recorded) * numbers * 8, available_memory()
+    if needed > limit:
+        raise InvalidInput(
+            f"the run has {members:,} members of {len(recipe.recorded):,} iterations of {numbers:,} numbers, "
+            f"{needed / 2**30:,.2f} GiB in all, more than the available memory of {limit / 2**30:,.2f} GiB (a run is "
+            "trained in memory, and stored when it is whole): record fewer iterations (record=k), or train in parts"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """The variables of a training run and of what is measured on it, declared once.
 
+They stand apart from `lmdata.data.registry`, whose specification they share: a training run has other dimensions, and
+``attention`` is another variable here (by sample and token) than there (by token and key). No dataset holds both.
+
 Besides ``*`` for the swept parameters, ``#`` stands for those of them that are parameters of the problem.
 """
 

@@ -74,15 +74,16 @@ def training_page(training: Training) -> pmui.Page:
         )
         slider.param.watch(lambda event, name=name: show(**{name: event.new}), "value")
         sliders.append(slider)
-    cards = [
-        pmui.Paper(pn.pane.Bokeh(live.root), elevation=1, margin=6, styles={"padding": "6px"})
-        for live in lives.values()
-    ]
+    cards = {
+        name: pmui.Paper(pn.pane.Bokeh(live.root), elevation=1, margin=6, styles={"padding": "6px"})
+        for name, live in lives.items()
+    }
+    columns = [[card for name, card in cards.items() if (name == "paths") is first] for first in (True, False)]
     title = f"<p>{html.escape(naming.plain(ds.attrs.get('title', '')))}</p>"
     return pmui.Page(
         title=naming.dataset_name(ds),
         sidebar=[pmui.Column(*sliders, pn.pane.HTML(title), sizing_mode="stretch_width")],
-        main=[pmui.FlexBox(*cards, sizing_mode="stretch_width")],
+        main=[pmui.FlexBox(*(pmui.Column(*column) for column in columns if column), sizing_mode="stretch_width")],
         theme_toggle=False,
         theme_config={"palette": {"primary": {"main": theme.SLOTS[0]}}},
         sidebar_width=280,

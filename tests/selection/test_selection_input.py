@@ -186,3 +186,8 @@ def test_others():
         regularisation_path(construction("single-local"), [1], trained="joint")
     with pytest.raises(InvalidInput, match="radii is 0"):
         regularisation_path(construction("single-local"), [0])
+
+
+def test_a_run_larger_than_memory_is_refused_before_anything_is_allocated():
+    with pytest.raises(InvalidInput, match=r"1,000,000 members of 1,000,001 iterations.* record fewer iterations"):
+        train(TokenSelection(), construction("single-local"), steps=1_000_000, starts=starts(count=1_000_000))

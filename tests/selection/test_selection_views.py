@@ -88,7 +88,8 @@ def drawn(page):
     """Return the columns of every source of a dashboard's figures, by figure."""
     return [
         [{k: list(v) for k, v in source.data.items()} for source in card[0].object.select({"type": ColumnDataSource})]
-        for card in page.main[0]
+        for column in page.main[0]
+        for card in column
     ]
 
 
@@ -115,7 +116,7 @@ def test_dashboard_has_a_slider_for_start_seed_and_each_swept_parameter_that_cha
 def test_dashboard_of_trained_weights_and_of_one_start():
     ds = train(TokenSelection(trained="weight"), gaussian(2, 3, 4, queries="first token"), steps=20)
     page = dashboard(ds)
-    assert len(page.main[0]) == 2
+    assert len(drawn(page)) == 2
     assert not [widget for widget in page.sidebar[0] if hasattr(widget, "options")]
 
 
