@@ -201,14 +201,18 @@ class Runner:
                 report(done)
 
     def _fronts(self, blocks: list[Sequence[int]], sink: Sink) -> Iterator[_Front]:
-        """Yield the blocks that were begun one by one, at their checkpoints, and the others in groups."""
-        member_bytes = self.recipe.member_bytes
+        """Yield the blocks that were begun one by one, at their checkpoints, and the others in groups.
+
+        A group ends before it would need a checkpoint, which costs as much for a small member as for a large one.
+        """
+        n, d = self.recipe.tokens.shape
+        most = min(GROUP_BYTES / self.recipe.member_bytes, FIRST_SEGMENT / (max(1, self.recipe.steps) * n * n * d))
         group: list[Sequence[int]] = []
         for block in blocks:
             if begun := sink.last_checkpoint(block):
                 yield _Front([block], begun.state, begun.step, begun.frames)
                 continue
-            if group and (sum(map(len, group)) + len(block)) * member_bytes > GROUP_BYTES:
+            if group and sum(map(len, group)) + len(block) > most:
                 yield self._start(group)
                 group = []
             group.append(block)
