@@ -71,6 +71,20 @@ def test_exact_arithmetic_departs_only_by_the_published_rounding(case, name):
     assert distance[kept <= 200].max() < 1e-7
 
 
+def test_exact_arithmetic_on_the_multi_input_case(case):
+    """Plain descent loses nothing in the published form; normalised, its rounding is magnified to 4e-7 by step 200."""
+    problem = given(case["multi_X"], [1, 1, 1], value=[0, 0, 1], weight=PLANE)
+    kept = case["it_saved"]
+    for name, model, bounds in (
+        ("gd", TokenSelection(step=1.0, normalised=False), {999: 1e-10}),
+        ("ngd", TokenSelection(epsilon=1e-12), {100: 1e-10, 200: 1e-6}),
+    ):
+        ds = train(model, problem, steps=999, starts=case["multi_init_p"], record=kept.tolist())
+        distance = np.abs(ds.prompt[:, 0] - case[f"multi_{name}_p_f8"]).max(["start", "feature"])
+        for last, bound in bounds.items():
+            assert distance[kept <= last].max() < bound
+
+
 def test_max_margin_solutions(case):
     for name in ("global", "local"):
         problem = construction(f"single-{name}").draw(0)
