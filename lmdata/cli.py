@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: dict[str, Any] = options.command(options)
     except StoreError as error:
         return _fail(error, WRONG_DATA)
-    except (LmdataError, ImportError) as error:
+    except (LmdataError, ImportError, FileNotFoundError) as error:
         return _fail(error, WRONG_INPUT)
     except KeyboardInterrupt as error:
         print(str(error) or "interrupted", file=sys.stderr)
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = _command(
         commands, "resume", _resume, "compute what an interrupted run still lacks", "lmdata resume runs/sweep"
     )
-    resume.add_argument("store", type=Path)
+    resume.add_argument("store", type=Path, help="the store of a run that was interrupted")
     _backend(resume)
 
     verify = _command(
@@ -182,9 +182,9 @@ def _catalog_commands(commands: Any) -> None:
     verbs = catalog.add_subparsers(title="verbs", metavar="VERB", required=True)
     _command(verbs, "list", _catalog_list, "list the names", "lmdata catalog list")
     search = _command(verbs, "search", _catalog_search, "find entries by a word", "lmdata catalog search vertex")
-    search.add_argument("text")
+    search.add_argument("text", help="words that an entry must have, all of them")
     info = _command(verbs, "info", _catalog_info, "tell all about an entry", "lmdata catalog info film-review")
-    info.add_argument("name")
+    info.add_argument("name", help="a name of the catalogue")
     add = _command(
         verbs,
         "add",
@@ -192,9 +192,9 @@ def _catalog_commands(commands: Any) -> None:
         "name a store of your own",
         "lmdata catalog add my-sweep runs/sweep --title 'My sweep'",
     )
-    add.add_argument("name")
-    add.add_argument("path", type=Path)
-    add.add_argument("--title", default="")
+    add.add_argument("name", help="a new name: lower-case letters, digits, '.', '_' and '-'")
+    add.add_argument("path", type=Path, help="a finished store, which is verified and copied")
+    add.add_argument("--title", default="", help="one line (default: the name)")
     check = _command(
         verbs,
         "check",

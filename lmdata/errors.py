@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 12
+"""Known names that a message lists."""
+
 
 class LmdataError(Exception):
     """Base of every error that lmdata raises on purpose."""
@@ -54,7 +57,10 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
         """Return the error for ``name``, with the nearest of the ``known`` names as suggestion."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names)}"
+        few = ", ".join(names[:MOST_NAMES]) + (
+            f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        )
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {few}"
         return cls(f"there is no {what} named {name!r}; {hint}")
 
 

@@ -167,7 +167,9 @@ def run_file(
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
     try:
-        return run_specification(load_yaml(text, str(file)), store=store, backend=backend, progress=progress)
+        return run_specification(
+            load_yaml(text, str(file), what="recipe"), store=store, backend=backend, progress=progress
+        )
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
 

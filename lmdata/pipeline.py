@@ -14,6 +14,7 @@ import xarray
 
 import lmdata
 from lmdata.data.digest import canonical_json
+from lmdata.errors import BackendUnavailable
 from lmdata.simulation import versions
 
 MOST_VALUES, MOST_SEEDS = 12, 4
@@ -118,7 +119,13 @@ def computing(scheduler: str | None) -> Iterator[None]:
         return
     from distributed import Client
 
-    with Client(scheduler):
+    try:
+        client = Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise BackendUnavailable(
+            f"no dask scheduler answers at {scheduler!r}: {error}; start one there, or leave scheduler out for threads"
+        ) from error
+    with client:
         yield
 
 

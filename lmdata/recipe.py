@@ -8,7 +8,8 @@ run to run (time, versions, backend, place) stays outside.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.errors import InvalidInput
 from lmdata.sweep import (
+    MOST_MEMBERS,
     Member,
     check_record,
     check_seeds,
@@ -78,7 +80,7 @@ class Recipe:
         InvalidInput
             Naming the argument, its value and what is allowed.
         """
-        if not isinstance(model, Model):
+        if isinstance(model, type) or not isinstance(model, Model):
             raise InvalidInput(f"model must be a model such as lmdata.Localmax(...); got {model!r}")
         if dtype not in DTYPES:
             raise InvalidInput(f"dtype is {dtype!r}; positions are stored as {' or '.join(DTYPES)}")
@@ -93,6 +95,8 @@ class Recipe:
             sweep=check_sweep(sweep, model.sweepable, type(model).__name__),
             dtype=dtype,
         )
+        if recipe.size > MOST_MEMBERS:
+            raise InvalidInput(f"the sweep has {recipe.size:,} members; at most {MOST_MEMBERS:,} are allowed: split it")
         for name, values in recipe.sweep.items():
             for value in values:
                 model.with_parameter(name, value)
@@ -124,7 +128,7 @@ class Recipe:
             )
         sweep = specification.get("sweep")
         if isinstance(sweep, list):
-            sweep = dict(sweep)
+            sweep = _pairs(sweep)
         return cls.of(
             model_from_specification(specification["model"]),
             source_from_specification(specification["tokens"], values=initial),
@@ -169,6 +173,11 @@ class Recipe:
         return recorded_steps(self.record, self.steps)
 
     @property
+    def size(self) -> int:
+        """Number of members."""
+        return math.prod(map(len, self.sweep.values())) * len(self.seeds)
+
+    @property
     def member_bytes(self) -> int:
         """Bytes of one member's frames in float64."""
         n, d = self.tokens.shape
@@ -195,6 +204,16 @@ class Recipe:
             if mine.get(key) != other.get(key)
         ]
         return "\n".join(lines)
+
+
+def _pairs(sweep: list[Any]) -> dict[str, Any]:
+    """Return a sweep given as ``[name, values]`` pairs as a mapping; refuse what is no such list."""
+    if not all(isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 for pair in sweep):
+        raise InvalidInput(f"sweep as a list holds [name, values] pairs, e.g. [[influence, [0.5, 1]]]; got {sweep!r}")
+    found = dict(sweep)
+    if len(found) < len(sweep):
+        raise InvalidInput(f"sweep names a parameter twice in {[name for name, _ in sweep]}; give each once")
+    return found
 
 
 def _seeds(seeds: Any) -> Any:

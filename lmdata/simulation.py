@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import math
 import os
 import shlex
 import shutil
@@ -21,7 +20,7 @@ from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.random import ROOT_ENTROPY
 from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.recipe import Recipe
-from lmdata.runner import Memory, Progress, Runner
+from lmdata.runner import GROUP_BYTES, Memory, Progress, Runner
 
 if TYPE_CHECKING:
     import xarray
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 
     from lmdata.data.layout import Layout
     from lmdata.dynamics.model import Model
+
+
+WORKING_COPIES = 6
+"""States of one member that drawing, checking and stepping hold at a time."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -115,8 +118,11 @@ def run(
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
-    if store is not None and os.path.lexists(store):
-        return _open_finished(recipe, store)
+    if store is not None:
+        if not isinstance(store, str | os.PathLike) or not os.fspath(store):
+            raise InvalidInput(f"store must be a path; got {store!r}")
+        if os.path.lexists(store):
+            return _open_finished(recipe, store)
     _check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(runner)
@@ -231,20 +237,29 @@ def _json(value: Any) -> str:
 
 def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     """Refuse a run that cannot be held, before anything is allocated."""
-    if store is None:
-        limit, what = available_memory(), "available memory"
-        remedy = "give store=PATH to keep the run on disk, or record fewer steps (record=k)"
-    else:
+    n, d = recipe.tokens.shape
+    everything = recipe.member_bytes * recipe.size
+    held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
+    working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
+    needs = [(held + working, available_memory(), "available memory", "give store=PATH, use fewer tokens, or record=k")]
+    if store is not None:
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
-        limit, what = shutil.disk_usage(folder).free, f"free space at {folder}"
-        remedy = "record fewer steps (record=k), sweep less, or choose another disk"
-    count = math.prod(map(len, recipe.sweep.values())) * len(recipe.seeds)
-    if recipe.member_bytes * count > limit:
-        raise InvalidInput(
-            f"the run has {count:,} members of {recipe.member_bytes / 2**20:,.1f} MiB, "
-            f"{recipe.member_bytes * count / 2**30:,.2f} GiB in all, more than the {what} of {limit / 2**30:,.2f} GiB; "
-            f"{remedy}"
-        )
+        free = shutil.disk_usage(folder).free
+        needs.append((everything, free, f"free space at {folder}", "record fewer steps, sweep less, or go elsewhere"))
+    for need, limit, what, remedy in needs:
+        if need > limit:
+            raise InvalidInput(
+                f"the run has {recipe.size:,} members of {_size(recipe.member_bytes)} and needs {_size(need)}, "
+                f"more than the {what} of {_size(limit)}; {remedy}"
+            )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:,.2f} {name}"
+    return f"{count} bytes"
 
 
 def available_memory() -> int:
@@ -283,6 +298,8 @@ def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
         if not os.path.lexists(store):
             raise Interrupted(f"stopped before {store} was made: nothing is kept") from None
         status = open_dataset(store, allow_partial=True)["status"].values
+        if np.all(status == COMPLETE):
+            raise Interrupted(f"stopped when all {status.size} members were complete: {store} is finished") from None
         raise Interrupted(
             f"stopped after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on "
             f"with lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"

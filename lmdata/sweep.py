@@ -10,7 +10,7 @@ import itertools
 import math
 import numbers
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from lmdata.errors import InvalidInput
 
 MOST_STEPS = 10**8
 """Steps of one run: more would take years, and their schedule alone gigabytes."""
+MOST_MEMBERS = 2**20
+"""Members of one dataset."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def _values(name: str, values: Any) -> tuple[float, ...]:
     where = f"sweep[{name!r}]"
     if isinstance(values, str | bytes | numbers.Number) or not isinstance(values, Iterable):
         raise InvalidInput(f"{where} must be a sequence of numbers; got {values!r}")
+    if isinstance(values, Sized) and len(values) > MOST_MEMBERS:
+        raise InvalidInput(f"{where} holds {len(values):,} values; a dataset has at most {MOST_MEMBERS:,} members")
     seen: dict[float, int] = {}
     for position, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -96,6 +100,10 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
     """Return ``seeds`` as a tuple of Python ints; refuse empty, negative, fractional or repeated ones."""
     if isinstance(seeds, str | bytes | numbers.Number) or not isinstance(seeds, Iterable):
         raise InvalidInput(f"seeds must be a sequence of non-negative integers, e.g. range(20); got {seeds!r}")
+    if isinstance(seeds, Sized) and len(seeds) > MOST_MEMBERS:
+        raise InvalidInput(
+            f"seeds holds {len(seeds):,} seeds; a dataset has at most {MOST_MEMBERS:,} members: split it"
+        )
     found: dict[int, int] = {}
     for position, seed in enumerate(seeds):
         number = _integer(seed, f"seeds[{position}]")

@@ -14,7 +14,6 @@ import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.analysis import hull_decay
 from lmdata.pipeline import command, computing, keep, publish, selected
 
 MEASURE = "hull-volume-decay"
@@ -27,7 +26,7 @@ TEXT = (
 
 def measure(ds: xarray.Dataset) -> xarray.Dataset:
     """Return relative volume, its decay rate and mean width, lazily."""
-    measures = [lmdata.hull_volume(ds), hull_decay(ds), lmdata.mean_width(ds)]
+    measures = [lmdata.hull_volume(ds), lmdata.hull_decay(ds), lmdata.mean_width(ds)]
     return xarray.merge(measures, combine_attrs="drop_conflicts")
 
 

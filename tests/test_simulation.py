@@ -274,3 +274,33 @@ def test_what_a_model_says_of_its_own_accuracy_is_kept(store, tmp_path, monkeypa
     monkeypatch.setattr(runner, "FIRST_SEGMENT", 1)
     monkeypatch.setattr(runner, "SEGMENT_SECONDS", 0)
     xr.testing.assert_equal(lmdata.simulate(model, TOKENS, steps=6, seeds=range(3)), whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"model": lmdata.Localmax}, InvalidInput, "model must be a model"),
+        ({"tokens": lmdata.tokens.uniform(10**10, 2), "steps": 0}, InvalidInput, "available memory"),
+        ({"seeds": range(10**8)}, InvalidInput, "at most 1,048,576 members"),
+        ({"seeds": range(2**20), "sweep": {"influence": [1, 2]}}, InvalidInput, "at most 1,048,576"),
+        ({"backend": None}, InvalidInput, "backend must be a name"),
+        ({"store": ""}, InvalidInput, "store must be a path"),
+        ({"store": 3}, InvalidInput, "store must be a path; got 3"),
+    ],
+)
+def test_careless_arguments_are_refused_at_once(change, error, message):
+    arguments = {"model": MODEL, "tokens": TOKENS, "steps": 3} | change
+    with pytest.raises(error, match=message):
+        lmdata.simulate(arguments.pop("model"), arguments.pop("tokens"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [([["influence"]], "pairs"), ([1, 2], "pairs"), ([["influence", [1]], ["influence", [2]]], "twice")],
+)
+def test_bad_sweeps_of_recipes_are_refused(sweep, message):
+    from lmdata.recipe import Recipe
+
+    tokens = {"kind": "uniform", "n": 3, "d": 2}
+    with pytest.raises(InvalidInput, match=message):
+        Recipe.from_specification({"model": {"kind": "localmax"}, "tokens": tokens, "steps": 1, "sweep": sweep})

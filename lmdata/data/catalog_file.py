@@ -140,7 +140,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(text: str, place: str) -> Any:
+def load_yaml(text: str, place: str, *, what: str = "catalogue") -> Any:
     """Return the value of a YAML text: plain values alone, no tags, no aliases, no key twice.
 
     Raises
@@ -154,11 +154,11 @@ def load_yaml(text: str, place: str) -> Any:
     {'a': [1, 2]}
     """
     if len(text) > FILE_BYTES:
-        raise CatalogError(f"{place} is larger than {FILE_BYTES} bytes; a catalogue is small")
+        raise CatalogError(f"{place} is larger than {FILE_BYTES} bytes; a {what} is small")
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise CatalogError(f"{place} is no catalogue: {error}") from error
+        raise CatalogError(f"{place} is no {what}: {error}") from error
 
 
 def read_catalog(file: Path) -> dict[str, Entry]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.planner import plan, why_not
-from lmdata.errors import BackendUnavailable, UnknownName
+from lmdata.errors import BackendUnavailable, InvalidInput, UnknownName
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
     'numpy:canonical'
     """
     kernels = KERNELS.get(kind, OWN)
+    if not isinstance(backend, str):
+        raise InvalidInput(f"backend must be a name such as 'auto' or 'numpy'; got {backend!r}")
     namespace, _, name = ("numpy" if backend == "auto" else backend).partition(":")
     if namespace not in NAMESPACES:
         raise UnknownName.among("backend", backend, {"auto", *NAMESPACES, *kernels})

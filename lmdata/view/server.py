@@ -52,6 +52,8 @@ def serve(
         If the address is no IPv4 address, or not a loopback one and there is no password or origin.
     """
     _check(address, origin, password)
+    if not 0 <= port <= 65535:
+        raise InvalidInput(f"port is {port}; it must be between 0 (a free one) and 65535")
     from panel.io.server import get_server
     from tornado.ioloop import IOLoop
 
