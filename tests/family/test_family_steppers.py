@@ -41,7 +41,7 @@ def test_convergence_order(model):
     """The error against the adaptive reference falls as h^p, p within 0.1 of the scheme's order."""
     start = tokens.sphere(5, 2).draw(8)
     order = SCHEMES[model.scheme].order
-    steps = np.array([16, 32] if order == 4 else [150, 300])
+    steps = np.array([16, 32] if order == 4 else [75, 150])
     exact, _ = reached(replace(model, scheme="adaptive"), start, time=1.0, steps=4)
     errors = [np.abs(reached(model, start, time=1.0, steps=int(n))[0] - exact).max() for n in steps]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.1)
