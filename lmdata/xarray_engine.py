@@ -47,7 +47,6 @@ class LmdataBackend(BackendEntrypoint):
         """Open lazily; a catalogued dataset that is not in the cache is built first. Errors as `lmdata.open`."""
         location = os.fspath(filename_or_obj)
         if location.startswith(PREFIX):
-            # the catalogue with its builder is above this room: the one reference upwards, made when it is called
             from lmdata.library import catalog
 
             name = location.removeprefix(PREFIX)

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from lmdata.data.export import export_zarr
-from lmdata.data.xarray_backend import LmdataBackend
+from lmdata.xarray_engine import LmdataBackend
 from lmdata.errors import IncompleteDataset
 
 
