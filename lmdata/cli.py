@@ -130,6 +130,16 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("name", help="a catalogued name or the path of a store")
     export.add_argument("target", type=Path, help="a new folder")
 
+    import_ = _command(
+        commands,
+        "import",
+        _import,
+        "make a run store of an exported zarr folder",
+        "lmdata import film-review.zarr runs/film",
+    )
+    import_.add_argument("source", type=Path, help="a folder that lmdata export wrote; it is verified first")
+    import_.add_argument("store", type=Path, help="a new place")
+
     analyse = _command(
         commands,
         "analyse",
@@ -312,6 +322,13 @@ def _export(options: argparse.Namespace) -> dict[str, Any]:
 
     export_zarr(locate(options.name), options.target)
     return {"name": options.name, "target": str(options.target), "text": f"wrote {options.target}"}
+
+
+def _import(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdata.data.export import import_zarr
+
+    import_zarr(options.source, options.store)
+    return {"store": str(options.store), "text": f"made {options.store}"}
 
 
 def _analyse(options: argparse.Namespace) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_every_command_shows_an_example_that_parses():
     found = dict(leaves(parser))
     assert {words[0] for words in found} == {
         *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "catalog", "doctor"),
-        "export",
+        *("export", "import"),
     }
     for words, command in found.items():
         example = command.epilog.removeprefix("Example: ").replace("'", "").split()
@@ -111,3 +111,17 @@ def test_doctor_says_what_there_is(capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["kernels"]
     assert "cupy" in facts
+
+
+def test_export_and_import_keep_every_digest(tmp_path, capsys):
+    assert cli.main(["export", "hardmax-square", str(tmp_path / "square.zarr")]) == 0
+    assert cli.main(["import", str(tmp_path / "square.zarr"), str(tmp_path / "square")]) == 0
+    assert lmdata.open(tmp_path / "square").attrs["digest"] == lmdata.catalog["hardmax-square"].digest
+    assert cli.main(["import", str(tmp_path / "square.zarr"), str(tmp_path / "square")]) == 1
+    assert "something at" in capsys.readouterr().err
+
+
+def test_what_is_not_there_is_said_without_a_traceback(tmp_path, capsys):
+    for arguments in (["resume", "nope"], ["verify", str(tmp_path / "nope")], ["catalog", "add", "x", "nope"]):
+        assert cli.main(arguments) in (1, 2)
+        assert "nope" in capsys.readouterr().err
