@@ -17,6 +17,7 @@ Form::
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -140,6 +141,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-1 as a word
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+)
+
+
 def load_yaml(text: str, place: str, *, what: str = "catalogue") -> Any:
     """Return the value of a YAML text: plain values alone, no tags, no aliases, no key twice.
 
@@ -150,8 +156,8 @@ def load_yaml(text: str, place: str, *, what: str = "catalogue") -> Any:
 
     Examples
     --------
-    >>> load_yaml("a: [1, 2]", "here")
-    {'a': [1, 2]}
+    >>> load_yaml("a: [1, 1e-1]", "here")
+    {'a': [1, 0.1]}
     """
     if len(text) > FILE_BYTES:
         raise CatalogError(f"{place} is larger than {FILE_BYTES} bytes; a {what} is small")
