@@ -142,7 +142,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-1 as a word
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}$"), list("-+0123456789")
 )
 
 
