@@ -88,8 +88,8 @@ def choose(backend: str = "auto", *, kind: str, members: int, tokens: int, compo
         return Choice(namespace, name, "asked for")
     if kind not in KERNELS:
         return Choice(namespace, "own", "the model steps itself")
-    choice = Choice(namespace, *plan(namespace, tokens=tokens, components=components))
-    logger.debug("%s for %s members: %s", choice, members, choice.reason)
+    choice = Choice(namespace, *plan(namespace, members=members, tokens=tokens, components=components))
+    logger.debug("%s: %s", choice, choice.reason)
     return choice
 
 

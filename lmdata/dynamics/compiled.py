@@ -22,7 +22,7 @@ def compiled[F: Callable[..., Any]](
     relaxed : iterable of str, optional
         Freedoms of LLVM's floating-point instructions for this function alone, such as ``"reassoc"``.
     inline : bool, default False
-        Write the function into its callers, for what is too small to be called.
+        Write the function into its callers, for what is small or called from one place: that compiles faster.
     borrowed : bool, default False
         Count no references to arrays, for a function that makes none: counting is atomic, so that threads that share
         arrays would wait for each other.

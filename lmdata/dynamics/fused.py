@@ -22,7 +22,7 @@ GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""
 
 
-@compiled()
+@compiled(inline=True)
 def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
     """Split the first n of positions (d, >= n) into high + low: `lmdata.dynamics.canonical.split`."""
     spare = 1
@@ -42,7 +42,7 @@ def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], lo
             low[k, j] = fine * np.rint((positions[k, j] - part) * finer)
 
 
-@compiled()
+@compiled(inline=True)
 def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: NDArray[np.float64]) -> None:
     """Fill keys (d, n) with y = z A^T, over ascending components; z itself where A is empty."""
     d, n = positions.shape
@@ -54,7 +54,7 @@ def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: N
                 keys[row, j] += positions[k, j] * matrix[row, k]
 
 
-@compiled()
+@compiled(inline=True)
 def _block_pulls(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],

@@ -228,7 +228,7 @@ def hear_box(
     return weakest < np.inf
 
 
-@compiled()
+@compiled(inline=True)
 def pulls_of(
     block: NDArray[np.float64],
     high: NDArray[np.float64],

@@ -1,4 +1,4 @@
-"""Which kernel steps a batch of localmax systems, by the number of tokens and of components, and for what reason.
+"""Which kernel steps a batch of localmax systems, by its size, and for what reason.
 
 All kernels of a namespace give the same bits, so the choice is one of speed alone.
 """
@@ -18,6 +18,10 @@ BLOCKED_FROM = 400
 BLOCKED_COMPONENTS = 4
 
 
+FEW_PRODUCTS = 10_000
+"""Products of components in one step, up to which NumPy takes about 0.1 ms: nothing need be compiled."""
+
+
 class Plan(NamedTuple):
     """A kernel and why it was picked."""
 
@@ -25,19 +29,21 @@ class Plan(NamedTuple):
     reason: str
 
 
-def plan(namespace: str, *, tokens: int, components: int) -> Plan:
-    """Pick the kernel of a namespace for systems of ``tokens`` tokens with ``components`` components.
+def plan(namespace: str, *, members: int, tokens: int, components: int) -> Plan:
+    """Pick the kernel of a namespace for ``members`` systems of ``tokens`` tokens with ``components`` components.
 
     Examples
     --------
-    >>> plan("numpy", tokens=64, components=2)
+    >>> plan("numpy", members=100, tokens=64, components=2)
     Plan(kernel='fused', reason='64 tokens of 2 components: all steps in one compiled loop')
-    >>> plan("numpy", tokens=1_000_000, components=2).kernel, plan("numpy", tokens=2000, components=64).kernel
-    ('tree', 'blocked')
+    >>> [plan("numpy", members=1, tokens=n, components=d).kernel for n, d in ((16, 2), (1_000_000, 2), (2000, 64))]
+    ['canonical', 'tree', 'blocked']
     """
     size = f"{tokens} tokens of {components} components"
     if namespace == "cupy":
         return _plan_for_gpu(size, tokens, components)
+    if members * tokens**2 * components <= FEW_PRODUCTS:
+        return Plan("canonical", f"{members} x {size}: done before a faster kernel is compiled or loaded")
     if tokens >= TREE_FROM.get(components, tokens + 1):
         return Plan("tree", f"{size}: a tree decides whole boxes of tokens at once")
     if tokens >= BLOCKED_FROM and components >= BLOCKED_COMPONENTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,16 @@ def test_the_library_of_matrix_products_does_not_matter():
         assert done.returncode == 0, done.stderr
         printed.add(done.stdout)
     assert len(printed) == 1
+
+
+def test_no_multiplication_is_fused_with_an_addition():
+    """Fused, a product would not be rounded on its own: whatever the processor offers, the machine code has none."""
+    batch = batch_of("random", 1, 40, 2, 3, 1)
+    for kernel in (fused.advance, tree.advance, blocked.advance):
+        kernel(*batch)
+    fused.advance(*batch_of("random", 1, 40, 5, 3, 1))
+    parts = [fused._run_blocks, fused._run_rows, tree._find_thresholds, tree._find_pulls, blocked._sum_neighbours]
+    for part in parts:
+        listings = part.inspect_asm().values()
+        assert listings
+        assert not any(re.search(r"\bv?fn?m(add|sub|la|ls)", listing) for listing in listings), part
