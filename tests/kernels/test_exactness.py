@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import blocked, canonical, fused, kdtree, tree
+from lmdata.dynamics import blocked, canonical, fused, kdtree, lanes, tree
 
 from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, tokens_of
 
@@ -156,12 +157,20 @@ def test_the_library_of_matrix_products_does_not_matter():
 
 def test_no_multiplication_is_fused_with_an_addition():
     """Fused, a product would not be rounded on its own: whatever the processor offers, the machine code has none."""
-    batch = batch_of("random", 1, 40, 2, 3, 1)
-    for kernel in (fused.advance, tree.advance, blocked.advance):
-        kernel(*batch)
-    fused.advance(*batch_of("random", 1, 40, 5, 3, 1))
-    parts = [fused._run_blocks, fused._run_rows, tree._find_thresholds, tree._find_pulls, blocked._sum_neighbours]
-    for part in parts:
-        listings = part.inspect_asm().values()
-        assert listings
-        assert not any(re.search(r"\bv?fn?m(add|sub|la|ls)", listing) for listing in listings), part
+    numbers, axes = np.ones(200), (0, 0)
+    plane, boxes = np.ones((2, 16)), np.ones((4, 2, 2))
+    calls = [
+        (lanes.maxima, (numbers, plane, 0, 16, axes)),
+        (lanes.sums, (numbers, plane, numbers, plane, plane, 0, 16, axes)),
+        (lanes.hear_box, (numbers, boxes, np.ones((4, 5)), 0, axes)),
+        (fused.score_row, (plane, plane, 0, numbers[:16])),
+        (tree._bounds, (boxes, boxes, 0, 0, axes)),
+        (blocked._score, (plane, plane, 0, 0)),
+        (blocked._score_row, (plane, plane, 0, numbers[:2])),
+    ]
+    for part, arguments in calls:
+        fresh = numba.njit(part.py_func, error_model="numpy")  # what comes from the cache cannot be listed
+        fresh(*arguments)
+        (listing,) = fresh.inspect_asm().values()
+        assert "mul" in listing
+        assert not re.search(r"\bv?fn?m(add|sub|la|ls)", listing), part
