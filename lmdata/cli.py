@@ -110,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("store", help="a store, or the name of a catalogued dataset")
     verify.add_argument("--quick", action="store_true", help="look at status and layout only, read no positions")
 
+    repair = _command(
+        commands, "repair", _repair, "compute again what is damaged or missing in a store", "lmdata repair runs/sweep"
+    )
+    repair.add_argument("store", type=Path, help="a run store that nobody writes to")
+    _backend(repair)
+
     show = _command(
         commands,
         "open",
@@ -308,6 +314,18 @@ def _verify(options: argparse.Namespace) -> dict[str, Any]:
 
     report = lmdata.verify(options.store, full=not options.quick)
     return report.to_dict() | {"text": str(report), "exit_code": DONE if report.ok else WRONG_DATA}
+
+
+def _repair(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+    from lmdata.library import repair
+
+    with _progress(options) as progress:
+        before = repair(options.store, backend=options.backend, progress=progress)
+    after = lmdata.verify(options.store)
+    text = f"before: {before}\nafter: {after}"
+    code = DONE if after.ok else WRONG_DATA
+    return {"before": before.to_dict(), "after": after.to_dict(), "text": text, "exit_code": code}
 
 
 def _show(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lmdata.data.catalog import Catalog
 from lmdata.data.catalog_file import load_yaml
 from lmdata.data.opening import open_dataset
+from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, UnknownName
@@ -150,6 +151,33 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
     """
     name = _catalogued(store)
     return verify_store(_existing(store), full=full) if name is None else catalog.check(name)
+
+
+def repair(store: str | os.PathLike[str], *, backend: str = "auto", progress: Progress | bool | None = None) -> Report:
+    """Compute again what is damaged or missing in a run store, from its own recipe, and touch nothing else.
+
+    Parameters
+    ----------
+    store : path
+        A run store in a folder that nobody writes to.
+    backend, progress
+        As for `lmdata.simulate`.
+
+    Returns
+    -------
+    Report
+        Of the verification before the repair: what was wrong.
+
+    Raises
+    ------
+    CorruptDataset
+        If no commit of the store can be read: it has to be made again.
+    StoreLocked
+        If somebody is writing to it.
+    """
+    report = repair_store(store)
+    resume(store, backend=backend, progress=progress)
+    return report
 
 
 def run_file(

@@ -40,7 +40,7 @@ def test_every_command_shows_an_example_that_parses():
     found = dict(leaves(parser))
     assert {words[0] for words in found} == {
         *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "catalog", "doctor"),
-        *("export", "import"),
+        *("export", "import", "repair"),
     }
     for words, command in found.items():
         example = command.epilog.removeprefix("Example: ").replace("'", "").split()
@@ -125,3 +125,17 @@ def test_what_is_not_there_is_said_without_a_traceback(tmp_path, capsys):
     for arguments in (["resume", "nope"], ["verify", str(tmp_path / "nope")], ["catalog", "add", "x", "nope"]):
         assert cli.main(arguments) in (1, 2)
         assert "nope" in capsys.readouterr().err
+
+
+def test_repair_computes_a_damaged_member_again(spec, capsys):
+    assert cli.main(["simulate", str(spec), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    store = spec.with_suffix("")
+    chunk = max((store / "chunks").iterdir(), key=lambda file: file.stat().st_size)
+    damaged = bytearray(chunk.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    chunk.write_bytes(damaged)
+    assert cli.main(["verify", str(store)]) == 1
+    assert cli.main(["repair", str(store)]) == 0
+    assert cli.main(["open", str(store), "--json"]) == 0
+    assert made["digest"] in capsys.readouterr().out

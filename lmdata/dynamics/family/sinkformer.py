@@ -103,8 +103,8 @@ class Sinkformer(AttentionFlow):
         if self.half_steps is None and missed.any():  # in the same words at every frame, so that it is shown once
             warn_accuracy(
                 f"Sinkhorn's weights miss their tolerance {self.tolerance:g} after limit={self.limit} half steps, in "
-                f"members from inverse_temperature {own['inverse_temperature'][missed].min():g} on; marginal_error in the "
-                "data tells by how much: raise limit or tolerance, or lower inverse_temperature"
+                f"members from inverse_temperature {own['inverse_temperature'][missed].min():g} on; marginal_error in "
+                "the data tells by how much: raise limit or tolerance, or lower inverse_temperature"
             )
         return super().diagnose(state, step, own) | {"marginal_error": error, "half_steps_done": done}
 
