@@ -378,23 +378,29 @@ class RunStore:
                     raise
                 logger.info("somebody else has written to %s: writing the last members again", self._place)
                 self._now = Transaction(self._repository, str(self._place))
-                for act, members, rows, fixed in self._journal:
-                    done = self._now.members.complete.ravel()
-                    left = [row for row, member in enumerate(members) if act == "reset" or not done[member]]
-                    if left:
-                        parts = (_pick(part, left) for part in rows)
-                        getattr(self._now, act)([members[row] for row in left], *parts, **fixed)
+                for entry in self._journal:
+                    self._act(*entry)
                 if self._now.empty:
                     return None
 
     def _record(self, act: str, members: Sequence[int], *rows: Any, **fixed: Any) -> None:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
         with writing(self._place):
-            getattr(self._now, act)(members, *rows, **fixed)
+            self._act(act, members, rows, fixed)
         if self._lock is None:
             self._journal.append((act, members, rows, fixed))
             self._journal_bytes += sum(part.nbytes for part in rows if isinstance(part, np.ndarray))
         self.commit(only_if_due=True)
+
+    def _act(self, act: str, members: Sequence[int], rows: tuple[Any, ...], fixed: dict[str, Any]) -> None:
+        """Do something in the transaction to members, but for those that others have finished meanwhile."""
+        if self._lock is None and act != "reset":
+            done = self._now.members.complete.ravel()
+            left = [row for row, member in enumerate(members) if not done[member]]
+            if not left:
+                return
+            members, rows = [members[row] for row in left], tuple(_pick(part, left) for part in rows)
+        getattr(self._now, act)(members, *rows, **fixed)
 
 
 def _pick(rows: Any, left: list[int]) -> Any:

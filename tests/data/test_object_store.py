@@ -1,0 +1,147 @@
+"""Run stores in a bucket, against a server of the S3 protocol on this machine."""
+
+import threading
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+from lmdata.data.export import export_zarr, import_zarr
+from lmdata.data.opening import open_dataset
+from lmdata.data.storage import Place
+from lmdata.data.store import RunStore
+from lmdata.data.verify import verify
+from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, StoreExists
+
+moto = pytest.importorskip("moto.server")
+SECRET = "wJalrXUtnFEMI"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with pytest.MonkeyPatch.context() as patch:
+        running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_REGION", "us-east-1")
+        urlopen(Request(f"http://{host}:{port}/runs", method="PUT")).close()
+        yield
+        running.stop()
+
+
+@pytest.fixture
+def place(server, request):
+    return f"s3://runs/{request.node.name.replace('[', '-').replace(']', '')}/one"
+
+
+def test_run_in_a_bucket_is_resumed_and_opened(place, example, small_blocks):
+    made = example(diagnostics=("ambiguous_ties",))
+    with RunStore.create(place, made.layout, initial=np.ones((4, 2))) as store:
+        made.put(store, store.pending()[0])
+    with pytest.raises(IncompleteDataset, match="s3://runs"):
+        open_dataset(place)
+    with RunStore.append_to(place) as store:
+        assert store.initial.shape == (4, 2)
+        made.finish(store)
+    ds = open_dataset(place)
+    np.testing.assert_array_equal(ds.position, made.grid)
+    assert verify(place).ok
+    assert ds.encoding["source"] == place
+
+
+def test_existing_and_absent_places(place, example):
+    made = example()
+    RunStore.create(place, made.layout).close()
+    with pytest.raises(StoreExists, match="already something"):
+        RunStore.create(place, made.layout)
+    for act in (open_dataset, RunStore.append_to, verify):
+        with pytest.raises(FileNotFoundError):
+            act("s3://runs/absent/one")
+    with pytest.raises(StoreError):
+        RunStore.create("s3://no-such-bucket/one", made.layout)
+
+
+def test_two_writers_write_every_member_once_and_whole(place, example, small_blocks):
+    made = example()
+    RunStore.create(place, made.layout).close()
+    with RunStore.append_to(place) as one, RunStore.append_to(place) as two:
+        for block in one.pending()[:4]:
+            made.put(one, block)
+        for block in reversed(two.pending()[2:]):
+            made.put(two, block)
+        one.commit()
+        two.commit()
+        assert two.pending() == []
+    ds = open_dataset(place)
+    np.testing.assert_array_equal(ds.position, made.grid)
+    assert verify(place).ok
+
+
+def test_checkpoints_and_failures_are_written_again_too(place, example, small_blocks):
+    made = example()
+    RunStore.create(place, made.layout).close()
+    with RunStore.append_to(place) as one, RunStore.append_to(place) as two:
+        first, second, third, *_ = one.pending()
+        made.put(one, first)
+        two.fail(second, "overflow")
+        rows = list(third)
+        two.checkpoint(third, step=2, state=made.position[rows, 2], position=made.position[rows, :3], first_frame=0)
+        made.put(two, first)
+        one.commit()
+        two.commit()
+        assert two.last_checkpoint(third).frames == 3
+    ds = open_dataset(place, allow_partial=True)
+    assert ds.status.values.ravel().tolist() == [1] * 2 + [2] * 2 + [0] * 8
+
+
+def test_four_writers_at_once(place, example, small_blocks):
+    made = example(seeds=tuple(range(8)))
+    RunStore.create(place, made.layout).close()
+    errors = []
+
+    def work(first):
+        try:
+            with RunStore.append_to(place) as store:
+                blocks = list(made.layout.blocks())
+                for block in blocks[first:] + blocks[:first]:
+                    made.put(store, block)
+                    store.commit()
+        except StoreError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 3, 6, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    np.testing.assert_array_equal(open_dataset(place).position, made.grid)
+    assert verify(place).ok
+
+
+def test_export_is_imported_into_a_bucket(place, example, tmp_path):
+    made = example()
+    export_zarr(made.write(tmp_path / "run"), tmp_path / "plain.zarr")
+    import_zarr(tmp_path / "plain.zarr", place)
+    np.testing.assert_array_equal(open_dataset(place).position, made.grid)
+
+
+def test_credentials_go_nowhere(place, example, caplog):
+    caplog.set_level("DEBUG")
+    made = example()
+    with RunStore.create(place, made.layout) as store:
+        made.finish(store)
+    ds = open_dataset(place)
+    assert SECRET not in caplog.text + repr(ds) + str(ds.attrs) + str(ds.encoding) + repr(Place.of(place))
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://key:secret@bucket/x", "s3://bucket", "s3://bucket/", "gs://b/x", "http://b/x", "s3:///x"]
+)
+def test_other_addresses_are_refused_without_repeating_them(address):
+    with pytest.raises(InvalidInput, match="s3://bucket/prefix") as caught:
+        Place.of(address)
+    assert "secret" not in str(caught.value)
