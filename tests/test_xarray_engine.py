@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 
 from lmdata.data.export import export_zarr
-from lmdata.xarray_engine import LmdataBackend
 from lmdata.errors import IncompleteDataset
+from lmdata.xarray_engine import LmdataBackend
 
 
 def test_xarray_opens_a_store_without_an_engine(tmp_path, example, small_blocks):
