@@ -70,3 +70,10 @@ def test_float32_positions_are_measured_as_they_are_stored(swept):
     wide = swept.assign(position=swept.position.astype("float32").astype("float64"))
     for measure in (lmdata.hull_volume, lmdata.interaction, lmdata.limit_polytope, lmdata.lyapunov):
         assert measure(narrow).equals(measure(wide))
+
+
+@pytest.mark.parametrize("dim", ["time", "seed", "token"])
+def test_an_empty_selection_is_refused_by_name(dim):
+    ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, seeds=(0, 1))
+    with pytest.raises(InvalidInput, match=f"at least one value of '{dim}'"):
+        lmdata.hull_volume(ds.isel({dim: []}))
