@@ -45,7 +45,7 @@ def check(ds: xr.Dataset, measure: str) -> None:
             raise InvalidInput(
                 f"{measure} needs the variable {name!r}; the dataset has {', '.join(map(str, ds)) or 'none'}"
             )
-    if empty := [dim for dim, size in position.sizes.items() if size == 0]:
+    if empty := [dim for dim, size in ds["position"].sizes.items() if size == 0]:
         raise InvalidInput(f"{measure} needs at least one value of {empty[0]!r}; the selection has none")
     for dim in CORE:
         if dim not in ds["position"].dims:
