@@ -148,7 +148,7 @@ class Catalog(Mapping[str, Entry]):
         """
         listed = self._find(name)
         place = self._obtain(name, listed, progress)
-        dataset = open_dataset(place, allow_partial=allow_partial, chunked=chunked)
+        dataset = open_dataset(place, allow_partial=allow_partial, chunked=chunked, version=listed.entry.tag)
         _check_digest(name, listed.entry, dataset, place)
         dataset.attrs["catalogue_name"] = name
         return dataset
@@ -159,7 +159,8 @@ class Catalog(Mapping[str, Entry]):
         place = self._obtain(name, listed, progress)
         report = verify(place)
         try:
-            _check_digest(name, listed.entry, open_dataset(place, allow_partial=True), place)
+            found = open_dataset(place, allow_partial=True, version=listed.entry.tag)
+            _check_digest(name, listed.entry, found, place)
         except CorruptDataset as error:
             problems = (*report.problems, Problem("unreadable", name, str(error)))
             report = Report(**{**vars(report), "problems": problems})
@@ -309,9 +310,10 @@ class Catalog(Mapping[str, Entry]):
         if plain not in listed:
             raise UnknownName.among("dataset", plain, listed)
         found = listed[plain]
-        if version and version != f"v{found.entry.version}":
-            raise UnknownName(f"dataset {plain!r} has no version {version!r}; there is v{found.entry.version}")
-        return found
+        versions = {f"v{number}": number for number in (*sorted(found.entry.earlier), found.entry.version)}
+        if version and version not in versions:
+            raise UnknownName.among(f"version of dataset {plain!r}", version, versions)
+        return _Listed(found.file, found.entry.at(versions[version])) if version else found
 
     def _place(self, listed: _Listed) -> Path:
         entry = listed.entry

@@ -36,6 +36,8 @@ DEPTH = 20
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^v[1-9][0-9]{0,3}$")]
+Version = Annotated[int, Field(ge=1, le=9999, strict=True)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, StringConstraints(max_length=5000)]
 
@@ -46,6 +48,17 @@ class Driver(StrEnum):
     recipe = "recipe"
     icechunk = "icechunk"
     zarr = "zarr"
+
+
+class Earlier(BaseModel):
+    """What was different in an earlier version of a dataset; fields as in `Entry`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: dict[str, Any] | None = None
+    path: Line | None = None
+    tag: Tag | None = None
+    digest: Digest
 
 
 class Entry(BaseModel):
@@ -69,8 +82,10 @@ class Entry(BaseModel):
     driver: Driver
     recipe: dict[str, Any] | None = None
     path: Line | None = None
+    tag: Tag | None = None
     digest: Digest | None = None
-    version: Annotated[int, Field(ge=1, le=9999, strict=True)] = 1
+    version: Version = 1
+    earlier: dict[Version, Earlier] = {}
     paper: Line | None = None
     citation: Text | None = None
     claim: Text | None = None
@@ -97,6 +112,29 @@ class Entry(BaseModel):
             if parts.is_absolute() or ".." in parts.parts or "://" in self.path or "\\" in self.path:
                 raise ValueError(f"path {self.path!r} has to be relative and stay below the catalogue's folder")
         return self
+
+    @model_validator(mode="after")
+    def _check_versions(self) -> Self:
+        if self.tag is not None and self.driver is not Driver.icechunk:
+            raise ValueError("only a run store (driver icechunk) has tags")
+        for version in self.earlier:
+            if version >= self.version:
+                raise ValueError(f"earlier version {version} is not before version {self.version}")
+            self.at(version)
+        return self
+
+    def at(self, version: int) -> Entry:
+        """Return the entry as it was in this version.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        if version == self.version:
+            return self
+        fields = self.model_dump(exclude={"recipe", "path", "tag", "digest", "version", "earlier"})
+        return Entry(**fields, **self.earlier[version].model_dump(), version=version)
 
 
 class _File(BaseModel):

@@ -58,6 +58,10 @@ def check_group(group: zarr.Group, place: str) -> None:
         raise RecipeMismatch(
             f"{place} has schema {schema}, this lmdata reads up to {registry.SCHEMA}: install a newer lmdata"
         )
+    if schema < registry.SCHEMA:
+        raise RecipeMismatch(
+            f"{place} has schema {schema}, of an earlier lmdata; `lmdata migrate {place}` brings it up to date"
+        )
     position = storage.array(group, "position")
     swept = storage.dimensions(position)[:-4]
     sizes = dict(zip(storage.dimensions(position), position.shape, strict=False))

@@ -19,7 +19,13 @@ from lmdata.data.storage import Place
 from lmdata.errors import CorruptDataset, IncompleteDataset
 
 
-def open_dataset(location: str | os.PathLike[str], *, allow_partial: bool = False, chunked: bool = True) -> xr.Dataset:
+def open_dataset(
+    location: str | os.PathLike[str],
+    *,
+    allow_partial: bool = False,
+    chunked: bool = True,
+    version: str | None = None,
+) -> xr.Dataset:
     """Open a run store or an exported dataset lazily: one snapshot, dask chunks of whole storage chunks.
 
     Parameters
@@ -30,6 +36,9 @@ def open_dataset(location: str | os.PathLike[str], *, allow_partial: bool = Fals
         Open a dataset with absent or failed members too: their positions are NaN, ``status`` tells which.
     chunked
         Give dask arrays; otherwise xarray's own lazily indexed arrays, which any ``chunks`` can follow.
+
+    version
+        A published version of a run store (``v1``); the last commit without it.
 
     Returns
     -------
@@ -58,7 +67,7 @@ def open_dataset(location: str | os.PathLike[str], *, allow_partial: bool = Fals
     place = Place.of(location)
     if place.folder is not None and is_derived(place.folder):
         return open_derived(place.folder, chunked=chunked)
-    source = Stored.open(place)
+    source = Stored.open(place, tag=version)
     partial = not source.members.complete.all()
     if partial and not allow_partial:
         raise IncompleteDataset(_incomplete(source))

@@ -15,7 +15,7 @@ from zarr.storage import LocalStore
 from lmdata.data import guard, registry, storage
 from lmdata.data.layout import Layout
 from lmdata.data.storage import Place
-from lmdata.errors import CorruptDataset, InvalidInput
+from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
 UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError)
 """What the libraries raise on data that is damaged or missing."""
@@ -136,6 +136,8 @@ class Stored:
         if store is None:
             session = storage.open_session(place, snapshot=snapshot, tag=tag)
             store = session.store
+        elif snapshot or tag:
+            raise UnknownName(f"{place} is plain zarr, which has no versions; there is no {snapshot or tag!r}")
         group = open_group(store, str(place))
         return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
 
