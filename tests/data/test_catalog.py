@@ -173,7 +173,7 @@ def test_two_processes_build_once(catalog, tmp_path):
 
 def test_versions_by_name(catalog):
     assert (catalog.open("ones@v1").position == 1).all()
-    with pytest.raises(UnknownName, match="no version 'v2'"):
+    with pytest.raises(UnknownName, match="'v2'; did you mean 'v1'"):
         catalog.open("ones@v2")
 
 

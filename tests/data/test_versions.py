@@ -148,7 +148,7 @@ def test_what_released_versions_wrote_is_read_for_ever(golden, tmp_path):
     assert verify(place).ok
     ds = open_dataset(place)
     if golden.name == "derived.zarr":
-        np.testing.assert_array_equal(ds.total, 8 * np.arange(24.0).reshape(2, 3, 4) + 28)
+        np.testing.assert_array_equal(ds.total, 64 * np.arange(24.0).reshape(2, 3, 4) + 28)
         return
     expected = np.arange(192.0).reshape(2, 3, 4, 4, 2)
     np.testing.assert_array_equal(ds.position, expected)
