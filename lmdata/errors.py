@@ -70,3 +70,7 @@ class ResolutionWarning(UserWarning):
 
 class AccuracyWarning(UserWarning):
     """A result is less accurate than asked: an unstable step size, an iteration stopped before its tolerance."""
+
+
+class StaleDataset(UserWarning):
+    """A derived dataset was computed from data that has changed since."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from pydantic import ValidationError
 
 from lmdata.data.cache import Build, Cache, Progress, cache_folder
 from lmdata.data.catalog_file import Driver, Entry, checked_entry, explain, read_catalog, resolve, write_catalog
-from lmdata.data.derived import save_derived
+from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
 from lmdata.data.lock import WriterLock
 from lmdata.data.opening import open_dataset
 from lmdata.data.verify import Problem, Report, verify
-from lmdata.errors import CatalogError, CorruptDataset, UnknownName
+from lmdata.errors import CatalogError, CorruptDataset, StaleDataset, UnknownName
 
 OWN_FILE = "catalog.yaml"
 """The user's catalogue, in the cache folder."""
@@ -53,6 +54,7 @@ class Catalog(Mapping[str, Entry]):
     Examples
     --------
     >>> import tempfile
+    import warnings
     >>> from pathlib import Path
     >>> catalog = Catalog(lambda recipe, location, progress: None, files=(), cache=Path(tempfile.mkdtemp()))
     >>> list(catalog)
@@ -145,12 +147,18 @@ class Catalog(Mapping[str, Entry]):
             If the data's digest is not the catalogue's: it is not served.
         StoreError
             If it cannot be built or read.
+
+        Warns
+        -----
+        StaleDataset
+            If it was derived from a dataset that has changed since; the attribute ``stale`` says how.
         """
         listed = self._find(name)
         place = self._obtain(name, listed, progress)
         dataset = open_dataset(place, allow_partial=allow_partial, chunked=chunked, version=listed.entry.tag)
         _check_digest(name, listed.entry, dataset, place)
         dataset.attrs["catalogue_name"] = name
+        self._warn_if_stale(name, listed.entry, dataset)
         return dataset
 
     def check(self, name: str, *, progress: Progress = None) -> Report:
@@ -330,6 +338,20 @@ class Catalog(Mapping[str, Entry]):
             _check_digest(name, entry, open_dataset(place), place)
 
         return Cache(self.cache, self._build).obtain(entry.recipe, check, progress)
+
+    def _warn_if_stale(self, name: str, entry: Entry, derived: xr.Dataset) -> None:
+        """Warn if what a derived dataset was computed from is at hand, and has changed since."""
+        if entry.derived_from is None or entry.derived_from.partition("@")[0] not in self:
+            return
+        source = self._find(entry.derived_from)
+        place = self._place(source)
+        if not place.exists():
+            return
+        why = stale(derived, open_dataset(place, allow_partial=True, version=source.entry.tag))
+        if why is not None:
+            derived.attrs["stale"] = why
+            message = f"dataset {name!r} was derived from {entry.derived_from!r} and is stale: {why}; derive it again"
+            warnings.warn(message, StaleDataset, stacklevel=3)
 
     def _enter(self, name: str, entry: Entry) -> None:
         own = self._own_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -101,6 +102,22 @@ def open_derived(folder: Path, *, chunked: bool = True) -> xr.Dataset:
     dataset = xr.Dataset(variables, attrs=attrs).set_coords(coordinates)
     dataset.encoding["source"] = str(folder)
     return dataset
+
+
+def stale(derived: xr.Dataset, source: xr.Dataset) -> str | None:
+    """Return why a derived dataset no longer belongs to its source as it is now, or None.
+
+    Parameters
+    ----------
+    derived, source
+        As opened; of the source its digest is compared, or, while it is incomplete, its snapshot.
+    """
+    origin = json.loads(str(derived.attrs["source"]))
+    for name in ("digest", "snapshot"):
+        if name in origin:
+            now = source.attrs.get(name)
+            return None if now == origin[name] else f"its source had the {name} {origin[name]}, and has {now} now"
+    return "it does not say which data it was computed from"
 
 
 def verify_derived(folder: Path) -> str | None:

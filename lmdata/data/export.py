@@ -12,12 +12,15 @@ import zarr
 from zarr.storage import LocalStore
 
 from lmdata.data import storage
+from lmdata.data.archive import pack, unpack
 from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.derived import is_derived
 from lmdata.data.reading import Stored, read
 from lmdata.data.storage import Place, writing
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, StoreExists
+
+ZIP = ".zip"
 
 
 def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -30,7 +33,7 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
     location
         A run store, or another export.
     target
-        A folder that does not exist.
+        A folder that does not exist; if it ends in ``.zip``, an archive of it.
 
     Raises
     ------
@@ -57,6 +60,10 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
             report = verify(whole)
             if not report.ok:
                 raise CorruptDataset(f"the export is not the dataset that was written:\n{report}")
+            if folder.suffix == ZIP:
+                archive = building / f"{folder.name}{ZIP}"
+                pack(whole, archive)
+                whole = archive
             whole.rename(folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -68,7 +75,7 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
     Parameters
     ----------
     location
-        An export; it is verified first.
+        An export, or a zip archive of one; it is verified first.
     target
         Where the store will be: a path with nothing at it, or an ``s3://`` address.
 
@@ -77,6 +84,11 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
     StoreExists, CorruptDataset, IncompleteDataset, StoreError
         As for `export_zarr`.
     """
+    if Path(location).suffix == ZIP:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(Path(location), Path(folder))
+            import_zarr(folder, target)
+        return
     source = _complete(location)
     report = verify(location)
     if not report.ok:

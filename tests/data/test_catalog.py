@@ -15,7 +15,7 @@ from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import RunStore
-from lmdata.errors import CatalogError, CorruptDataset, IncompleteDataset, StoreExists, UnknownName
+from lmdata.errors import CatalogError, CorruptDataset, IncompleteDataset, StaleDataset, StoreExists, UnknownName
 
 CATALOG = """
 lmdata_catalog: 1
@@ -227,6 +227,25 @@ def test_derived_dataset_is_kept_with_its_source_and_replaced(catalog):
         assert catalog.check("ones.volume").ok
     with pytest.raises(CatalogError, match="not derived"):
         catalog.save("twos", volume, source=source, made_by="tests", title="No")
+
+
+def test_derived_dataset_says_when_its_source_has_changed(tmp_path, example):
+    narrow, wide = example(seeds=(0, 1)), example(seeds=(0, 1, 5))
+    (tmp_path / "c.yaml").write_text("lmdata_catalog: 1\ndatasets: {runs: {title: Runs, driver: icechunk, path: run}}")
+    catalog = Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache")
+    narrow.write(tmp_path / "run")
+    source = catalog.open("runs")
+    catalog.save("mean", source.position.mean("token").to_dataset(), source=source, made_by="tests", title="Mean")
+    assert "stale" not in catalog.open("mean").attrs
+    with RunStore.append_to(tmp_path / "run") as store:
+        store.extend(wide.layout)
+        wide.finish(store)
+    with pytest.warns(StaleDataset, match="'mean' was derived from 'runs' and is stale"):
+        derived = catalog.open("mean")
+    assert "has" in derived.attrs["stale"]
+    source = catalog.open("runs")
+    catalog.save("mean", source.position.mean("token").to_dataset(), source=source, made_by="tests", title="Mean")
+    assert catalog.open("mean").sizes["seed"] == 3
 
 
 def test_shipped_name_wins_over_the_user_s(catalog, tmp_path):
