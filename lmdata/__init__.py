@@ -30,7 +30,7 @@ _HOMES = {
         *("interaction", "leaders", "convergence", "lyapunov"),
         *("anisotropy", "attention", "attention_statistics", "cluster_counts", "cosine_density", "dominance_cells"),
         *("energy", "equiangular_alignment", "equiangular_curve", "hyperplanes", "metastability", "pair_alignment"),
-        *("span_dimension", "transport_distance"),
+        *("span_dimension", "subspace_polytope", "transport_distance"),
     ),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}

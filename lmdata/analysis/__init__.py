@@ -16,6 +16,7 @@ from lmdata.analysis.planes import hyperplanes
 from lmdata.analysis.polytope import limit_polytope
 from lmdata.analysis.quiescent import quiescent_sets
 from lmdata.analysis.spectrum import anisotropy, span_dimension
+from lmdata.analysis.subspace import subspace_polytope
 from lmdata.analysis.transport import transport_distance
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "pair_alignment",
     "quiescent_sets",
     "span_dimension",
+    "subspace_polytope",
     "transport_distance",
     "vertex_occupancy",
 ]

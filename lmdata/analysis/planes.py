@@ -11,6 +11,31 @@ from lmdata.analysis.members import CORE, measured, model_of, positions
 from lmdata.errors import InvalidInput
 
 
+def rescaled_values(ds: xr.Dataset, measure: str) -> NDArray[np.float64]:
+    """Return the value matrix V of rescaled self-attention, whose limits ``measure`` is about.
+
+    Raises
+    ------
+    InvalidInput
+        If the dataset's model is another.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.SelfAttention(), lmdata.tokens.uniform(4, 2), steps=1)
+    >>> rescaled_values(ds, "hyperplanes").tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    model = model_of(ds, measure)
+    if getattr(model, "form", None) != "rescaled":
+        raise InvalidInput(
+            f"{measure} is about limits of rescaled self-attention; the dataset's model is of kind {model.kind!r}, "
+            f"form {getattr(model, 'form', None)!r}: simulate SelfAttention(form='rescaled', values=...)"
+        )
+    values = getattr(model, "values", None)
+    return np.eye(ds.sizes["component"]) if values is None else np.array(values)
+
+
 def leading_direction(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the unit left eigenvector of V of its simple, real, positive leading eigenvalue.
 
@@ -96,16 +121,9 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     >>> hyperplanes(ds).plane_count.isel(seed=0).values
     array([8, 1])
     """
-    model = model_of(ds, "hyperplanes")
-    if getattr(model, "form", None) != "rescaled":
-        raise InvalidInput(
-            f"hyperplanes are limits of rescaled self-attention; the dataset's model is of kind {model.kind!r}, form "
-            f"{getattr(model, 'form', None)!r}: simulate SelfAttention(form='rescaled', values=...)"
-        )
+    values = rescaled_values(ds, "hyperplanes")
     if not tolerance > 0:
         raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
-    values = getattr(model, "values", None)
-    matrix = np.eye(ds.sizes["component"]) if values is None else np.array(values)
     return measured(
         ds,
         heights,
@@ -114,6 +132,6 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
         core=(CORE,),
         source="limits of rescaled self-attention, arXiv 2305.05465",
         comment=f"levels within {tolerance:g} of the first extent",
-        direction=leading_direction(matrix),
+        direction=leading_direction(values),
         tolerance=tolerance,
     )
