@@ -1,18 +1,22 @@
+# %% [markdown]
 """With V = -I, plain tokens collapse to the origin (arXiv 2305.05465), and we measure how fast.
 
 Near the origin x_i' = -mean - C x_i + ..., with C the covariance of the tokens: their mean vanishes fast, and C
 solves C' = -2 C^2, so that 2 t C tends to the identity. The collapse is a power law, not an exponential.
 """
 
+# %%
 import numpy as np
 
 import lmdata
 
+# %%
 x = lmdata.open("attention-collapse").position.load()
 size = np.abs(x).max(("seed", "token", "component"))
 print("largest |x|:", {t: round(float(size.sel(time=t)), 4) for t in (0, 50, 200, 1000)})
 assert (np.diff(size) < 0).all()
 
+# %%
 mean = float(np.abs(x.isel(time=-1).mean("token")).max())
 centred = x - x.mean("token")
 covariance = (centred * centred.rename(component="other")).mean("token")

@@ -1,10 +1,13 @@
+# %% [markdown]
 """Hardmax tokens settle in the dominance cell of the vertex that they approach (arXiv 2508.09628)."""
 
+# %%
 import numpy as np
 
 import lmdata
 from lmdata.analysis import dominance_cells, limit_polytope
 
+# %%
 ds = lmdata.open("hardmax-uniform-square")
 limit = limit_polytope(ds).load()
 stayed, settled = 0, 0

@@ -1,7 +1,10 @@
+# %% [markdown]
 """Random value matrices keep tokens from meeting: two tokens may end opposite each other (arXiv 2601.21942)."""
 
+# %%
 import lmdata
 
+# %%
 x = lmdata.open("noise-two-tokens").position.isel(time=-1).load()
 cosine = (x.isel(token=0) * x.isel(token=1)).sum("component")
 opposite = (cosine < -0.99).mean("seed")

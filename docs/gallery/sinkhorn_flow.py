@@ -1,10 +1,13 @@
+# %% [markdown]
 """Doubly stochastic weights: nobody is ignored, and the mean of the tokens follows V alone (arXiv 2110.11773)."""
 
+# %%
 import numpy as np
 
 import lmdata
 from lmdata.analysis import attention_statistics
 
+# %%
 ds = lmdata.open("sinkhorn-flow")
 sums = attention_statistics(ds).load()
 off = float(max(abs(sums.row_sum - 1).max(), abs(sums.column_sum - 1).max()))

@@ -1,8 +1,11 @@
+# %% [markdown]
 """Softmax follows hardmax as the temperature falls; where alignments nearly tie, the two part."""
 
+# %%
 import lmdata
 from lmdata.analysis import transport_distance
 
+# %%
 far = transport_distance(lmdata.open("softmax-temperatures"), lmdata.open("hardmax-uniform-square")).load()
 mean = far.isel(time=-1).mean("seed")
 for beta in mean.inverse_temperature.values:

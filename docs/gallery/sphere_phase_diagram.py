@@ -1,11 +1,17 @@
+# %% [markdown]
 """Clustering on the sphere over (t, beta), and the curve that it follows in high dimension (arXiv 2312.10794)."""
 
+# %%
 import numpy as np
 import xarray as xr
 
 import lmdata
 from lmdata.analysis import equiangular_alignment, pair_alignment
 
+# %% [markdown]
+# The phase diagram over (t, beta).
+
+# %%
 share = pair_alignment(lmdata.open("sphere-temperatures")).mean("seed").load()
 print("share of clustered pairs (rows: beta; columns: t = 0, 10, 20, 30)")
 for beta in share.inverse_temperature:
@@ -14,6 +20,10 @@ for beta in share.inverse_temperature:
 assert (np.diff(share.isel(time=-1)) <= 0.02).all(), "colder systems cluster later"
 assert float(share.sel(inverse_temperature=1, time=30)) > 0.99
 
+# %% [markdown]
+# High dimension: the curve of the equiangular solution.
+
+# %%
 x = lmdata.open("sphere-high-dimension").position.load()
 n = x.sizes["token"]
 mean = (xr.dot(x, x.rename(token="other"), dim="component").sum(("token", "other")) - n) / (n * (n - 1))

@@ -46,3 +46,11 @@ def test_every_entry_has_a_page_and_every_page_a_row():
     assert set(ENTRIES) <= opened <= set(lmdata.catalog)
     table = (ROOT / "docs" / "gallery" / "README.md").read_text()
     assert all(f"`{page.name}`" in table for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_a_notebook_in_the_percent_format(page):
+    first, *cells = re.split(r"^# %%", page.read_text(), flags=re.MULTILINE)[1:]
+    assert first.startswith(' [markdown]\n"""'), "the claim comes first"
+    assert any(cell.startswith("\n") for cell in cells), "code follows"
+    assert all(cell.startswith(("\n", " [markdown]\n# ")) for cell in cells)
