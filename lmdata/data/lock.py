@@ -60,8 +60,9 @@ class WriterLock:
             logger.info("waiting for %s, which holds %s", holder, path)
             self._wait()
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk it is locked all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(note).encode(), 0)
         _held.add(self)
 
     def __enter__(self) -> Self:
@@ -81,8 +82,7 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""
         if self._descriptor is not None:
-            # a full disk or a folder gone read-only must not keep the lock
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # a folder gone read-only must not keep the lock
                 os.ftruncate(self._descriptor, 0)
             self._close()
 
