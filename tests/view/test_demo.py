@@ -1,0 +1,103 @@
+"""The demo, whole: what it prints, the files it leaves, and its page driven in a browser; a catalogued dashboard."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lmdata.demo import demo
+
+pytestmark = pytest.mark.long
+
+SLIDE = """
+const input = arguments[0];
+input.value = (Number(input.value) + 1) % (Number(input.max) + 1);
+input.dispatchEvent(new Event("input"));
+"""
+
+SLIDERS = """
+const found = [];
+(function walk(root) {
+  root.querySelectorAll('*').forEach((element) => {
+    if (element.matches('input[type=range]')) found.push(element);
+    if (element.shadowRoot) walk(element.shadowRoot);
+  });
+})(document);
+return found;
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Run the demo; return what it says and what it returns."""
+    pytest.importorskip("wordllama", reason="the extra `text` is not installed")
+    lines: list[str] = []
+    found = demo(tmp_path_factory.mktemp("demo"), say=lines.append)
+    return "\n".join(lines), found
+
+
+def test_it_tells_which_words_gather_at_three_sensitivities(made):
+    told, _ = made
+    counts = [int(number) for number in re.findall(r"sensitivity \S+: (\d+) clusters", told)]
+    assert len(counts) == 3
+    assert counts[0] > 40 > counts[1] > counts[2] == 1
+
+
+def test_it_leaves_what_it_names(made):
+    from pathlib import Path
+
+    _, found = made
+    for place in (found["page"], found["picture"], *found["pipelines"].values()):
+        assert Path(place).stat().st_size > 10_000
+
+
+@pytest.mark.browser
+def test_every_slider_of_its_page_changes_the_figures_and_nothing_is_requested(made, browser):
+    from pathlib import Path
+
+    page = Path(made[1]["page"]).as_uri()
+    browser.requests()
+    browser.open(page, "document.documentElement.dataset.ready === 'yes'")
+    sliders = browser.driver.find_elements("css selector", "input[type=range]")
+    assert len(sliders) == 7
+    drawn = browser.figures()
+    for slider in sliders:
+        browser.run(SLIDE, slider)
+        drawn = browser.changed(drawn)
+    assert browser.requests() == [page]
+    assert browser.errors() == []
+
+
+@pytest.mark.browser
+def test_the_dashboard_of_a_catalogued_dataset_is_drawn_and_linked(browser, tmp_path):
+    command = [sys.executable, "-m", "lmdata.cli", "dashboard", "localmax-vanishing", "--no-browser"]
+    with (tmp_path / "said").open("w") as said:
+        server = subprocess.Popen(command, stdout=said)
+    try:
+        url = address(tmp_path / "said", server)
+        browser.requests()
+        browser.open(url, "window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle", seconds=60)
+        browser.wait(f"(() => {{ {SLIDERS} }})().length === 2", seconds=20)
+        drawn = browser.figures()
+        for number in range(2):
+            browser.run(SLIDERS)[number].send_keys("\ue014")  # arrow to the right
+            drawn = browser.changed(drawn)
+        outside = [u for u in browser.requests() if not u.startswith((url, url.replace("http:", "ws:")))]
+        assert outside == []
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def address(said, server):
+    """Wait, at most a minute, until the server says where it is."""
+    deadline = time.monotonic() + 60
+    while not (found := re.search(r"http://\S+", said.read_text())):
+        assert server.poll() is None, "the server ended"
+        assert time.monotonic() < deadline, "the server said nothing"
+        time.sleep(0.1)
+    return found.group()
