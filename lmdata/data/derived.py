@@ -19,7 +19,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from lmdata.data import guard, storage
-from lmdata.data.digest import canonical_json
+from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
 from lmdata.data.reading import UNREADABLE
@@ -30,7 +30,7 @@ DERIVED = 1
 """Version of this form of storage (attribute ``lmdata_derived``)."""
 PASSED_ON = ("catalogue_name", "recipe_id", "digest", "snapshot")
 """Attributes of a source that identify it."""
-NOT_INHERITED = ("lmdata_schema", "lmdata_derived", "coordinates", "source", "history", *PASSED_ON)
+NOT_INHERITED = ("lmdata_schema", "layout_digest", "lmdata_derived", "coordinates", "source", "history", *PASSED_ON)
 
 
 def save_derived(
@@ -74,6 +74,7 @@ def save_derived(
             group = zarr.create_group(LocalStore(building / "store"), attributes=attributes, zarr_format=3)
             _write_variables(group, dataset)
             group.attrs["digest"] = _contents(group)
+            group.attrs["layout_digest"] = _declared(group)
             storage.consolidate(building / "store")
             (building / "store").rename(target)
         finally:
@@ -98,7 +99,7 @@ def open_derived(folder: Path, *, chunked: bool = True) -> xr.Dataset:
             sizes = dict(zip(storage.dimensions(array), array.chunks, strict=True))
             variable = variable.chunk(sizes, name=f"{name}-{folder}-{group.attrs.get('digest')}")
         variables[name] = variable
-    attrs = {key: value for key, value in group.attrs.asdict().items() if key != "coordinates"}
+    attrs = {key: value for key, value in group.attrs.asdict().items() if key not in ("coordinates", "layout_digest")}
     dataset = xr.Dataset(variables, attrs=attrs).set_coords(coordinates)
     dataset.encoding["source"] = str(folder)
     return dataset
@@ -216,9 +217,22 @@ def _open(folder: Path) -> zarr.Group:
             raise RecipeMismatch(f"{folder} is a derived dataset of form {version!r}; this lmdata reads {DERIVED}")
         for name, array in group.arrays():
             guard.check_storage(array, name, str(folder))
+        declared = _declared(group)
     except UNREADABLE as error:
         raise CorruptDataset(f"{folder} is damaged or no derived dataset: {storage.summary(error)}") from error
+    if declared != group.attrs.get("layout_digest"):
+        raise CorruptDataset(f"{folder}: its variables or attributes are not those that were declared")
     return group
+
+
+def _declared(group: zarr.Group) -> str:
+    """Return the SHA-256 (hex) of everything but the numbers: attributes, and what each variable is."""
+    attributes = {name: value for name, value in group.attrs.asdict().items() if name != "layout_digest"}
+    variables = {
+        name: [storage.dimensions(array), array.shape, array.chunks, str(array.dtype), dict(array.attrs)]
+        for name, array in group.arrays()
+    }
+    return sha256_of_json([attributes, variables])
 
 
 def _contents(group: zarr.Group) -> str:

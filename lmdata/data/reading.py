@@ -58,7 +58,7 @@ class Bookkeeping:
                 array[...] = values
                 continue
             chunk = np.array(array.chunks)
-            places = np.array(np.unravel_index(sorted(members), values.shape)).T
+            places = np.array(np.unravel_index(np.array(sorted(members), dtype=int), values.shape)).T
             for corner in np.unique(places // chunk, axis=0) * chunk:
                 window = tuple(slice(int(a), int(a + b)) for a, b in zip(corner, chunk, strict=True))
                 array[window] = values[window]

@@ -53,7 +53,7 @@ def repair_store(location: str | os.PathLike[str]) -> Report:
         repository = _open_any_state(place, place.folder)
         _go_back(repository, place)
     report = verify(place.folder)
-    if report.damaged:
+    if report.damaged or any(problem.subject == "digest" for problem in report.problems):
         with RunStore.append_to(place.folder) as store:
             store.reset(report.damaged)
     return report

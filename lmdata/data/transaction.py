@@ -43,6 +43,7 @@ class Transaction:
         self._failures: dict[str, str]
         self._begun: set[tuple[int, ...]]
         self._changed: set[int] = set()
+        self.empty = True
         if previous is not None:
             layout, self.members = previous.layout, previous.members
             self._failures, self._begun = previous._failures, previous._begun
@@ -57,11 +58,6 @@ class Transaction:
     def layout(self) -> Layout:
         """Layout of the dataset."""
         return self.blocks.layout
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not self._changed
 
     def put(
         self,
@@ -88,7 +84,8 @@ class Transaction:
             self._failures[self.layout.key(member)] = reason
 
     def reset(self, members: Sequence[int]) -> None:
-        """Mark members absent, whatever they are."""
+        """Mark members absent, whatever they are; without any, the attributes that depend on them are written."""
+        self.empty = False
         for member in members:
             self._mark(member, registry.ABSENT, -1)
 
@@ -128,7 +125,7 @@ class Transaction:
         self.members = self.members.enlarged(layout)
         self.members.write(self.group)
         self.blocks = Blocks(self.group, layout)
-        self._changed.update(range(layout.size))
+        self.empty = False
 
     def commit(self) -> None:
         """Write the bookkeeping and commit; if it raises, the transaction is as before and can be tried again."""
@@ -173,6 +170,7 @@ class Transaction:
         if status != registry.COMPLETE:
             self.members.digest[place] = ""
         self._changed.add(member)
+        self.empty = False
         self._drop_checkpoint(member)
 
     def _drop_checkpoint(self, member: int) -> None:

@@ -146,10 +146,13 @@ def _report(
     advice = []
     if kinds & {"missing", "failed"}:
         advice.append(f"`lmdata resume {place}` computes the missing and failed members")
-    if damaged:
+    plain = place.folder is not None and (place.folder / "zarr.json").is_file()
+    if plain and kinds & {"damaged", "unreadable"}:
+        advice.append("keep it aside and make it again from its recipe or source, or fetch another copy")
+    elif damaged:
         advice.append(f"`lmdata repair {place}` computes the damaged members again and touches nothing else")
-    elif kinds & {"damaged", "unreadable"}:
-        advice.append("keep it aside and make it again from its recipe, or fetch another copy")
+    elif "unreadable" in kinds:
+        advice.append(f"`lmdata repair {place}` mends what it can; what it cannot is made again from its recipe")
     if "foreign" in kinds:
         advice.append("what is foreign was not written by lmdata: look at it, and remove it if it is not yours")
     text = "To do: " + "; ".join(advice) + "." if advice else "Nothing to do."
