@@ -103,7 +103,7 @@ def test_paths_names_and_neither(tmp_path):
         xr.testing.assert_equal(lmdata.open(location), made)
     with pytest.raises(UnknownName, match="did you mean 'film-review'"):
         lmdata.open("film-reviev")
-    with pytest.raises(UnknownName, match="no version 'v9'"):
+    with pytest.raises(UnknownName, match="no version of dataset 'film-review' named 'v9'"):
         lmdata.open("film-review@v9")
     with pytest.raises(StoreError, match="nothing at"):
         lmdata.open(tmp_path / "absent")

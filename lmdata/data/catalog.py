@@ -54,7 +54,6 @@ class Catalog(Mapping[str, Entry]):
     Examples
     --------
     >>> import tempfile
-    import warnings
     >>> from pathlib import Path
     >>> catalog = Catalog(lambda recipe, location, progress: None, files=(), cache=Path(tempfile.mkdtemp()))
     >>> list(catalog)
