@@ -22,7 +22,7 @@ from lmdata.data import guard, storage
 from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
-from lmdata.data.reading import UNREADABLE
+from lmdata.data.reading import UNREADABLE, strictly
 from lmdata.data.storage import Place, writing
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreExists
 
@@ -211,13 +211,14 @@ def _chunks(data: Any) -> tuple[int, ...]:
 def _open(folder: Path) -> zarr.Group:
     guard.check_links(folder)
     try:
-        group = zarr.open_group(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
-        version = group.attrs.get("lmdata_derived")
-        if version != DERIVED:
-            raise RecipeMismatch(f"{folder} is a derived dataset of form {version!r}; this lmdata reads {DERIVED}")
-        for name, array in group.arrays():
-            guard.check_storage(array, name, str(folder))
-        declared = _declared(group)
+        with strictly():
+            group = zarr.open_group(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
+            version = group.attrs.get("lmdata_derived")
+            if version != DERIVED:
+                raise RecipeMismatch(f"{folder} is a derived dataset of form {version!r}; this lmdata reads {DERIVED}")
+            for name, array in group.arrays():
+                guard.check_storage(array, name, str(folder))
+            declared = _declared(group)
     except UNREADABLE as error:
         raise CorruptDataset(f"{folder} is damaged or no derived dataset: {storage.summary(error)}") from error
     if declared != group.attrs.get("layout_digest"):

@@ -108,6 +108,8 @@ def check_storage(array: zarr.Array[Any], name: str, place: str) -> None:
     codecs = storage.codecs(array)
     if array.dtype.kind not in KINDS:
         raise StoreError(f"{place}: {name} has dtype {array.dtype}, which is not read")
+    if storage.transformers(array):
+        raise StoreError(f"{place}: {name} has storage transformers, which are not read")
     if not CODECS.issuperset(codecs) or codecs[-1] != "crc32c":
         raise StoreError(
             f"{place}: {name} is stored with the codecs {codecs}; only {sorted(CODECS)} are read, crc32c last"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +12,7 @@ import icechunk
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
 from lmdata.data import guard, registry, storage
@@ -17,7 +20,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.storage import Place
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
-UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError)
+UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError, ZarrUserWarning)
 """What the libraries raise on data that is damaged or missing."""
 
 
@@ -161,6 +164,14 @@ class Stored:
             yield values.reshape(-1, *values.shape[len(window) :])
 
 
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Take for an error what zarr would put right with a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZarrUserWarning)
+        yield
+
+
 def open_group(store: Any, place: str) -> zarr.Group:
     """Open the root group of a dataset for reading, once its metadata is checked.
 
@@ -170,8 +181,9 @@ def open_group(store: Any, place: str) -> zarr.Group:
         See `lmdata.data.guard.check_group`.
     """
     try:
-        group = zarr.open_group(store, mode="r", zarr_format=3)
-        guard.check_group(group, place)
+        with strictly():
+            group = zarr.open_group(store, mode="r", zarr_format=3)
+            guard.check_group(group, place)
     except UNREADABLE as error:
         raise CorruptDataset(
             f"{place} is no dataset of lmdata, or its metadata is damaged: {storage.summary(error)}"

@@ -282,6 +282,12 @@ def dimensions(array: zarr.Array[Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in metadata.dimension_names or ())
 
 
+def transformers(array: zarr.Array[Any]) -> tuple[Any, ...]:
+    """Return an array's storage transformers, which no dataset has."""
+    metadata: Any = array.metadata
+    return tuple(metadata.storage_transformers)
+
+
 def codecs(array: zarr.Array[Any]) -> tuple[str, ...]:
     """Return the names of an array's codecs, in the order in which they encode."""
     metadata: Any = array.metadata
