@@ -80,8 +80,8 @@ def check_group(group: zarr.Group, place: str) -> None:
 
 def diagnostics(group: zarr.Group) -> tuple[str, ...]:
     """Return the names of a dataset's diagnostics, sorted."""
-    declared = {name for name, spec in registry.VARIABLES.items() if spec.role == "diagnostic"}
-    return tuple(sorted(declared.intersection(group.array_keys())))
+    declared = [name for name, spec in registry.VARIABLES.items() if spec.role == "diagnostic"]
+    return tuple(sorted(name for name in declared if name in group))
 
 
 def _check_array(array: zarr.Array[Any], name: str, sizes: dict[str, int], place: str) -> None:

@@ -97,6 +97,7 @@ def test_checkpoints_and_failures_are_written_again_too(place, example, small_bl
     assert ds.status.values.ravel().tolist() == [1] * 2 + [2] * 2 + [0] * 8
 
 
+@pytest.mark.long
 def test_four_writers_at_once(place, example, small_blocks):
     made = example(seeds=tuple(range(8)))
     RunStore.create(place, made.layout).close()

@@ -1,8 +1,5 @@
 import hashlib
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -301,44 +298,3 @@ def test_failed_commit_can_be_tried_again(tmp_path, example, small_blocks, monke
             with pytest.raises(StoreError, match=r"No space left .* make room or get access, then resume"):
                 store.commit()
     np.testing.assert_array_equal(open_dataset(tmp_path / "run").position, made.grid)
-
-
-WRITER = """
-import pathlib, sys, time
-import numpy as np
-from lmdata.data import layout
-layout.BLOCK_BYTES = 8000
-from lmdata.data.store import RunStore
-place = pathlib.Path(sys.argv[1])
-grid = layout.Layout(swept={"a": (1.0, 2.0)}, seeds=tuple(range(300)), time=np.arange(6), time_unit="step",
-                     labels=None, tokens=20, components=2)
-with RunStore.create(place, grid) if not place.exists() else RunStore.append_to(place) as store:
-    print("begun", flush=True)
-    for block in store.pending():
-        position = np.stack([np.random.default_rng(member).normal(size=(6, 20, 2)) for member in block])
-        store.put(block, position, steps_done=5)
-        store.commit()
-        print(*block, flush=True)
-"""
-
-
-def test_killed_writer_loses_nothing_acknowledged_and_its_run_can_be_finished(tmp_path):
-    place, delays = tmp_path / "Läufe 1", np.random.default_rng(3).uniform(0, 0.15, size=3)
-    acknowledged = set()
-    for delay in delays:
-        child = subprocess.Popen([sys.executable, "-c", WRITER, place], stdout=subprocess.PIPE, text=True)
-        assert child.stdout.readline() == "begun\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(delay)
-        child.send_signal(signal.SIGKILL)
-        said = child.communicate()[0]
-        acknowledged |= {
-            int(word) for line in said.splitlines(keepends=True) if line.endswith("\n") for word in line.split()
-        }
-        ds = open_dataset(place, allow_partial=True)
-        assert set(np.flatnonzero(ds.status.values.ravel() == 1)) >= acknowledged
-    assert 0 < len(acknowledged) < 600
-    subprocess.run([sys.executable, "-c", WRITER, place], check=True, stdout=subprocess.DEVNULL)
-    ds = open_dataset(place)
-    expected = np.stack([np.random.default_rng(member).normal(size=(6, 20, 2)) for member in range(600)])
-    np.testing.assert_array_equal(ds.position.values.reshape(600, 6, 20, 2), expected)

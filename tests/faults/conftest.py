@@ -79,6 +79,7 @@ def writer():
     for one in started:
         if one.process.poll() is None:
             one.kill()
+        one.process.stdout.close()  # of one that ended by itself
 
 
 def expected_positions(members: int) -> np.ndarray:

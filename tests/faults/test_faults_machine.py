@@ -174,7 +174,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 class TestShort(StoreMachine.TestCase):
-    settings = settings(max_examples=6, stateful_step_count=12, deadline=None, derandomize=True)
+    settings = settings(max_examples=2, stateful_step_count=10, deadline=None, derandomize=True)
 
 
 @pytest.mark.long

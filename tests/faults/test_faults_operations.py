@@ -59,7 +59,7 @@ def attempt(made, place):
 
 
 @pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [31, pytest.param(1, marks=pytest.mark.long)])
 def test_every_operation_fails_once(tmp_path, example, small_blocks, monkeypatch, persistent, stride):
     made = example()
     faults = Faults(monkeypatch)
