@@ -93,12 +93,14 @@ def _parser() -> argparse.ArgumentParser:
         "--store", type=Path, help="where to keep the run (default: the file's name without its ending)"
     )
     _backend(simulate)
+    _durable(simulate)
 
     resume = _command(
         commands, "resume", _resume, "compute what an interrupted run still lacks", "lmdata resume runs/sweep"
     )
     resume.add_argument("store", type=Path, help="the store of a run that was interrupted")
     _backend(resume)
+    _durable(resume)
 
     verify = _command(
         commands,
@@ -249,6 +251,10 @@ def _backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="auto", help="auto, numpy or cupy, or one with a kernel: numpy:canonical")
 
 
+def _durable(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--durable", action="store_true", help="flush each commit to disk: survives loss of power too")
+
+
 @contextmanager
 def _progress(options: argparse.Namespace) -> Iterator[Callable[[int, int], None] | None]:
     """Yield a hook that draws a bar on standard error, or None where nobody would see it."""
@@ -297,7 +303,9 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
 
     store = options.store or options.spec.with_suffix("")
     with _progress(options) as progress:
-        dataset = run_file(options.spec, store=store, backend=options.backend, progress=progress)
+        dataset = run_file(
+            options.spec, store=store, backend=options.backend, durable=options.durable, progress=progress
+        )
     return _describe(dataset, str(store))
 
 
@@ -305,7 +313,7 @@ def _resume(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
     with _progress(options) as progress:
-        dataset = lmdata.resume(options.store, backend=options.backend, progress=progress)
+        dataset = lmdata.resume(options.store, backend=options.backend, durable=options.durable, progress=progress)
     return _describe(dataset, str(options.store))
 
 

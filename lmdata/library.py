@@ -32,6 +32,7 @@ def run_specification(
     *,
     store: str | os.PathLike[str],
     backend: str = "auto",
+    durable: bool = False,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run a recipe given as plain values into a store, whichever kind of run it is, and open the store.
@@ -40,7 +41,7 @@ def run_specification(
     ----------
     specification : mapping
         Of a simulation (see `lmdata.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
-    store, backend, progress
+    store, backend, durable, progress
         As for `lmdata.simulate`; training runs have one backend.
     """
     model = specification.get("model") if isinstance(specification, Mapping) else None
@@ -48,8 +49,10 @@ def run_specification(
         from lmdata.selection import SelectionRecipe, run_to_store
 
         training = SelectionRecipe.from_specification(specification)
-        return run_to_store(training, store, progress=progress if callable(progress) else None)
-    return run(Recipe.from_specification(specification), backend=backend, store=store, progress=progress)
+        hook = progress if callable(progress) else None
+        return run_to_store(training, store, durable=durable, progress=hook)
+    recipe = Recipe.from_specification(specification)
+    return run(recipe, backend=backend, store=store, durable=durable, progress=progress)
 
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
@@ -181,7 +184,12 @@ def repair(store: str | os.PathLike[str], *, backend: str = "auto", progress: Pr
 
 
 def run_file(
-    file: Path, *, store: Path, backend: str = "auto", progress: Progress | bool | None = None
+    file: Path,
+    *,
+    store: Path,
+    backend: str = "auto",
+    durable: bool = False,
+    progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run the recipe of a YAML file, read without trusting it, into a store.
 
@@ -195,9 +203,8 @@ def run_file(
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
     try:
-        return run_specification(
-            load_yaml(text, str(file), what="recipe"), store=store, backend=backend, progress=progress
-        )
+        specification = load_yaml(text, str(file), what="recipe")
+        return run_specification(specification, store=store, backend=backend, durable=durable, progress=progress)
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
 

@@ -48,6 +48,7 @@ def simulate(
     record: int | Sequence[int] | None = None,
     backend: str = "auto",
     store: str | os.PathLike[str] | None = None,
+    durable: bool = False,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     r"""Simulate every member of a sweep and return the trajectories as a labelled dataset.
@@ -77,6 +78,9 @@ def simulate(
     store : path, optional
         Where to keep the run: members are committed as they finish. An existing store is opened if it is
         finished and of the same recipe, and refused otherwise.
+    durable : bool
+        Flush every commit to disk before a member counts as kept: it then survives a loss of power too, not only the
+        end of the process. Each commit takes as long as the disk needs.
     progress : callable, bool or None
         Called as ``progress(done, total)`` after each batch; True shows a tqdm bar; silent by default.
 
@@ -107,7 +111,7 @@ def simulate(
     {'alignment_sensitivity': 2, 'seed': 3, 'time': 21, 'token': 16, 'component': 2}
     """
     recipe = Recipe.of(model, tokens, steps=steps, seeds=seeds, sweep=sweep, record=record)
-    return run(recipe, backend=backend, store=store, progress=progress)
+    return run(recipe, backend=backend, store=store, durable=durable, progress=progress)
 
 
 def run(
@@ -115,6 +119,7 @@ def run(
     *,
     backend: str = "auto",
     store: str | os.PathLike[str] | None = None,
+    durable: bool = False,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
@@ -123,6 +128,8 @@ def run(
             raise InvalidInput(f"store must be a path; got {store!r}")
         if os.path.lexists(store):
             return _open_finished(recipe, store)
+    elif durable:
+        raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
     _check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(runner)
@@ -131,13 +138,17 @@ def run(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with _resumable(store), RunStore.create(store, layout, initial=recipe.initial) as writer:
+    with _resumable(store), RunStore.create(store, layout, initial=recipe.initial, durable=durable) as writer:
         runner(writer.pending(), writer)
     return open_dataset(store)
 
 
 def resume(
-    store: str | os.PathLike[str], *, backend: str = "auto", progress: Progress | bool | None = None
+    store: str | os.PathLike[str],
+    *,
+    backend: str = "auto",
+    durable: bool = False,
+    progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Compute the members that a stored run still lacks, and return the dataset.
 
@@ -148,7 +159,7 @@ def resume(
     ----------
     store : path
         The store of a run that `simulate` began.
-    backend, progress
+    backend, durable, progress
         As in `simulate`.
 
     Raises
@@ -169,7 +180,7 @@ def resume(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with _resumable(store), RunStore.append_to(store) as writer:
+    with _resumable(store), RunStore.append_to(store, durable=durable) as writer:
         if pending := writer.pending():
             recipe = stored_recipe(writer.layout.attrs, writer.initial)
             Runner.of(recipe, backend, progress, writer.layout.diagnostics)(pending, writer)

@@ -42,6 +42,7 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
         raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
     building = target.parent / f".{target.name}.building"
     whole = building / "store"
+    fresh = [target, *(parent for parent in target.parents if not parent.exists())]
     with writing(Place(target)):
         building.mkdir(parents=True, exist_ok=True)
         lock = WriterLock(building / storage.LOCK_FILE)
@@ -54,7 +55,8 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
                 sync_files(whole, set())
             _rename(whole, target)
             if durable:
-                sync_entry(target)
+                for entry in fresh:
+                    sync_entry(entry)
         except BaseException:
             lock.release()
             raise

@@ -20,6 +20,7 @@ from zarr.storage import LocalStore
 
 from lmdata.data import guard, storage
 from lmdata.data.digest import canonical_json, sha256_of_json
+from lmdata.data.durable import sync_entry, sync_files
 from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
 from lmdata.data.reading import UNREADABLE, strictly
@@ -40,6 +41,7 @@ def save_derived(
     source: xr.Dataset,
     made_by: str,
     parameters: Mapping[str, Any] | None = None,
+    durable: bool = False,
 ) -> None:
     """Compute a lazy dataset chunk by chunk into a new plain zarr folder, with its provenance.
 
@@ -53,6 +55,8 @@ def save_derived(
         The dataset it was computed from; what identifies it is kept.
     made_by, parameters
         Which pipeline made it, with which parameters (plain values).
+    durable
+        Flush it to disk before it appears.
 
     Raises
     ------
@@ -76,7 +80,11 @@ def save_derived(
             group.attrs["digest"] = _contents(group)
             group.attrs["layout_digest"] = _declared(group)
             storage.consolidate(building / "store")
+            if durable:
+                sync_files(building / "store", set())
             (building / "store").rename(target)
+            if durable:
+                sync_entry(target)
         finally:
             shutil.rmtree(building, ignore_errors=True)
 

@@ -10,14 +10,18 @@ REWRITTEN = frozenset({"repo"})
 
 
 def sync_files(folder: Path, synced: set[Path]) -> None:
-    """Flush to disk the files of a store that are not in ``synced``, note them there, and the folders."""
-    for parent, _, names in os.walk(folder):
-        fresh = [Path(parent, name) for name in names if name in REWRITTEN or Path(parent, name) not in synced]
-        for path in fresh:
-            _sync(path)
-        synced.update(fresh)
+    """Flush to disk what is in a store and not in ``synced``, and the folders that it is in; note it there."""
+    if folder not in synced:
+        sync_entry(folder)
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        fresh = {here, *(here / name for name in (*folders, *files))} - synced
+        for name in files:
+            if here / name in fresh:
+                _sync(here / name)
         if fresh:
-            _sync(Path(parent))
+            _sync(here)
+        synced.update(path for path in fresh if path.name not in REWRITTEN)
 
 
 def sync_entry(path: Path) -> None:

@@ -18,9 +18,22 @@ MADE_BY = "lmdata.selection.train"
 
 
 def run_to_store(
-    recipe: SelectionRecipe, store: str | os.PathLike[str], *, progress: Progress | None = None
+    recipe: SelectionRecipe,
+    store: str | os.PathLike[str],
+    *,
+    durable: bool = False,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Run a recipe into a store, and open it lazily; a store that already holds this recipe's run is opened.
+
+    Parameters
+    ----------
+    recipe, progress
+        As for `lmdata.selection.run`.
+    store
+        A path.
+    durable
+        Flush the store to disk before it appears at the path.
 
     Raises
     ------
@@ -43,7 +56,8 @@ def run_to_store(
 
     if not Path(store).exists():
         made = run(recipe, progress=progress)
-        save_derived(made, store, source=made, made_by=MADE_BY, parameters={"recipe_id": recipe.id})
+        parameters = {"recipe_id": recipe.id}
+        save_derived(made, store, source=made, made_by=MADE_BY, parameters=parameters, durable=durable)
     ds = open_dataset(store)
     found = json.loads(ds.attrs.get("parameters", "{}")).get("recipe_id")
     if found != recipe.id:
