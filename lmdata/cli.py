@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("spec", type=Path, help="a YAML file with model, tokens, steps, seeds, sweep and record")
     simulate.add_argument(
-        "--store", type=Path, help="where to keep the run (default: the file's name without its ending)"
+        "--store", help="where to keep the run: a path or s3://... (default: the file's name without its ending)"
     )
     _backend(simulate)
     _durable(simulate)
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = _command(
         commands, "resume", _resume, "compute what an interrupted run still lacks", "lmdata resume runs/sweep"
     )
-    resume.add_argument("store", type=Path, help="the store of a run that was interrupted")
+    resume.add_argument("store", help="the store of a run that was interrupted")
     _backend(resume)
     _durable(resume)
 
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     repair = _command(
         commands, "repair", _repair, "compute again what is damaged or missing in a store", "lmdata repair runs/sweep"
     )
-    repair.add_argument("store", type=Path, help="a run store that nobody writes to")
+    repair.add_argument("store", help="a run store that nobody writes to")
     _backend(repair)
 
     show = _command(
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "lmdata export film-review film-review.zarr",
     )
     export.add_argument("name", help="a catalogued name or the path of a store")
-    export.add_argument("target", type=Path, help="a new folder")
+    export.add_argument("target", help="a new folder")
 
     import_ = _command(
         commands,
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "lmdata import film-review.zarr runs/film",
     )
     import_.add_argument("source", type=Path, help="a folder that lmdata export wrote; it is verified first")
-    import_.add_argument("store", type=Path, help="a new place")
+    import_.add_argument("store", help="a new place")
 
     analyse = _command(
         commands,
@@ -211,7 +211,7 @@ def _catalog_commands(commands: Any) -> None:
         "lmdata catalog add my-sweep runs/sweep --title 'My sweep'",
     )
     add.add_argument("name", help="a new name: lower-case letters, digits, '.', '_' and '-'")
-    add.add_argument("path", type=Path, help="a finished store, which is verified and copied")
+    add.add_argument("path", help="a finished store, which is verified and copied")
     add.add_argument("--title", default="", help="one line (default: the name)")
     check = _command(
         verbs,

@@ -74,7 +74,8 @@ def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -
     ----------
     name_or_path : str or path
         A name of `lmdata.catalog` (``lmdata:NAME`` and ``NAME@v1`` too), or the path of a run store, of an exported
-        zarr folder or of a derived dataset. A name goes before a path: write ``./NAME`` for a folder of that name.
+        zarr folder or of a derived dataset, or the address of a run store (``s3://bucket/prefix``). A name goes before
+        a path: write ``./NAME`` for a folder of that name.
     allow_partial : bool
         Open an unfinished run too. Absent and failed members are NaN, and ``status`` says which they are.
 
@@ -105,7 +106,7 @@ def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -
     return open_dataset(_existing(name_or_path), allow_partial=allow_partial)
 
 
-def locate(name_or_path: str | os.PathLike[str]) -> Path:
+def locate(name_or_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return where a dataset is, built first if it is catalogued and not there yet; errors as for `open`."""
     name = _catalogued(name_or_path)
     if name is None:
@@ -122,10 +123,10 @@ def _catalogued(name_or_path: str | os.PathLike[str]) -> str | None:
     return name if name.partition("@")[0] in catalog else None
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+def _existing(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return the path if there is something at it; otherwise say so, with the names that were perhaps meant."""
-    if Path(path).exists():
-        return Path(path)
+    if "://" in os.fspath(path) or Path(path).exists():  # whether an address has a store is seen when it is opened
+        return path
     if not isinstance(path, str) or os.sep in path:
         raise StoreError(f"there is nothing at {path}; give the path of a store, or a name of lmdata.catalog")
     raise UnknownName.among("dataset, and no path,", path, catalog)
@@ -186,7 +187,7 @@ def repair(store: str | os.PathLike[str], *, backend: str = "auto", progress: Pr
 def run_file(
     file: Path,
     *,
-    store: Path,
+    store: str | os.PathLike[str],
     backend: str = "auto",
     durable: bool = False,
     progress: Progress | bool | None = None,

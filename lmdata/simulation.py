@@ -75,9 +75,10 @@ def simulate(
     backend : str
         ``"auto"``, ``"numpy"`` or ``"cupy"``, with a kernel after a colon where one is to be forced.
         ``"auto"`` takes what serves; what was taken stands in the ``backend`` attribute.
-    store : path, optional
-        Where to keep the run: members are committed as they finish. An existing store is opened if it is
-        finished and of the same recipe, and refused otherwise.
+    store : path or address, optional
+        Where to keep the run, a path or ``s3://bucket/prefix`` (credentials in the environment): members are
+        committed as they finish. An existing store is opened if it is finished and of the same recipe, and refused
+        otherwise.
     durable : bool
         Flush every commit to disk before a member counts as kept: it then survives a loss of power too, not only the
         end of the process. Each commit takes as long as the disk needs.
@@ -126,7 +127,9 @@ def run(
     if store is not None:
         if not isinstance(store, str | os.PathLike) or not os.fspath(store):
             raise InvalidInput(f"store must be a path; got {store!r}")
-        if os.path.lexists(store):
+        from lmdata.data.storage import Place
+
+        if Place.of(store).taken():
             return _open_finished(recipe, store)
     elif durable:
         raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
@@ -157,7 +160,7 @@ def resume(
 
     Parameters
     ----------
-    store : path
+    store : path or address
         The store of a run that `simulate` began.
     backend, durable, progress
         As in `simulate`.
@@ -253,7 +256,7 @@ def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
     working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
     needs = [(held + working, available_memory(), "available memory", "give store=PATH, use fewer tokens, or record=k")]
-    if store is not None:
+    if store is not None and "://" not in os.fspath(store):
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
         free = shutil.disk_usage(folder).free
         needs.append((everything, free, f"free space at {folder}", "record fewer steps, sweep less, or go elsewhere"))
@@ -305,8 +308,9 @@ def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         from lmdata.data.opening import open_dataset
+        from lmdata.data.storage import Place
 
-        if not os.path.lexists(store):
+        if not Place.of(store).taken():
             raise Interrupted(f"stopped before {store} was made: nothing is kept") from None
         status = open_dataset(store, allow_partial=True)["status"].values
         if np.all(status == COMPLETE):

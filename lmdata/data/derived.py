@@ -67,7 +67,7 @@ def save_derived(
     StoreError
         If it cannot be written.
     """
-    target = Path(location).absolute()
+    target = Place.local(location)
     if os.path.lexists(target):
         raise StoreExists(f"there is already something at {target}; choose another place, or remove it first")
     attributes = _provenance(dataset, source, made_by, parameters or {})

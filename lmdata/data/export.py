@@ -47,7 +47,7 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
         If the target cannot be written.
     """
     source = _complete(location)
-    folder = Path(target).absolute()
+    folder = Place.local(target)
     if os.path.lexists(folder):
         raise StoreExists(f"there is already something at {folder}; choose another place, or remove it first")
     with writing(Place(folder)):

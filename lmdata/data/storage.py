@@ -75,6 +75,35 @@ class Place:
     def __str__(self) -> str:
         return str(self.folder) if self.folder is not None else f"s3://{self.bucket}/{self.prefix}"
 
+    @classmethod
+    def local(cls, location: str | os.PathLike[str]) -> Path:
+        """Return the folder that a path names, for what is written into folders only.
+
+        Raises
+        ------
+        InvalidInput
+            If it is an address.
+        """
+        place = cls.of(location)
+        if place.folder is None:
+            raise InvalidInput(f"{place} is an address; plain zarr is written into a folder: give a path")
+        return place.folder
+
+    def taken(self) -> bool:
+        """Return whether there is something at this place.
+
+        Raises
+        ------
+        StoreError
+            If the bucket cannot be reached.
+        """
+        if self.folder is not None:
+            return os.path.lexists(self.folder)
+        try:
+            return icechunk.Repository.exists(self.storage())
+        except icechunk.IcechunkError as error:
+            raise StoreError(f"{self} cannot be reached: {summary(error)}") from error
+
     def storage(self) -> icechunk.Storage:
         """Return icechunk's storage for this place."""
         if self.folder is not None:

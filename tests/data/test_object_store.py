@@ -6,12 +6,15 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+import lmdata
+from lmdata import cli
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.storage import Place
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, StoreExists
+from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
+from lmdata.simulation import Interrupted
 
 moto = pytest.importorskip("moto.server")
 SECRET = "wJalrXUtnFEMI"
@@ -146,3 +149,42 @@ def test_other_addresses_are_refused_without_repeating_them(address):
     with pytest.raises(InvalidInput, match="s3://bucket/prefix") as caught:
         Place.of(address)
     assert "secret" not in str(caught.value)
+
+
+def test_library_and_commands_take_addresses(place, tmp_path, capsys):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n")
+    assert cli.main(["simulate", str(spec), "--store", place]) == 0
+    made = lmdata.open(place)
+    again = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=3, seeds=(0, 1), store=place)
+    assert again.identical(made)
+    assert lmdata.resume(place).identical(made)
+    assert lmdata.verify(place).ok
+    with pytest.raises(RecipeMismatch, match="another recipe"):
+        lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=4, seeds=(0, 1), store=place)
+    for words in (["open", place], ["verify", place], ["resume", place], ["export", place, str(tmp_path / "x.zarr")]):
+        assert cli.main(words) == 0
+    assert capsys.readouterr().out.count(place) >= 4
+    for words in (["repair", place], ["export", place, "s3://runs/plain"]):
+        assert cli.main(words) == 2
+    assert cli.main(["open", "s3://runs/absent/one"]) == 2
+    assert cli.main(["resume", "s3://runs/absent/one"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spec.yaml", "x.zarr"]
+
+
+def test_interrupted_run_in_a_bucket_says_how_to_go_on(place):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=rf"0 of 2 members.*lmdata resume {place}"):
+        lmdata.simulate(
+            lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=3, seeds=(0, 1), store=place, progress=interrupt
+        )
+    assert (lmdata.resume(place).status == 1).all()
+
+
+@pytest.mark.long  # icechunk tries again for half a minute
+def test_bucket_that_cannot_be_reached(server, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"s3://runs/one cannot be reached"):
+        lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=3, store="s3://runs/one")
