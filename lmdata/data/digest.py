@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""What makes a JSON text canonical."""
+
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no spaces, floats by ``repr``, ASCII.
@@ -30,7 +33,7 @@ def canonical_json(value: Any) -> str:
     """
     _check_keys(value)
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return ENCODER.encode(value)
     except (TypeError, ValueError) as error:
         raise InvalidInput(
             f"{value!r} has no canonical JSON ({error}); use None, bool, int, finite float, str, list dict"
@@ -38,7 +41,7 @@ def canonical_json(value: Any) -> str:
 
 
 def _check_keys(value: Any) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise InvalidInput(f"key {key!r} of {value!r} is not text; JSON objects have text keys")

@@ -53,7 +53,7 @@ class Layout:
     dtype
         Of the stored positions.
     diagnostics
-        Names of diagnostic variables in the registry, each (swept, seed, time).
+        Names of diagnostic variables in the registry, each (swept, seed, time); they are kept sorted.
     attrs
         Attributes of the dataset: recipe, recipe_id, model, tokens, ... (JSON values).
     chunk
@@ -111,6 +111,7 @@ class Layout:
                 f"one frame of {self.tokens} tokens x {self.components} components has {self.frame_bytes} B; "
                 f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
             )
+        object.__setattr__(self, "diagnostics", tuple(sorted(self.diagnostics)))
         for name in self.diagnostics:
             if registry.variable(name).role != "diagnostic":
                 raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
@@ -173,7 +174,13 @@ class Layout:
 
     def index(self, member: int) -> tuple[int, ...]:
         """Return the place of a member in the grid (C order)."""
-        return tuple(int(i) for i in np.unravel_index(member, self.shape))
+        left, place = int(member), []
+        for length in reversed(self.shape):
+            left, i = divmod(left, length)
+            place.append(i)
+        if left != 0:
+            raise InvalidInput(f"member is {member}; their numbers go from 0 to {self.size - 1}")
+        return tuple(reversed(place))
 
     def coordinates(self, member: int) -> dict[str, float]:
         """Return a member's swept values and its seed, by name."""
@@ -224,7 +231,7 @@ class Layout:
         if min(members) < 0 or max(members) >= self.size:
             raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {self.size - 1}")
         chunk = self.chunk[:-1]
-        places = np.array([self.index(member) for member in members])
+        places = np.stack(np.unravel_index(members, self.shape), axis=-1)
         corner, *others = np.unique(places // chunk, axis=0) * chunk
         if others:
             raise InvalidInput(f"members {tuple(members)!r:.60} lie in several storage chunks")

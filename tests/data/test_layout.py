@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lmdata.data import layout as module
 from lmdata.data.layout import Layout, assemble, spread
+from lmdata.data.opening import open_dataset
 from lmdata.errors import InvalidInput, UnknownName
 
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
@@ -70,6 +71,9 @@ def test_window_refuses_members_of_several_chunks(example, small_blocks):
         made.window([0, 0])
     with pytest.raises(InvalidInput, match="from 0 to 11"):
         made.window([12])
+    for member in (12, -1):
+        with pytest.raises(InvalidInput, match="from 0 to 11"):
+            made.index(member)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,13 @@ def test_window_refuses_members_of_several_chunks(example, small_blocks):
 def test_what_no_dataset_has_is_refused(example, changes, message):
     with pytest.raises(InvalidInput, match=message):
         replace(example().layout, **changes)
+
+
+def test_the_order_of_diagnostics_means_nothing(example, tmp_path):
+    names = ("ambiguous_ties", "half_steps_done")
+    one, other = (example(diagnostics=order) for order in (names, names[::-1]))
+    assert one.layout.digest == other.layout.digest
+    assert set(names) < set(open_dataset(other.write(tmp_path / "run")))
 
 
 def test_unknown_diagnostic_is_refused(example):
