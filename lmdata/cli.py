@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from lmdata import __version__
-from lmdata.errors import InvalidInput, LmdataError, StoreError
+from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
 
 DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result: dict[str, Any] = options.command(options)
-    except StoreError as error:
+    except (StoreError, ClusterLost) as error:
         return _fail(error, WRONG_DATA)
     except (LmdataError, ImportError, FileNotFoundError) as error:
         return _fail(error, WRONG_INPUT)
@@ -92,14 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--store", help="where to keep the run: a path or s3://... (default: the file's name without its ending)"
     )
-    _backend(simulate)
+    _computed(simulate)
     _durable(simulate)
 
     resume = _command(
         commands, "resume", _resume, "compute what an interrupted run still lacks", "lmdata resume runs/sweep"
     )
     resume.add_argument("store", help="the store of a run that was interrupted")
-    _backend(resume)
+    _computed(resume)
     _durable(resume)
 
     verify = _command(
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "repair", _repair, "compute again what is damaged or missing in a store", "lmdata repair runs/sweep"
     )
     repair.add_argument("store", help="a run store that nobody writes to")
-    _backend(repair)
+    _computed(repair)
 
     show = _command(
         commands,
@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("lmdata-analysis"),
         help="folder for results (default: %(default)s)",
     )
-    analyse.add_argument("--scheduler", help="address of a dask.distributed scheduler (default: threads)")
+    _scheduler(analyse)
 
     dashboard = _command(
         commands,
@@ -247,12 +247,24 @@ def _command(
     return parser
 
 
-def _backend(parser: argparse.ArgumentParser) -> None:
+def _computed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="auto", help="auto, numpy or cupy, or one with a kernel: numpy:canonical")
+    _scheduler(parser)
+
+
+def _means(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what a run is computed with."""
+    return {"backend": options.backend, "scheduler": options.scheduler}
 
 
 def _durable(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--durable", action="store_true", help="flush each commit to disk: survives loss of power too")
+
+
+def _scheduler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler", help="compute on a dask cluster: the number of workers to start here, or a scheduler's address"
+    )
 
 
 @contextmanager
@@ -303,9 +315,7 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
 
     store = options.store or options.spec.with_suffix("")
     with _progress(options) as progress:
-        dataset = run_file(
-            options.spec, store=store, backend=options.backend, durable=options.durable, progress=progress
-        )
+        dataset = run_file(options.spec, store=store, durable=options.durable, progress=progress, **_means(options))
     return _describe(dataset, str(store))
 
 
@@ -313,7 +323,7 @@ def _resume(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
     with _progress(options) as progress:
-        dataset = lmdata.resume(options.store, backend=options.backend, durable=options.durable, progress=progress)
+        dataset = lmdata.resume(options.store, durable=options.durable, progress=progress, **_means(options))
     return _describe(dataset, str(options.store))
 
 
@@ -329,7 +339,7 @@ def _repair(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.library import repair
 
     with _progress(options) as progress:
-        before = repair(options.store, backend=options.backend, progress=progress)
+        before = repair(options.store, progress=progress, **_means(options))
     after = lmdata.verify(options.store)
     text = f"before: {before}\nafter: {after}"
     code = DONE if after.ok else WRONG_DATA

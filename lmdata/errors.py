@@ -21,6 +21,10 @@ class BackendUnavailable(LmdataError, RuntimeError):  # noqa: N818
     """The backend or kernel asked for cannot run here, or cannot serve this problem."""
 
 
+class ClusterLost(LmdataError, RuntimeError):  # noqa: N818
+    """The scheduler or the workers of a run were lost, or a task on them raised; what was committed is kept."""
+
+
 class StoreError(LmdataError):
     """Base of what can be wrong with a stored dataset."""
 

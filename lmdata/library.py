@@ -33,6 +33,7 @@ def run_specification(
     store: str | os.PathLike[str],
     backend: str = "auto",
     durable: bool = False,
+    scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run a recipe given as plain values into a store, whichever kind of run it is, and open the store.
@@ -41,18 +42,25 @@ def run_specification(
     ----------
     specification : mapping
         Of a simulation (see `lmdata.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
-    store, backend, durable, progress
-        As for `lmdata.simulate`; training runs have one backend.
+    store, backend, durable, scheduler, progress
+        As for `lmdata.simulate`; training runs have one backend, and no scheduler.
+
+    Raises
+    ------
+    InvalidInput
+        If a scheduler is given for a training run, and as for `lmdata.simulate`.
     """
     model = specification.get("model") if isinstance(specification, Mapping) else None
     if isinstance(model, Mapping) and model.get("kind") == "selection":
         from lmdata.selection import SelectionRecipe, run_to_store
 
+        if scheduler is not None:
+            raise InvalidInput(f"scheduler is {scheduler!r}, and training runs are computed here; leave it out")
         training = SelectionRecipe.from_specification(specification)
         hook = progress if callable(progress) else None
         return run_to_store(training, store, durable=durable, progress=hook)
     recipe = Recipe.from_specification(specification)
-    return run(recipe, backend=backend, store=store, durable=durable, progress=progress)
+    return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
 
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
@@ -157,14 +165,20 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
     return verify_store(_existing(store), full=full) if name is None else catalog.check(name)
 
 
-def repair(store: str | os.PathLike[str], *, backend: str = "auto", progress: Progress | bool | None = None) -> Report:
+def repair(
+    store: str | os.PathLike[str],
+    *,
+    backend: str = "auto",
+    scheduler: int | str | None = None,
+    progress: Progress | bool | None = None,
+) -> Report:
     """Compute again what is damaged or missing in a run store, from its own recipe, and touch nothing else.
 
     Parameters
     ----------
     store : path
         A run store in a folder that nobody writes to.
-    backend, progress
+    backend, scheduler, progress
         As for `lmdata.simulate`.
 
     Returns
@@ -180,7 +194,7 @@ def repair(store: str | os.PathLike[str], *, backend: str = "auto", progress: Pr
         If somebody is writing to it.
     """
     report = repair_store(store)
-    resume(store, backend=backend, progress=progress)
+    resume(store, backend=backend, scheduler=scheduler, progress=progress)
     return report
 
 
@@ -190,6 +204,7 @@ def run_file(
     store: str | os.PathLike[str],
     backend: str = "auto",
     durable: bool = False,
+    scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run the recipe of a YAML file, read without trusting it, into a store.
@@ -205,13 +220,15 @@ def run_file(
         raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
     try:
         specification = load_yaml(text, str(file), what="recipe")
-        return run_specification(specification, store=store, backend=backend, durable=durable, progress=progress)
+        return run_specification(
+            specification, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress
+        )
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
 
 
 def analyse(
-    name: str, *, pipelines: Sequence[str] | None = None, output: Path, scheduler: str | None = None
+    name: str, *, pipelines: Sequence[str] | None = None, output: Path, scheduler: int | str | None = None
 ) -> dict[str, str]:
     """Run pipelines on a dataset; return for each the page of its figure.
 
@@ -223,8 +240,8 @@ def analyse(
         Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
     output : path
         Folder for the figures; the numbers go into the user's own catalogue, as NAME-<measure>.
-    scheduler : str, optional
-        Address of a dask.distributed scheduler; threads by default.
+    scheduler : int or str, optional
+        As for `lmdata.simulate`; threads by default.
 
     Raises
     ------

@@ -1,11 +1,10 @@
-"""What the files of ``pipelines/`` share: the scheduler, the kept result, the figures, the command line."""
+"""What the files of ``pipelines/`` share: the kept result, the figures, the command line."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import xarray
 
 import lmdata
 from lmdata.data.digest import canonical_json
-from lmdata.errors import BackendUnavailable
 from lmdata.simulation import versions
 
 MOST_VALUES, MOST_SEEDS = 12, 4
@@ -111,29 +109,11 @@ def publish(
     return view.write_page(output / f"{name}.html", title, [view.Section("Figures", figures, text)])
 
 
-@contextmanager
-def computing(scheduler: str | None) -> Iterator[None]:
-    """Compute with the dask.distributed scheduler at this address, or with threads where it is None."""
-    if scheduler is None:
-        yield
-        return
-    from distributed import Client
-
-    try:
-        client = Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise BackendUnavailable(
-            f"no dask scheduler answers at {scheduler!r}: {error}; start one there, or leave scheduler out for threads"
-        ) from error
-    with client:
-        yield
-
-
 def command(run: Callable[..., Path], description: str | None) -> None:
     """Run a pipeline from the command line and print the page that it made."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a catalogued name, or the path of a store")
     parser.add_argument("--output", type=Path, required=True, help="folder for the figures; made where it is missing")
-    parser.add_argument("--scheduler", help="address of a dask.distributed scheduler (default: threads)")
+    parser.add_argument("--scheduler", help="number of dask workers to start here, or a scheduler's address")
     options = parser.parse_args()
     print(run(options.name, output=options.output, scheduler=options.scheduler))  # noqa: T201 - it is a command

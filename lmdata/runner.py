@@ -7,6 +7,7 @@ a checkpoint between two of them. Neither changes a bit: a member's steps depend
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ SEGMENT_SECONDS = 5.0
 
 
 class Sink(Protocol):
-    """What takes frames: a `lmdata.data.store.RunStore`, or `Memory`."""
+    """What takes frames: a `lmdata.data.store.RunStore`, a fork of one, or `Memory`."""
 
     def put(self, members: Sequence[int], position: NDArray[Any], *, steps_done: int, first_frame: int = 0) -> None:
         """Take the frames of finished members, from ``first_frame`` on."""
@@ -193,30 +194,51 @@ class Runner:
         todo = list(blocks)
         total = len(self.recipe.members)
         done = total - sum(map(len, todo))
-        with _reporting(self.progress, total) as report:
+        with reporting(self.progress, total) as report:
             report(done)
             for front in self._fronts(todo, sink):
                 self._march(front, sink)
                 done += len(front.state)
                 report(done)
 
-    def _fronts(self, blocks: list[Sequence[int]], sink: Sink) -> Iterator[_Front]:
-        """Yield the blocks that were begun one by one, at their checkpoints, and the others in groups.
+    def stretch(self, blocks: Sequence[Sequence[int]], sink: Sink, *, seconds: float) -> None:
+        """Compute blocks for some seconds; members that are then not finished are at a checkpoint, or not begun."""
+        end = time.monotonic() + seconds
+        for front in self._fronts(blocks, sink):
+            self._march(front, sink, end)
+            if time.monotonic() >= end:
+                return
+
+    @property
+    def most(self) -> int:
+        """Members that are computed together, at least one: more would need a checkpoint, or too much memory."""
+        n, d = self.recipe.tokens.shape
+        work = max(1, self.recipe.steps) * n * n * d
+        return max(1, int(min(GROUP_BYTES / self.recipe.member_bytes, FIRST_SEGMENT / work)))
+
+    def groups[Block: Sequence[int]](self, blocks: Iterable[Block]) -> Iterator[list[Block]]:
+        """Yield blocks in groups that are computed together.
 
         A group ends before it would need a checkpoint, which costs as much for a small member as for a large one.
         """
-        n, d = self.recipe.tokens.shape
-        most = min(GROUP_BYTES / self.recipe.member_bytes, FIRST_SEGMENT / (max(1, self.recipe.steps) * n * n * d))
-        group: list[Sequence[int]] = []
+        group: list[Block] = []
         for block in blocks:
-            if begun := sink.last_checkpoint(block):
-                yield _Front([block], begun.state, begun.step, begun.frames)
-                continue
-            if group and sum(map(len, group)) + len(block) > most:
-                yield self._start(group)
+            if group and sum(map(len, group)) + len(block) > self.most:
+                yield group
                 group = []
             group.append(block)
         if group:
+            yield group
+
+    def _fronts(self, blocks: Iterable[Sequence[int]], sink: Sink) -> Iterator[_Front]:
+        """Yield the blocks that were begun one by one, at their checkpoints, and then the others in groups."""
+        fresh = []
+        for block in blocks:
+            if begun := sink.last_checkpoint(block):
+                yield _Front([block], begun.state, begun.step, begun.frames)
+            else:
+                fresh.append(block)
+        for group in self.groups(fresh):
             yield self._start(group)
 
     def _start(self, blocks: list[Sequence[int]]) -> _Front:
@@ -224,8 +246,8 @@ class Runner:
         state = np.stack([self.starts[members[number].seed] for block in blocks for number in block])
         return _Front(blocks, state, 0, 0)
 
-    def _march(self, front: _Front, sink: Sink) -> None:
-        """Advance a front to the last step, segment by segment."""
+    def _march(self, front: _Front, sink: Sink, until: float = math.inf) -> None:
+        """Advance a front to the last step, segment by segment, or to a checkpoint some time after ``until``."""
         m, n, d = front.state.shape
         length = max(1, int(FIRST_SEGMENT / (m * n * n * d)))
         while front.step < self.recipe.steps or front.frames < len(self.recipe.recorded):
@@ -239,6 +261,8 @@ class Runner:
                 reached = self._segment(front, kept, end, sink)
             except ArithmeticError as error:
                 self._isolate(front, error, sink)
+                return
+            if time.monotonic() >= until:
                 return
             elapsed = time.perf_counter() - begun
             length = max(1, int((end - front.step) * np.clip(SEGMENT_SECONDS / max(elapsed, 1e-6), 0.25, 4)))
@@ -290,7 +314,8 @@ def _move(bar: tqdm[Any], done: int) -> None:
 
 
 @contextmanager
-def _reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
+def reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield what is called with the number of members that are done, and tells it as ``progress`` says."""
     if callable(progress):
         yield lambda done: progress(done, total)
     elif progress:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ import numpy as np
 
 from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.random import ROOT_ENTROPY
-from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.recipe import Recipe
 from lmdata.runner import GROUP_BYTES, Memory, Progress, Runner
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmdata.data.layout import Layout
+    from lmdata.data.store import RunStore
     from lmdata.dynamics.model import Model
 
 
@@ -49,6 +52,7 @@ def simulate(
     backend: str = "auto",
     store: str | os.PathLike[str] | None = None,
     durable: bool = False,
+    scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     r"""Simulate every member of a sweep and return the trajectories as a labelled dataset.
@@ -82,6 +86,11 @@ def simulate(
     durable : bool
         Flush every commit to disk before a member counts as kept: it then survives a loss of power too, not only the
         end of the process. Each commit takes as long as the disk needs.
+    scheduler : int or str, optional
+        With a store: let the workers of a dask.distributed cluster compute, while this process commits. Either the
+        number of worker processes to be started here, or the address of a scheduler, ``tls://...`` on another
+        machine (see `lmdata.cluster.connected`), whose workers must reach the store under the same path. A script
+        that starts workers needs the usual ``if __name__ == "__main__":``.
     progress : callable, bool or None
         Called as ``progress(done, total)`` after each batch; True shows a tqdm bar; silent by default.
 
@@ -98,7 +107,9 @@ def simulate(
     StoreExists, RecipeMismatch, IncompleteDataset
         If ``store`` holds something else, another recipe, or an unfinished run (resume it).
     BackendUnavailable
-        If the backend cannot run here.
+        If the backend cannot run here, or no scheduler answers.
+    ClusterLost
+        If the cluster is lost, or a worker cannot go on; finished members are kept and the message says how to resume.
     Interrupted
         On Ctrl-C; finished members are kept and the message says how to resume.
 
@@ -112,7 +123,7 @@ def simulate(
     {'alignment_sensitivity': 2, 'seed': 3, 'time': 21, 'token': 16, 'component': 2}
     """
     recipe = Recipe.of(model, tokens, steps=steps, seeds=seeds, sweep=sweep, record=record)
-    return run(recipe, backend=backend, store=store, durable=durable, progress=progress)
+    return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
 
 
 def run(
@@ -121,6 +132,7 @@ def run(
     backend: str = "auto",
     store: str | os.PathLike[str] | None = None,
     durable: bool = False,
+    scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
@@ -133,6 +145,8 @@ def run(
             return _open_finished(recipe, store)
     elif durable:
         raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
+    elif scheduler is not None:
+        raise InvalidInput(f"scheduler is {scheduler!r}, and its workers need a store to write into; give store=PATH")
     _check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(runner)
@@ -141,8 +155,11 @@ def run(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with _resumable(store), RunStore.create(store, layout, initial=recipe.initial, durable=durable) as writer:
-        runner(writer.pending(), writer)
+    with _resumable(store), _computing(runner, scheduler) as compute:
+        if scheduler is not None:
+            layout = _spread_out(layout, runner.most)
+        with RunStore.create(store, layout, initial=recipe.initial, durable=durable) as writer:
+            compute(writer)
     return open_dataset(store)
 
 
@@ -151,6 +168,7 @@ def resume(
     *,
     backend: str = "auto",
     durable: bool = False,
+    scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
 ) -> xarray.Dataset:
     """Compute the members that a stored run still lacks, and return the dataset.
@@ -162,13 +180,15 @@ def resume(
     ----------
     store : path or address
         The store of a run that `simulate` began.
-    backend, durable, progress
-        As in `simulate`.
+    backend, durable, scheduler, progress
+        As in `simulate`; each may be another than the run was begun with.
 
     Raises
     ------
     RecipeMismatch
         If the store's recipe cannot be run by this version of lmdata.
+    ClusterLost
+        As in `simulate`.
     StoreLocked
         If another process is writing to the store.
 
@@ -184,9 +204,11 @@ def resume(
     from lmdata.data.store import RunStore
 
     with _resumable(store), RunStore.append_to(store, durable=durable) as writer:
-        if pending := writer.pending():
+        if writer.pending():
             recipe = stored_recipe(writer.layout.attrs, writer.initial)
-            Runner.of(recipe, backend, progress, writer.layout.diagnostics)(pending, writer)
+            runner = Runner.of(recipe, backend, progress, writer.layout.diagnostics)
+            with _computing(runner, scheduler) as compute:
+                compute(writer)
     return open_dataset(store)
 
 
@@ -235,6 +257,15 @@ def _layout(runner: Runner) -> Layout:
             "history": f"{created} simulated by lmdata {versions()['lmdata']}",
         },
     )
+
+
+def _spread_out(layout: Layout, members: int) -> Layout:
+    """Return the layout with at most so many members in a storage chunk: no two workers share one."""
+    from lmdata.data.layout import spread
+
+    if math.prod(layout.chunk[:-1]) <= members:
+        return layout
+    return replace(layout, chunk=(*spread(layout.shape, members), layout.chunk[-1]))
 
 
 def versions() -> dict[str, str]:
@@ -302,23 +333,42 @@ def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset
 
 
 @contextmanager
+def _computing(runner: Runner, scheduler: int | str | None) -> Iterator[Callable[[RunStore], None]]:
+    """Yield what computes the members that a store lacks: this process, or the workers of a cluster."""
+    if scheduler is None:
+        yield lambda store: runner(store.pending(), store)
+        return
+    from lmdata.cluster import connected
+    from lmdata.scaling import scale_out
+
+    with connected(scheduler) as client:
+        yield lambda store: scale_out(runner, store, client)
+
+
+@contextmanager
 def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
-    """On Ctrl-C, once the store has kept what is finished, say how far it is and how to go on."""
+    """Where a run is stopped, once the store has kept what is finished, say how far it is and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        from lmdata.data.opening import open_dataset
-        from lmdata.data.storage import Place
+        raise Interrupted(f"stopped {_how_far(store)}") from None
+    except ClusterLost as error:
+        raise ClusterLost(f"{error}; stopped {_how_far(store)}") from error.__cause__
 
-        if not Place.of(store).taken():
-            raise Interrupted(f"stopped before {store} was made: nothing is kept") from None
-        status = open_dataset(store, allow_partial=True)["status"].values
-        if np.all(status == COMPLETE):
-            raise Interrupted(f"stopped when all {status.size} members were complete: {store} is finished") from None
-        raise Interrupted(
-            f"stopped after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on "
-            f"with lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
-        ) from None
+
+def _how_far(store: str | os.PathLike[str]) -> str:
+    from lmdata.data.opening import open_dataset
+    from lmdata.data.storage import Place
+
+    if not Place.of(store).taken():
+        return f"before {store} was made: nothing is kept"
+    status = open_dataset(store, allow_partial=True)["status"].values
+    if np.all(status == COMPLETE):
+        return f"when all {status.size} members were complete: {store} is finished"
+    return (
+        f"after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on "
+        f"with lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
+    )
 
 
 def _open_finished(recipe: Recipe, store: str | os.PathLike[str]) -> xarray.Dataset:

@@ -14,7 +14,8 @@ import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.pipeline import command, computing, keep, publish, selected
+from lmdata.cluster import computing
+from lmdata.pipeline import command, keep, publish, selected
 
 MEASURE = "hull-volume-decay"
 TEXT = (
@@ -30,7 +31,7 @@ def measure(ds: xarray.Dataset) -> xarray.Dataset:
     return xarray.merge(measures, combine_attrs="drop_conflicts")
 
 
-def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
+def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
     """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
 
     Parameters
@@ -39,8 +40,8 @@ def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
         A catalogued name, or the path of a store.
     output : path
         Folder for ``NAME-hull-volume-decay.html`` and ``.png``; made where it is missing.
-    scheduler : str, optional
-        Address of a dask.distributed scheduler; threads by default.
+    scheduler : int or str, optional
+        Number of dask workers to be started here, or a scheduler's address; threads by default.
 
     Returns
     -------

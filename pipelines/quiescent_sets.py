@@ -14,7 +14,8 @@ import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.pipeline import command, computing, keep, publish, representative, selected
+from lmdata.cluster import computing
+from lmdata.pipeline import command, keep, publish, representative, selected
 
 MEASURE = "quiescent-sets"
 TEXT = (
@@ -29,7 +30,7 @@ def measure(ds: xarray.Dataset) -> xarray.Dataset:
     return xarray.merge([lmdata.limit_polytope(ds), lmdata.quiescent_sets(ds)], combine_attrs="drop_conflicts")
 
 
-def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
+def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
     """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
 
     Parameters
@@ -38,8 +39,8 @@ def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
         A catalogued name, or the path of a store.
     output : path
         Folder for ``NAME-quiescent-sets.html`` and ``.png``; made where it is missing.
-    scheduler : str, optional
-        Address of a dask.distributed scheduler; threads by default.
+    scheduler : int or str, optional
+        Number of dask workers to be started here, or a scheduler's address; threads by default.
 
     Returns
     -------

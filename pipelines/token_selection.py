@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from contextlib import ExitStack
 from pathlib import Path
 
 import xarray as xr
 
 import lmdata
 from lmdata import selection, view
+from lmdata.cluster import computing
 from lmdata.data.derived import is_derived, save_derived
 from lmdata.view import selection as figures
 
@@ -32,7 +32,7 @@ def measure(ds: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
     return xr.merge([found, selection.norms(ds), *measures], combine_attrs="override")
 
 
-def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
+def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
     """Measure a dataset out of core, keep the result, and draw it; return the page.
 
     Parameters
@@ -42,15 +42,11 @@ def run(name: str, *, output: Path, scheduler: str | None = None) -> Path:
     output : path
         Folder for the page. The result of a catalogued dataset is entered in the catalogue as
         ``NAME-token-selection``; that of a path is written beside the page, over an earlier one.
-    scheduler : str, optional
-        Address of a dask.distributed scheduler; threads by default.
+    scheduler : int or str, optional
+        Number of dask workers to be started here, or a scheduler's address; threads by default.
     """
     output = Path(output)
-    with ExitStack() as stack:
-        if scheduler is not None:
-            from distributed import Client
-
-            stack.enter_context(Client(scheduler))
+    with computing(scheduler):
         ds = lmdata.open(name)
         found = selection.solutions(ds)
         result = _keep(ds, measure(ds, found), name, output)

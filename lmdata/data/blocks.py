@@ -31,9 +31,15 @@ class Blocks:
         self._arrays = {name: storage.array(group, name, missing=True) for name in ("position", *layout.diagnostics)}
 
     def accept(
-        self, members: Sequence[int], position: NDArray[Any], diagnostics: Mapping[str, NDArray[Any]], first: int
+        self,
+        members: Sequence[int],
+        position: NDArray[Any],
+        diagnostics: Mapping[str, NDArray[Any]],
+        first: int,
+        *,
+        last: bool = False,
     ) -> NDArray[Any]:
-        """Check frames of members, from frame ``first`` on, and return the positions as they are stored.
+        """Check frames of members, from frame ``first`` on (to the ``last``), and return positions as they are stored.
 
         Raises
         ------
@@ -41,13 +47,15 @@ class Blocks:
             If they do not fit the layout, or a position is not finite.
         """
         stored = np.ascontiguousarray(position, dtype=self.layout.dtype)
-        last = first + (stored.shape[1] if stored.ndim == 4 else 0)
-        expected = (len(members), last - first, self.layout.tokens, self.layout.components)
-        if stored.shape != expected or not 0 <= first <= last <= len(self.layout.time):
+        end = first + (stored.shape[1] if stored.ndim == 4 else 0)
+        expected = (len(members), end - first, self.layout.tokens, self.layout.components)
+        if stored.shape != expected or not 0 <= first <= end <= len(self.layout.time):
             raise InvalidInput(
                 f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} need "
                 f"{expected}, and there are {len(self.layout.time)} frames"
             )
+        if last and end != len(self.layout.time):
+            raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
         if not np.isfinite(stored).all():
             raise InvalidInput("position has values that are not finite; mark such members with fail()")
         if set(diagnostics) != set(self.layout.diagnostics):

@@ -222,6 +222,11 @@ def read_layout(group: zarr.Group) -> Layout:
     return layout
 
 
+def read_initial(group: zarr.Group) -> NDArray[np.float64] | None:
+    """Return the tokens that a run was given, ([seed,] token, component); None if they can be drawn again."""
+    return read(group, "source/initial") if "source" in group else None
+
+
 def read_failures(group: zarr.Group) -> dict[str, str]:
     """Return the reasons of failed members, by member key."""
     failures = group.attrs.get("failures", {})

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,13 +26,14 @@ from lmdata.data import storage
 from lmdata.data.checkpoints import Checkpoint
 from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.durable import sync_files
+from lmdata.data.forks import Changes, Fork, Forks, check
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
 from lmdata.data.maintenance import tidy
-from lmdata.data.reading import read
+from lmdata.data.reading import read_initial
 from lmdata.data.storage import Place, writing
 from lmdata.data.transaction import Transaction
-from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreError
+from lmdata.errors import RecipeMismatch, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class RunStore:
         self._durable = durable
         self._synced: set[Path] = set()
         self._repository = storage.open_repository(place)
-        self._now = Transaction(self._repository, str(place))
+        self._now = self._begin()
+        self._forks = Forks(str(place))
         self._journal: list[_Entry] = []
         self._journal_bytes = 0
         self._last_commit = time.monotonic()
@@ -166,6 +168,7 @@ class RunStore:
         if error is None:
             self.close()
             return
+        self._forks.clear()
         try:  # finished members are whole whatever went wrong: keep them, but let the first error through
             self.close()
         except StoreError:
@@ -184,7 +187,7 @@ class RunStore:
     @property
     def initial(self) -> NDArray[np.float64] | None:
         """Tokens given to `create`, ([seed,] token, component); None if they can be drawn again."""
-        return read(self._now.group, "source/initial") if "source" in self._now.group else None
+        return read_initial(self._now.group)
 
     @property
     def status(self) -> NDArray[np.uint8]:
@@ -230,9 +233,7 @@ class RunStore:
             If it cannot be written.
         """
         marks = diagnostics or {}
-        stored = self._now.blocks.accept(members, position, marks, first_frame)
-        if first_frame + stored.shape[1] != len(self.layout.time):
-            raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
+        stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
         self._record("put", members, stored, marks, steps_done=steps_done, first_frame=first_frame)
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
@@ -272,11 +273,46 @@ class RunStore:
 
         A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
         """
-        try:
-            return self._now.last_checkpoint(members)
-        except CorruptDataset:
-            logger.warning("members %s start again: their checkpoint is damaged", tuple(members), exc_info=True)
-            return None
+        return self._now.last_checkpoint(members)
+
+    def fork(self, blocks: Sequence[tuple[int, ...]]) -> Fork:
+        """Give blocks to a worker, which computes them into a fork of the store; see `lmdata.data.forks`.
+
+        Parameters
+        ----------
+        blocks
+            Tuples of `pending`, or parts of them, that are in no other fork.
+
+        Raises
+        ------
+        InvalidInput
+            If a member is finished.
+        StoreError
+            If a block is in another fork, or the store cannot be written.
+        """
+        if self._now.changed.intersection(chain(*blocks)):
+            self.commit()
+        with writing(self._place):
+            session = self._repository.writable_session("main").fork()
+            return self._forks.give(self._now, session, blocks)
+
+    def merge(self, changes: Changes) -> None:
+        """Take over what a worker has written into a fork; commit if it is time.
+
+        Raises
+        ------
+        StoreError
+            If the fork was merged before, holds chunks that are not its own, or lacks some that it reports; nothing
+            of it is then taken over. Or if the store cannot be written.
+        """
+        fork = self._forks.take(changes.number)
+        with writing(self._place):
+            check(self._now, fork, changes)
+        self._record("merge", tuple(changes.outcomes), changes)
+
+    def withdraw(self, fork: Fork) -> None:
+        """Give a fork up: its members stay as they were."""
+        self._forks.take(fork.number)
 
     def reset(self, members: Iterable[int]) -> None:
         """Mark members as absent and commit, so that they are computed again: those that `verify` finds damaged.
@@ -324,7 +360,7 @@ class RunStore:
                 self._now.extend(wider)
             self.commit()
         except BaseException:
-            self._now = Transaction(self._repository, str(self._place))
+            self._now = self._begin()
             raise
 
     def commit(self, *, only_if_due: bool = False) -> None:
@@ -353,20 +389,33 @@ class RunStore:
             self._commits += 1
             if self._lock is not None and self._commits % TIDY_COMMITS == 0:
                 tidy(self._repository, self._place)
-            previous = self._now if self._lock is not None else None
-            self._now = Transaction(self._repository, str(self._place), previous)
+            self._now = self._begin(self._now if self._lock is not None else None)
         self._journal.clear()
         self._journal_bytes = 0
         self._last_commit = time.monotonic()
         self._commit_seconds = self._last_commit - started
 
     def close(self) -> None:
-        """Commit what is finished and give the lock back."""
+        """Commit what is finished and give the lock back.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written, or a fork was forgotten: neither merged nor withdrawn.
+        """
         try:
             self.commit()
         finally:
             if self._lock is not None:
                 self._lock.release()
+        if self._forks:
+            raise StoreError(f"{len(self._forks)} forks of {self._place} were never merged: their members are absent")
+
+    def _begin(self, previous: Transaction | None = None) -> Transaction:
+        session = self._repository.writable_session("main")
+        if previous is None:
+            return Transaction.begin(session, str(self._place))
+        return Transaction.after(session, previous)
 
     def _commit(self) -> None:
         """Commit; where others may commit first, write what they have not done on top of what they have."""
@@ -377,7 +426,7 @@ class RunStore:
                 if not self._journal or attempt == COMMIT_ATTEMPTS:
                     raise
                 logger.info("somebody else has written to %s: writing the last members again", self._place)
-                self._now = Transaction(self._repository, str(self._place))
+                self._now = self._begin()
                 for entry in self._journal:
                     self._act(*entry)
                 if self._now.empty:
@@ -399,10 +448,15 @@ class RunStore:
             left = [row for row, member in enumerate(members) if not done[member]]
             if not left:
                 return
+            if act == "merge" and len(left) < len(members):
+                logger.info("a fork of %s is dropped: others have finished some of its members", self._place)
+                return
             members, rows = [members[row] for row in left], tuple(_pick(part, left) for part in rows)
         getattr(self._now, act)(members, *rows, **fixed)
 
 
 def _pick(rows: Any, left: list[int]) -> Any:
-    """Return some rows of an array, or of every array of a mapping."""
-    return {name: values[left] for name, values in rows.items()} if isinstance(rows, Mapping) else rows[left]
+    """Return some rows of an array, or of every array of a mapping; a fork is taken as a whole."""
+    if isinstance(rows, Mapping):
+        return {name: values[left] for name, values in rows.items()}
+    return rows if isinstance(rows, Changes) else rows[left]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import icechunk
 import numpy as np
@@ -12,47 +13,69 @@ from numpy.typing import NDArray
 
 from lmdata.data import checkpoints, registry, storage
 from lmdata.data.blocks import Blocks
-from lmdata.data.checkpoints import Checkpoint
+from lmdata.data.checkpoints import Checkpoint, Member
 from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.layout import Layout
 from lmdata.data.reading import Bookkeeping, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
 
+if TYPE_CHECKING:
+    from lmdata.data.forks import Changes
+
+logger = logging.getLogger(__name__)
+
 
 class Transaction:
     """The contents of a store as they were committed last, and what has been written since.
 
-    Bookkeeping is kept in memory and written with the commit.
+    Bookkeeping is kept in memory and written with the commit. Made by `begin`, or by `after` where nobody else can
+    have committed since the last transaction.
 
     Parameters
     ----------
-    repository
-        Of the store.
+    session
+        A writable session.
     place
-        Where it is, for messages.
-    previous
-        The transaction that was committed last, where nobody else can have committed since: what it knows is not
-        read again.
+        Where the store is, for messages.
+    layout, members
+        What the dataset is, and how far its members are.
+    failures
+        Reasons of failed members, by member key.
+    begun
+        Members that have a checkpoint.
     """
 
-    def __init__(self, repository: icechunk.Repository, place: str, previous: Transaction | None = None) -> None:
+    def __init__(
+        self,
+        session: icechunk.Session,
+        place: str,
+        layout: Layout,
+        members: Bookkeeping,
+        failures: Mapping[str, str],
+        begun: Iterable[Member],
+    ) -> None:
         self._place = place
-        self.session = repository.writable_session("main")
-        self.group = zarr.open_group(self.session.store, mode="r+", zarr_format=3)
-        self.members: Bookkeeping
-        self._failures: dict[str, str]
-        self._begun: set[tuple[int, ...]]
-        self._changed: set[int] = set()
+        self.session = session
+        self.group = zarr.open_group(session.store, mode="r+", zarr_format=3)
+        self.members = members
+        self._failures = dict(failures)
+        self._begun = set(begun)
+        self.changed: set[int] = set()
         self.empty = True
-        if previous is not None:
-            layout, self.members = previous.layout, previous.members
-            self._failures, self._begun = previous._failures, previous._begun
-        else:
-            layout = read_layout(open_group(self.session.store, place))
-            self.members = Bookkeeping.read(self.group)
-            self._failures = read_failures(self.group)
-            self._begun = checkpoints.kept(self.group)
         self.blocks = Blocks(self.group, layout)
+
+    @classmethod
+    def begin(cls, session: icechunk.Session, place: str) -> Self:
+        """Begin from what is stored."""
+        group = open_group(session.store, place)
+        layout = read_layout(group)
+        return cls(session, place, layout, Bookkeeping.read(group), read_failures(group), checkpoints.kept(group))
+
+    @classmethod
+    def after(cls, session: icechunk.Session, previous: Transaction) -> Self:
+        """Begin from what the transaction that was committed last knows, which is then not read again."""
+        known = previous.layout, previous.members, previous._failures, previous._begun
+        return cls(session, previous._place, *known)
 
     @property
     def layout(self) -> Layout:
@@ -73,9 +96,13 @@ class Transaction:
         for member, own in zip(members, position, strict=True):
             key = self.layout.key(member)
             parts = [own] if first_frame == 0 else self.blocks.frames(member, len(self.layout.time))
-            self.members.digest[self.layout.index(member)] = member_digest(key, parts)
-            self._mark(member, registry.COMPLETE, steps_done)
-            self._failures.pop(key, None)
+            self.finish(member, member_digest(key, parts), steps_done=steps_done)
+
+    def finish(self, member: int, digest: str, *, steps_done: int) -> None:
+        """Mark a member complete, whose frames are written."""
+        self._mark(member, registry.COMPLETE, steps_done)
+        self.members.digest[self.layout.index(member)] = digest
+        self._failures.pop(self.layout.key(member), None)
 
     def fail(self, members: Sequence[int], *, reason: str, steps_done: int) -> None:
         """Mark members failed."""
@@ -103,21 +130,63 @@ class Transaction:
         self._write(members, position, diagnostics, first_frame)
         frames = first_frame + position.shape[1]
         for member, own in zip(members, state, strict=True):
-            self._mark(member, registry.ABSENT, step)
-            checkpoints.keep(self.group, self.layout.index(member), own, step=step, frames=frames)
-            self._begun.add(self.layout.index(member))
+            self.keep(member, own, step=step, frames=frames)
+
+    def keep(self, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
+        """Keep the state that a member has reached, whose first frames are written."""
+        self._mark(member, registry.ABSENT, step)
+        checkpoints.keep(self.group, self.layout.index(member), state, step=step, frames=frames)
+        self._begun.add(self.layout.index(member))
 
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return where the members can go on together, or None; a damaged checkpoint raises `CorruptDataset`."""
-        places = [self.layout.index(member) for member in members]
-        if not places or not self._begun.issuperset(places):
+        """Return where the members can go on together, or None if they start from their tokens.
+
+        A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
+        """
+        places = self.begun(members)
+        if len(places) < len(members) or not places:
             return None
-        found = checkpoints.load(self.group, places)
-        if found is not None:
-            for member in members:
-                for _ in self.blocks.frames(member, found.frames):
-                    pass
+        try:
+            found = checkpoints.load(self.group, places)
+            if found is not None:
+                for member in members:
+                    for _ in self.blocks.frames(member, found.frames):
+                        pass
+        except CorruptDataset:
+            logger.warning("members %s start again: their checkpoint is damaged", tuple(members), exc_info=True)
+            return None
         return found
+
+    def begun(self, members: Sequence[int]) -> tuple[Member, ...]:
+        """Return the places of those members that have a checkpoint."""
+        return tuple(place for place in map(self.layout.index, members) if place in self._begun)
+
+    def complete_beside(self, members: Sequence[int]) -> list[int]:
+        """Return the finished members that share a chunk with these.
+
+        Raises
+        ------
+        InvalidInput
+            If these share no chunk, or one of them is finished itself.
+        """
+        window = self.layout.window(members)
+        numbers = np.arange(self.layout.size).reshape(self.layout.shape)[window]
+        complete: list[int] = numbers[self.members.complete[window]].tolist()
+        if finished := set(complete).intersection(members):
+            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
+        return complete
+
+    def merge(self, members: Sequence[int], changes: Changes) -> None:
+        """Take over the frames that a fork has written, once they are checked, and keep the books of its members."""
+        self.session.merge(changes.session)
+        for member in members:
+            outcome = changes.outcomes[member]
+            if outcome.status == registry.COMPLETE:
+                self.finish(member, outcome.digest, steps_done=outcome.steps_done)
+            elif outcome.state is None:
+                self.fail([member], reason=outcome.reason, steps_done=outcome.steps_done)
+            else:
+                self.keep(member, outcome.state, step=outcome.steps_done, frames=outcome.frames)
 
     def extend(self, layout: Layout) -> None:
         """Make the grid that of a wider layout; the members that are new are absent."""
@@ -130,7 +199,7 @@ class Transaction:
     def commit(self) -> None:
         """Write the bookkeeping and commit; if it raises, the transaction is as before and can be tried again."""
         complete = self.members.complete
-        self.members.write(self.group, self._changed)
+        self.members.write(self.group, self.changed)
         attributes: dict[str, Any] = {}
         if complete.all():
             recipe = str(self.layout.attrs.get("recipe_id", ""))
@@ -147,17 +216,16 @@ class Transaction:
         self, members: Sequence[int], position: NDArray[Any], diagnostics: Mapping[str, NDArray[Any]], first: int
     ) -> None:
         """Write frames; if their chunk is damaged, begin it again unless it holds a finished member."""
-        window = self.layout.window(members)
-        if finished := [m for m in members if self.members.complete[self.layout.index(m)]]:
-            raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
+        complete = self.complete_beside(members)
         try:
             self.blocks.write(members, position, diagnostics, first)
         except CorruptDataset as error:
-            if self.members.complete[window].any():
+            if complete:
                 raise CorruptDataset(
                     f"finished members that share a chunk with {self.layout.key(members[0])} are damaged; "
                     f"`lmdata repair {self._place}` computes them again"
                 ) from error
+            window = self.layout.window(members)
             for member in np.arange(self.layout.size).reshape(self.layout.shape)[window].ravel().tolist():
                 self._drop_checkpoint(member)
             self.blocks.clear(members)
@@ -169,7 +237,7 @@ class Transaction:
         self.members.steps_done[place] = steps_done
         if status != registry.COMPLETE:
             self.members.digest[place] = ""
-        self._changed.add(member)
+        self.changed.add(member)
         self.empty = False
         self._drop_checkpoint(member)
 

@@ -1,0 +1,113 @@
+"""Dask clusters: the one place where lmdata starts or reaches workers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lmdata.errors import BackendUnavailable, InvalidInput
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 10.0
+"""A scheduler that does not answer within it, or has no worker within it, cannot be used."""
+
+
+@contextmanager
+def connected(scheduler: int | str) -> Iterator[Client]:
+    """Connect to the workers of a dask.distributed scheduler, or start some on this machine for as long as it lasts.
+
+    Parameters
+    ----------
+    scheduler : int or str
+        Number of worker processes to be started here, of one thread each; or the address of a scheduler. Workers
+        that are started listen on 127.0.0.1 alone. An address on another machine must be ``tls://...``, with the
+        certificates named in dask's own configuration (``distributed.comm.tls``): whoever reaches a scheduler
+        without them runs what they like on it.
+
+    Yields
+    ------
+    distributed.Client
+        With at least one worker; the default client meanwhile, so that lazy datasets are computed by it.
+
+    Raises
+    ------
+    InvalidInput
+        If the number is below 1, or the address is neither of this machine nor ``tls://``.
+    BackendUnavailable
+        If dask.distributed is not installed, or no scheduler with a worker answers within 10 seconds.
+
+    Examples
+    --------
+    >>> with connected("tcp://192.0.2.1:8786"):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    lmdata.errors.InvalidInput: scheduler is 'tcp://192.0.2.1:8786', on another machine and without TLS; ...
+    """
+    count, address = _checked(scheduler)
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BackendUnavailable(
+            "scheduler needs the package distributed, which is not installed; pip install 'lmdata[distributed]'"
+        ) from error
+    with ExitStack() as stack:
+        if count is not None:
+            cluster = LocalCluster(
+                n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+            )
+            address = stack.enter_context(cluster)
+        try:
+            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise BackendUnavailable(
+                f"no dask scheduler with a worker answers at {scheduler!r}: {error}; start one there, give the number "
+                "of workers to be started here, or leave scheduler out"
+            ) from error
+        yield client
+
+
+@contextmanager
+def computing(scheduler: int | str | None) -> Iterator[None]:
+    """Compute lazy datasets with the workers of a scheduler, as `connected` takes it, or with threads for None."""
+    if scheduler is None:
+        yield
+        return
+    with connected(scheduler):
+        yield
+
+
+def _checked(scheduler: int | str) -> tuple[int | None, str | None]:
+    """Return the number of workers, or the address, that is meant."""
+    if isinstance(scheduler, str) and scheduler.isdecimal():
+        scheduler = int(scheduler)
+    if isinstance(scheduler, int) and not isinstance(scheduler, bool):
+        if scheduler < 1:
+            raise InvalidInput(f"scheduler is {scheduler}; as a number of worker processes it must be at least 1")
+        return scheduler, None
+    if not isinstance(scheduler, str):
+        raise InvalidInput(f"scheduler must be a number of workers or an address, tcp://HOST:PORT; got {scheduler!r}")
+    protocol, _, rest = scheduler.rpartition("://")
+    if protocol not in ("", "tcp", "tls") or not (host := urlsplit(f"//{rest}").hostname):
+        raise InvalidInput(
+            f"scheduler is {scheduler!r}; give a number of workers, tcp://127.0.0.1:PORT or tls://HOST:PORT"
+        )
+    if protocol != "tls" and not _is_loopback(host):
+        raise InvalidInput(
+            f"scheduler is {scheduler!r}, on another machine and without TLS; start it with certificates and give "
+            "tls://HOST:PORT, with dask's own configuration of them (distributed.comm.tls)"
+        )
+    return None, scheduler
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,315 @@
+"""Forks: parts of a transaction that workers write, and the checks without which none is merged.
+
+icechunk merges forks that overlap without a word, and does not miss one that is forgotten. Here each fork may write
+the storage chunks of its own blocks, no block is in two forks at a time, and a member is marked complete only if
+every chunk of it is there. Workers write frames; bookkeeping and checkpoints are written by the coordinator alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import icechunk
+import numpy as np
+from numpy.typing import NDArray
+
+from lmdata.data import registry
+from lmdata.data.checkpoints import Checkpoint, Member
+from lmdata.data.layout import Layout
+from lmdata.data.reading import Bookkeeping
+from lmdata.data.transaction import Transaction
+from lmdata.errors import StoreError
+
+Chunk = tuple[str, tuple[int, ...]]
+"""A storage chunk: name of its variable, and its place in the grid of chunks."""
+
+Block = tuple[int, ...]
+"""Members that share a storage chunk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fork:
+    """What a worker needs in order to write some blocks of a store; small, and sent as it is.
+
+    Parameters
+    ----------
+    number
+        Of the fork, unique in its writer.
+    place
+        Where the store is, for messages.
+    session
+        Of icechunk, on the last commit.
+    blocks
+        Members to be computed.
+    complete
+        Members that share a chunk with them, and are finished.
+    begun
+        Places in the grid of those that have a checkpoint.
+    """
+
+    number: int
+    place: str
+    session: icechunk.ForkSession
+    blocks: tuple[Block, ...]
+    complete: tuple[int, ...]
+    begun: tuple[Member, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How far a worker has brought a member.
+
+    Parameters
+    ----------
+    status, steps_done, digest
+        As in the registry.
+    first, frames
+        Frames from ``first`` up to ``frames`` were written, those before are in the store.
+    reason
+        Why it failed.
+    state : (token, component) float64, optional
+        Where it goes on, if it is not finished.
+    """
+
+    status: int
+    steps_done: int
+    digest: str
+    first: int
+    frames: int
+    reason: str = ""
+    state: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What comes back of a fork: its session, and the outcome of each member that was touched."""
+
+    number: int
+    session: icechunk.ForkSession
+    outcomes: dict[int, Outcome]
+
+
+class ForkWriter:
+    """The worker's end of a fork: frames are written, everything else is noted for the coordinator.
+
+    It takes what a writer of the store takes. Writing twice, as the tasks of lost workers do, does no harm: one of
+    the two is merged, and what the other wrote belongs to no commit.
+
+    Parameters
+    ----------
+    fork
+        From `lmdata.data.store.RunStore.fork`.
+    layout
+        Of the store.
+    """
+
+    def __init__(self, fork: Fork, layout: Layout) -> None:
+        members = Bookkeeping.empty(layout)
+        for member in fork.complete:
+            members.status[layout.index(member)] = registry.COMPLETE
+        self._fork = fork
+        self._now = _Frames(fork.session, fork.place, layout, members, {}, fork.begun)
+        self._written: dict[int, tuple[int, int]] = {}
+        self._reasons: dict[int, str] = {}
+
+    def put(
+        self,
+        members: Sequence[int],
+        position: NDArray[Any],
+        *,
+        steps_done: int,
+        diagnostics: Mapping[str, NDArray[Any]] | None = None,
+        first_frame: int = 0,
+    ) -> None:
+        """Write the last frames of members; see `lmdata.data.store.RunStore.put`."""
+        marks = diagnostics or {}
+        stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
+        self._now.put(members, stored, marks, steps_done=steps_done, first_frame=first_frame)
+        self._note(members, first_frame, stored.shape[1])
+
+    def checkpoint(
+        self,
+        members: Sequence[int],
+        *,
+        step: int,
+        state: NDArray[np.float64],
+        position: NDArray[Any],
+        first_frame: int,
+        diagnostics: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Write some frames of members; see `lmdata.data.store.RunStore.checkpoint`."""
+        marks = diagnostics or {}
+        stored = self._now.blocks.accept(members, position, marks, first_frame)
+        own = np.ascontiguousarray(state, np.float64)
+        self._now.checkpoint(members, stored, marks, own, step=step, first_frame=first_frame)
+        self._note(members, first_frame, stored.shape[1])
+
+    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
+        """Note that members cannot be computed."""
+        failed = list(members)
+        self._now.fail(failed, reason=reason, steps_done=steps_done)
+        self._reasons.update(dict.fromkeys(failed, reason))
+
+    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
+        """Return where members stood at the last commit."""
+        return self._now.last_checkpoint(members)
+
+    def changes(self) -> Changes:
+        """Return what the coordinator merges."""
+        book, layout = self._now.members, self._now.layout
+        outcomes = {}
+        for member in sorted(self._now.changed):
+            place = layout.index(member)
+            first, frames = self._written.get(member, (0, 0))
+            outcomes[member] = Outcome(
+                status=int(book.status[place]),
+                steps_done=int(book.steps_done[place]),
+                digest=str(book.digest[place]),
+                first=first,
+                frames=frames,
+                reason=self._reasons.get(member, ""),
+                state=self._now.states.get(member),
+            )
+        return Changes(self._fork.number, self._fork.session, outcomes)
+
+    def _note(self, members: Sequence[int], first: int, count: int) -> None:
+        for member in members:
+            begin, _ = self._written.get(member, (first, 0))
+            self._written[member] = (min(begin, first), first + count)
+
+
+class _Frames(Transaction):
+    """A transaction that writes frames alone: the states of checkpoints are kept in memory."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.states: dict[int, NDArray[np.float64]] = {}
+
+    def keep(self, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
+        """Keep a state in memory."""
+        self._mark(member, registry.ABSENT, step)
+        self.states[member] = state
+
+    def _drop_checkpoint(self, member: int) -> None:
+        self._begun.discard(self.layout.index(member))
+        self.states.pop(member, None)
+
+
+class Forks:
+    """The forks of one writer that are out.
+
+    Parameters
+    ----------
+    place
+        Where the store is, for messages.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._out: dict[int, Fork] = {}
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+    def give(self, now: Transaction, session: icechunk.ForkSession, blocks: Sequence[Block]) -> Fork:
+        """Give blocks out, none of which is out yet.
+
+        Raises
+        ------
+        InvalidInput
+            If the members of a block share no chunk.
+        StoreError
+            If a block is out already: two forks would overlap.
+        """
+        complete: list[int] = []
+        taken = {_corner(now.layout, block) for fork in self._out.values() for block in fork.blocks}
+        for block in blocks:
+            corner = _corner(now.layout, block)
+            if corner in taken:
+                raise StoreError(f"members {block!r:.60} of {self._place} are in another fork, or twice in this one")
+            taken.add(corner)
+            complete += now.complete_beside(block)
+        members = [member for block in blocks for member in block]
+        fork = Fork(next(self._numbers), self._place, session, tuple(blocks), tuple(complete), now.begun(members))
+        self._out[fork.number] = fork
+        return fork
+
+    def take(self, number: int) -> Fork:
+        """Take a fork back.
+
+        Raises
+        ------
+        StoreError
+            If it is not out: it was merged before, or belongs to another run.
+        """
+        if number not in self._out:
+            raise StoreError(f"fork {number} of {self._place} is not out: it was merged before, or was never made")
+        return self._out.pop(number)
+
+    def clear(self) -> None:
+        """Forget all that are out: their members stay absent."""
+        self._out.clear()
+
+
+def check(now: Transaction, fork: Fork, changes: Changes) -> None:
+    """Check that a fork holds what it says, and nothing else.
+
+    Raises
+    ------
+    StoreError
+        If it holds anything but chunks of its own blocks, or a frame that it reports is in no chunk.
+    """
+    written = set(_written(changes.session, fork))
+    own = {chunk for block in fork.blocks for chunk in _chunks(now.layout, block, 0, len(now.layout.time))}
+    if foreign := written - own:
+        raise StoreError(f"fork {fork.number} of {fork.place} has written {min(foreign)}, which is not its own")
+    for member, outcome in changes.outcomes.items():
+        if not any(member in block for block in fork.blocks):
+            raise StoreError(f"fork {fork.number} of {fork.place} reports member {member}, which is not its own")
+        if outcome.status == registry.COMPLETE and outcome.frames != len(now.layout.time):
+            raise StoreError(f"fork {fork.number} of {fork.place} ends member {member} before its last frame")
+        forgotten = set(_chunks(now.layout, [member], outcome.first, outcome.frames)) - written
+        for chunk in set(_chunks(now.layout, [member], 0, outcome.first)) - written:
+            if now.session.chunk_type(f"/{chunk[0]}", chunk[1]) == icechunk.ChunkType.uninitialized:
+                forgotten.add(chunk)
+        if forgotten:
+            raise StoreError(
+                f"fork {fork.number} of {fork.place} reports frames of member {member} that it has not written: "
+                f"{min(forgotten)}"
+            )
+
+
+def _corner(layout: Layout, block: Sequence[int]) -> tuple[int, ...]:
+    return tuple(part.start for part in layout.window(block))
+
+
+def _chunks(layout: Layout, block: Sequence[int], first: int, last: int) -> Iterator[Chunk]:
+    """Yield the chunks of all variables that hold frames ``first`` to ``last`` of members that share a chunk."""
+    *grid, frames = layout.chunk
+    place = [start // size for start, size in zip(_corner(layout, block), grid, strict=True)]
+    for time in range(first // frames, -(-last // frames)):
+        for name in ("position", *layout.diagnostics):
+            whole = len(layout.dimensions(name)) - len(layout.chunk)  # tokens and components are never split
+            yield name, (*place, time, *(0,) * whole)
+
+
+def _written(session: icechunk.ForkSession, fork: Fork) -> Iterator[Chunk]:
+    """Yield the chunks that a fork has written.
+
+    Raises
+    ------
+    StoreError
+        If it has written anything else.
+    """
+    diff = session.status()
+    others = ("new", "updated", "deleted")
+    nodes = [getattr(diff, f"{how}_{kind}") for how in others for kind in ("arrays", "groups")]
+    if any(nodes) or diff.moved_nodes:
+        raise StoreError(f"fork {fork.number} of {fork.place} has changed more than frames: {diff!s:.200}")
+    for path, places in diff.updated_chunks.items():
+        for place in places:
+            yield path.removeprefix("/"), tuple(place)
