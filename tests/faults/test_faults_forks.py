@@ -71,7 +71,7 @@ def test_a_fork_that_is_forgotten_is_named_and_its_members_are_absent(tmp_path, 
     computed(made, first)
     for fork in others:
         store.merge(computed(made, fork))
-    with pytest.raises(StoreError, match="1 forks of .* were never merged"):
+    with pytest.raises(StoreError, match=r"1 forks of .* were never merged"):
         store.close()
     absent = open_dataset(tmp_path / "run", allow_partial=True).status.values.ravel() != COMPLETE
     assert tuple(np.flatnonzero(absent)) == first.blocks[0]
