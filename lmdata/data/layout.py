@@ -28,7 +28,7 @@ FRAME_BYTES = 2**31 - 2**20
 """One frame of one member is never split, so that it has to fit the compressor's limit."""
 MEMBERS = 2**20
 """Most members that a dataset may have: their bookkeeping is held in memory."""
-BOOKKEEPING_MEMBERS = 256
+BOOKKEEPING_MEMBERS = 1024
 """Members in a chunk of ``status``, ``digest`` and ``steps_done``: a commit rewrites one chunk of each."""
 
 
@@ -189,8 +189,18 @@ class Layout:
         return {**values, "seed": int(self.seeds[seed])}
 
     def key(self, member: int) -> str:
-        """Return a member's key."""
-        return member_key(self.coordinates(member))
+        """Return a member's key: `lmdata.data.digest.member_key` of its coordinates, put together of parts."""
+        place = self.index(member)
+        return "{" + ",".join([parts[place[axis]] for axis, parts in self._key_parts]) + "}"
+
+    @cached_property
+    def _key_parts(self) -> list[tuple[int, list[str]]]:
+        """What each value adds to a key, by axis of the grid, in the order of the names."""
+        columns = [*self.swept.items(), ("seed", [int(seed) for seed in self.seeds])]
+        return [
+            (axis, [member_key({name: value})[1:-1] for value in values])
+            for axis, (name, values) in sorted(enumerate(columns), key=lambda item: item[1][0])
+        ]
 
     def chunks(self, name: str) -> tuple[int, ...]:
         """Return the storage chunk of a variable over the grid of members."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import icechunk
@@ -92,11 +93,17 @@ class Transaction:
         first_frame: int,
     ) -> None:
         """Write the last frames of members, and mark them complete."""
-        self._write(members, position, diagnostics, first_frame)
-        for member, own in zip(members, position, strict=True):
-            key = self.layout.key(member)
-            parts = [own] if first_frame == 0 else self.blocks.frames(member, len(self.layout.time))
-            self.finish(member, member_digest(key, parts), steps_done=steps_done)
+        keys = [self.layout.key(member) for member in members]
+        with ThreadPoolExecutor(1) as aside:
+            hashing = aside.submit(_digests, keys, position) if first_frame == 0 else None
+            self._write(members, position, diagnostics, first_frame)
+            if hashing is not None:
+                digests = hashing.result()
+            else:
+                count = len(self.layout.time)
+                digests = _digests(keys, (self.blocks.frames(member, count) for member in members))
+        for member, digest in zip(members, digests, strict=True):
+            self.finish(member, digest, steps_done=steps_done)
 
     def finish(self, member: int, digest: str, *, steps_done: int) -> None:
         """Mark a member complete, whose frames are written."""
@@ -246,3 +253,7 @@ class Transaction:
         if place in self._begun:
             checkpoints.drop(self.group, place)
             self._begun.remove(place)
+
+
+def _digests(keys: Iterable[str], positions: Iterable[NDArray[Any] | Iterable[NDArray[Any]]]) -> list[str]:
+    return [member_digest(key, own) for key, own in zip(keys, positions, strict=True)]

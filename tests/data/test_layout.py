@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmdata.data import layout as module
+from lmdata.data.digest import member_key
 from lmdata.data.layout import Layout, assemble, spread
 from lmdata.data.opening import open_dataset
 from lmdata.errors import InvalidInput, UnknownName
@@ -60,6 +61,13 @@ def test_members_are_numbered_in_grid_order_and_keyed_by_value(example):
     assert [made.index(i) for i in (0, 4, 11)] == [(0, 0), (1, 0), (2, 3)]
     assert made.key(6) == '{"influence":1.0,"seed":5}'
     assert made.coordinates(6) == {"influence": 1.0, "seed": 5}
+
+
+@pytest.mark.parametrize("swept", [{}, {"a": (1, -0.0, 1e-300)}, {"z": (0.1, 2.0), 'a"é': (1e22, 3.0), "s": (5.0,)}])
+def test_keys_are_those_of_the_coordinates(example, swept):
+    made = example(swept=swept).layout
+    for member in range(made.size):
+        assert made.key(member) == member_key(made.coordinates(member))
 
 
 def test_window_refuses_members_of_several_chunks(example, small_blocks):
