@@ -82,11 +82,11 @@ def whole_runs(sizes: tuple[tuple[int, int], ...]) -> list[Row]:
     for n, d in sizes:
         for delta in (0.0, 0.5):
             system, taken = System(tokens(1, n, d)[0]), []
-            with crew() as spread:
-                for _ in range(30):
-                    begin = time.perf_counter()
-                    system.step(delta, 0.5, spread)
-                    taken.append(time.perf_counter() - begin)
+            spread = crew()
+            for _ in range(30):
+                begin = time.perf_counter()
+                system.step(delta, 0.5, spread)
+                taken.append(time.perf_counter() - begin)
             times = {
                 "worst step": {"median": max(taken), "least": max(taken), "repeats": 1},
                 "mean step": {"median": float(np.mean(taken)), "least": min(taken), "repeats": len(taken)},

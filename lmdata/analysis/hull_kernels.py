@@ -197,12 +197,12 @@ def _measure_all(
 ) -> None:
     """Call `_measure` for all sets, on every core where they are many."""
     space = True if sets.shape[-1] > 2 else None  # None makes numba compile `_measure` without the hull in space
-    with crew() as spread:
-        spread(
-            lambda begin, end: _measure(sets, thresholds, rank, size, forced, space, begin, end),
-            len(sets),
-            max(1, GRAIN // (sets.shape[1] * sets.shape[2])),
-        )
+    spread = crew()
+    spread(
+        lambda begin, end: _measure(sets, thresholds, rank, size, forced, space, begin, end),
+        len(sets),
+        max(1, GRAIN // (sets.shape[1] * sets.shape[2])),
+    )
 
 
 def _qhull(points: NDArray[np.float64], rank: int) -> float:

@@ -246,9 +246,9 @@ def neighbour_sets(
            [ True,  True, False],
            [False, False,  True]])
     """
-    with crew(threads) as spread:
-        listening = _Listening(state, sensitivity, alignment)
-        _, totals, _ = listening.sum_values(np.eye(len(state)), rows or _rows(len(state)), spread)
+    spread = crew(threads)
+    listening = _Listening(state, sensitivity, alignment)
+    _, totals, _ = listening.sum_values(np.eye(len(state)), rows or _rows(len(state)), spread)
     return totals > 0.0
 
 
@@ -299,7 +299,8 @@ def advance(
                 present, now = after, now + 1
             frames[member, frame], ambiguous[member, frame] = present, ties
 
-    with crew(threads) as spread, threadpool_limits(1, user_api="blas"):
+    spread = crew(threads)
+    with threadpool_limits(1, user_api="blas"):
         if members == 1:
             follow(0, spread)
         else:

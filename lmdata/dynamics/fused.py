@@ -8,50 +8,67 @@ side by side, one in each lane of a vector register; elsewhere one token listens
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.compiled import compiled
-from lmdata.dynamics.lanes import LANES, axes_of, components, maxima, pulls_of, sums
+from lmdata.dynamics.lanes import axes_of, components, larger, maxima, pulls_of, sums
 from lmdata.dynamics.threads import crew
+from lmdata.dynamics.vectors import LANES, absolute, largest, load, rint, some, splat, store
 
 GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""
 
 
 @compiled(inline=True)
+def _power(exponent: int) -> Any:
+    """Return 2**exponent, a normal number, in every lane."""
+    return splat(np.int64((exponent + 1023) << 52).view(np.float64))
+
+
+@compiled()
 def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
-    """Split the first n of positions (d, >= n) into high + low: `lmdata.dynamics.canonical.split`."""
+    """Split the first n of positions (d, padded) into high + low, 0 beyond: `lmdata.dynamics.canonical.split`.
+
+    Whatever fills the positions up has no larger components than they have.
+    """
     spare = 1
-    while 2 ** (spare - 1) < n:
+    while 1 << (spare - 1) < n:
         spare += 1
     for k in range(positions.shape[0]):
-        largest = 0.0
-        for j in range(n):
-            size = abs(positions[k, j])
-            largest = size if size > largest else largest
-        exponent = max(math.frexp(largest)[1], -900) if largest > 0.0 else -900
-        coarse, inverse = math.ldexp(1.0, exponent - 52 + spare), math.ldexp(1.0, 52 - spare - exponent)
-        fine, finer = math.ldexp(1.0, exponent - 105 + 2 * spare), math.ldexp(1.0, 105 - 2 * spare - exponent)
-        for j in range(n):
-            part = coarse * np.rint(positions[k, j] * inverse)
-            high[k, j] = part
-            low[k, j] = fine * np.rint((positions[k, j] - part) * finer)
+        values, coarse, fine = positions[k], high[k], low[k]
+        sizes = splat(0.0)
+        for j in range(0, values.size, LANES):
+            sizes = larger(absolute(load(values, j)), sizes)
+        size: Any = np.float64(largest(sizes)).view(np.int64)
+        exponent = max((size >> 52) - 1022, -900)
+        unit, inverse = _power(exponent - 52 + spare), _power(52 - spare - exponent)
+        finer_unit, finer_inverse = _power(exponent - 105 + 2 * spare), _power(105 - 2 * spare - exponent)
+        for j in range(0, values.size, LANES):
+            value = load(values, j)
+            part = unit * rint(value * inverse)
+            store(coarse, j, part)
+            store(fine, j, finer_unit * rint((value - part) * finer_inverse))
+        for j in range(n, values.size):
+            coarse[j] = fine[j] = 0.0
 
 
 @compiled(inline=True)
 def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: NDArray[np.float64]) -> None:
-    """Fill keys (d, n) with y = z A^T, over ascending components; z itself where A is empty."""
-    d, n = positions.shape
+    """Fill keys (d, padded) with y = z A^T, over ascending components; z itself where A is empty."""
+    d, padded = positions.shape
     for row in range(d):
-        for j in range(n):
-            keys[row, j] = positions[row, j] if matrix.size == 0 else positions[0, j] * matrix[row, 0]
-        for k in range(1, d if matrix.size > 0 else 1):
-            for j in range(n):
-                keys[row, j] += positions[k, j] * matrix[row, k]
+        for j in range(0, padded, LANES):
+            if matrix.size == 0:
+                store(keys[row], j, load(positions[row], j))
+            else:
+                key = load(positions[0], j) * splat(matrix[row, 0])
+                for k in range(1, d):
+                    key = key + load(positions[k], j) * splat(matrix[row, k])
+                store(keys[row], j, key)
 
 
 @compiled(inline=True)
@@ -71,18 +88,14 @@ def _block_pulls(
     d, padded = components(axes, positions.shape[0]), positions.shape[1]
     for begin in range(0, padded, LANES):
         for k in range(d):
-            for lane in range(LANES):
-                block[k * LANES + lane] = keys[k, begin + lane]
-        for lane in range(LANES):
-            block[d * LANES + lane] = -np.inf
+            store(block, k * LANES, load(keys[k], begin))
+        store(block, d * LANES, splat(-np.inf))
         maxima(block, positions, 0, padded, axes)
-        for lane in range(LANES):
-            block[d * LANES + lane] -= delta
-        for entry in range((d + 1) * LANES, (3 * d + 2) * LANES):
-            block[entry] = 0.0
+        store(block, d * LANES, load(block, d * LANES) - splat(delta))
+        for row in range(d + 1, 3 * d + 2):
+            store(block, row * LANES, splat(0.0))
         sums(block, positions, one, high, low, 0, padded, axes)
-        for lane in range(LANES):
-            counts[begin + lane] = block[(d + 1) * LANES + lane]
+        store(counts, begin, load(block, (d + 1) * LANES))
         pulls_of(block, high, low, begin, pulls, axes)
 
 
@@ -169,12 +182,14 @@ def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, ga
     """Move the tokens along their pulls; return whether any is elsewhere now."""
     moved = False
     for k in range(positions.shape[0]):
-        for i in range(n):
-            after = positions[k, i] + gain * pulls[k, i]
-            moved |= after != positions[k, i]
-            positions[k, i] = after
-        for i in range(n, positions.shape[1]):
-            positions[k, i] = positions[k, 0]
+        values, ways = positions[k], pulls[k]
+        for j in range(n, values.size):  # copies of the first
+            ways[j] = ways[0]
+        for j in range(0, values.size, LANES):
+            before = load(values, j)
+            after = before + splat(gain) * load(ways, j)
+            moved |= some(after != before)
+            store(values, j, after)
     return moved
 
 
@@ -317,6 +332,6 @@ def advance(
     def run(begin: int, end: int) -> None:
         kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, axes_of(d))
 
-    with crew(threads) as spread:
-        spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))
+    spread = crew(threads)
+    spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))
     return frames, {}

@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import cache
 
 type Spread = Callable[[Callable[[int, int], object], int, int], object]
 """``spread(task, count, grain)`` calls ``task(begin, end)`` for ranges that make up 0..count, grain long or more."""
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: all of its own, or what ``OMP_NUM_THREADS`` says, as in workers."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def crew(threads: int | None = None) -> Iterator[Spread]:
-    """Give a `Spread` over ``threads`` threads (default: one a core) that live as long as the context.
+@cache
+def _helpers(number: int) -> ThreadPoolExecutor:
+    """Return threads that wait for work from one call to the next: to start them takes longer than many a step."""
+    return ThreadPoolExecutor(number, thread_name_prefix="lmdata")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads
+
+
+def crew(threads: int | None = None) -> Spread:
+    """Return a `Spread` over ``threads`` threads (default: one a core), the calling one among them.
 
     Ranges are four a thread, so that uneven work evens out; a task that does not fill two ranges is called in
     place. Each range must be independent of the others: results then do not depend on the number of threads.
 
     Examples
     --------
-    >>> with crew(2) as spread:
-    ...     spread(lambda begin, end: None, 100, 10)
+    >>> spread = crew(2)
+    >>> spread(lambda begin, end: None, 100, 10)
     """
     number = threads or cores()
-    with ThreadPoolExecutor(number) as pool:  # starts its threads when they are first needed
 
-        def spread(task: Callable[[int, int], object], count: int, grain: int) -> None:
-            size = max(grain, -(-count // (4 * number)))
-            if number == 1 or size >= count:
-                task(0, count)
-                return
-            futures = [pool.submit(task, begin, min(begin + size, count)) for begin in range(0, count, size)]
-            for future in futures:
-                future.result()
+    def spread(task: Callable[[int, int], object], count: int, grain: int) -> None:
+        size = max(grain, -(-count // (4 * number)))
+        if number == 1 or size >= count:
+            task(0, count)
+            return
+        begins = iter(range(0, count, size))
 
-        yield spread
+        def work() -> None:
+            for begin in begins:
+                task(begin, min(begin + size, count))
+
+        others = [_helpers(number - 1).submit(work) for _ in range(number - 1)]
+        try:
+            work()
+        finally:
+            for _ in begins:  # none is left, but after an error
+                pass
+            for other in others:
+                if not other.cancel():  # one that has not begun is not needed any more
+                    other.result()
+
+    return spread

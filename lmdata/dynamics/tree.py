@@ -10,6 +10,7 @@ above enters by its count and its exact sums (`lmdata.dynamics.canonical`); what
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.fused import halves, keys_of
 from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
-from lmdata.dynamics.lanes import LANES, axes_of, components, hear_box, maxima, pulls_of, sums
+from lmdata.dynamics.lanes import axes_of, components, hear_box, maxima, pulls_of, sums
 from lmdata.dynamics.threads import Spread, crew
+from lmdata.dynamics.vectors import LANES
 
 LEAF = 8
 """Tokens that listen together at the end: a leaf."""
@@ -26,8 +28,11 @@ LEAF = 8
 GRAIN = 32
 """Tokens that are compared one by one rather than split into smaller boxes: a leaf or more."""
 
-TASKS = 128
+TASKS = 64
 """Subtrees that are worked on apart from each other."""
+
+WORTH_A_THREAD = 8192
+"""Tokens that are sorted, or boxes of tokens filled, in the time it takes to wake a thread; listening takes longer."""
 
 MOST_COMPONENTS = 6
 """Beyond this dimension boxes hardly ever decide anything."""
@@ -221,6 +226,14 @@ def _find_pulls(
                 pulls_of(block, high, low, start, pulls, axes)
 
 
+@lru_cache(maxsize=2)
+def _plan(n: int, leaf: int) -> tuple[Shape, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the shape of the tree, the roots of the subtrees, the nodes above these roots and all others."""
+    shape = shape_of(n, leaf)
+    roots, above = cut(shape, max(leaf, n // TASKS))
+    return shape, roots, above, np.setdiff1d(np.arange(len(shape.begin)), above)
+
+
 class System:
     """The tokens of one member in the order of their tree, and the arrays that a step fills."""
 
@@ -237,12 +250,10 @@ class System:
         self.positions, self.keys, self.pulls, self.high, self.low = np.zeros((5, d, padded))
         self.positions[:, :n] = state.T
         self.thresholds, self.counts = np.empty((2, padded))
-        self.shape: Shape = shape_of(n, leaf)
+        self.shape, self.roots, self.above, self.below = _plan(n, leaf)
         nodes = len(self.shape.begin)
         self.corners, self.key_corners = np.empty((2, nodes, 2, d))
         self.totals, self.ranges = np.empty((nodes, 2 * d + 1)), np.empty((nodes, 2))
-        self.roots, self.above = cut(self.shape, max(leaf, n // TASKS))
-        self.below = np.setdiff1d(np.arange(nodes), self.above)
         self.lists = (int(self.shape.depth.max()) + 2, (nodes + 1) // 2)
 
     def sort(self, spread: Spread) -> None:
@@ -263,7 +274,8 @@ class System:
     def _over_subtrees(self, spread: Spread, task: Callable[[NDArray[np.int64]], None]) -> None:
         """Call the task with the nodes of some subtrees, until it has been called with all."""
         bounds = np.append(np.searchsorted(self.below, self.roots), len(self.below))
-        spread(lambda begin, end: task(self.below[bounds[begin] : bounds[end]]), len(self.roots), 1)
+        grain = -(-len(self.roots) * WORTH_A_THREAD // self.n)
+        spread(lambda begin, end: task(self.below[bounds[begin] : bounds[end]]), len(self.roots), grain)
 
     def listen(self, delta: float, spread: Spread) -> None:
         """Fill counts and pulls: whom the tokens listen to."""
@@ -321,13 +333,13 @@ def neighbour_sets(
     """
     system = System(state, alignment, leaf=leaf)
     sets = np.empty((system.n, system.n), np.bool_)
-    with crew(threads) as spread:
-        system.sort(spread)
-        for j in range(system.n):
-            system.one[: system.n] = system.ids == j
-            system.fill(spread)
-            system.listen(sensitivity, spread)
-            sets[system.ids, j] = system.counts[: system.n] > 0.0
+    spread = crew(threads)
+    system.sort(spread)
+    for j in range(system.n):
+        system.one[: system.n] = system.ids == j
+        system.fill(spread)
+        system.listen(sensitivity, spread)
+        sets[system.ids, j] = system.counts[: system.n] > 0.0
     return sets
 
 
@@ -357,14 +369,14 @@ def advance(
     """
     frames = np.empty((len(state), len(keep), *state.shape[1:]))
     gain = influence / (1.0 + influence)
-    with crew(threads) as spread:
-        for member in range(len(state)):
-            system = System(state[member], alignment, leaf=leaf)
-            now, moving = 0, True
-            for frame, offset in enumerate(keep):
-                while now < offset and moving:
-                    moved = system.step(sensitivity[member, now], gain[member], spread)
-                    moving = moved or bool((sensitivity[member, now:] != sensitivity[member, now]).any())
-                    now += 1
-                frames[member, frame] = system.tokens()
+    spread = crew(threads)
+    for member in range(len(state)):
+        system = System(state[member], alignment, leaf=leaf)
+        now, moving = 0, True
+        for frame, offset in enumerate(keep):
+            while now < offset and moving:
+                moved = system.step(sensitivity[member, now], gain[member], spread)
+                moving = moved or bool((sensitivity[member, now:] != sensitivity[member, now]).any())
+                now += 1
+            frames[member, frame] = system.tokens()
     return frames, {}

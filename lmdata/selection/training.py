@@ -105,17 +105,17 @@ def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Data
     _check_size(recipe, len(next(iter(problems.values())).value))
     members = _members(recipe, problems)
     paths = Paths.empty(recipe, members)
-    with crew() as spread:
-        for first in range(0, len(members), BATCH):
-            batch = range(first, min(first + BATCH, len(members)))
+    spread = crew()
+    for first in range(0, len(members), BATCH):
+        batch = range(first, min(first + BATCH, len(members)))
 
-            def task(begin: int, end: int, batch: range = batch) -> None:
-                for row in batch[begin:end]:
-                    paths.steps_done[row] = _train_one(recipe, members[row], paths, row)
+        def task(begin: int, end: int, batch: range = batch) -> None:
+            for row in batch[begin:end]:
+                paths.steps_done[row] = _train_one(recipe, members[row], paths, row)
 
-            spread(task, len(batch), 1)
-            if progress is not None:
-                progress(batch.stop, len(members))
+        spread(task, len(batch), 1)
+        if progress is not None:
+            progress(batch.stop, len(members))
     return assemble(recipe, list(problems.values()), paths)
 
 

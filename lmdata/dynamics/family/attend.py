@@ -77,6 +77,6 @@ def attend(
     def kernel(first: int, last: int) -> None:
         attend_rows(queries, keys, values, scale, normalised, causal, first, last, increment, mass)
 
-    with crew() as spread:
-        spread(kernel, m * -(-n // LANES), -(-_PAIRS_OF_A_TASK // (LANES * n)))
+    spread = crew()
+    spread(kernel, m * -(-n // LANES), -(-_PAIRS_OF_A_TASK // (LANES * n)))
     return increment, mass

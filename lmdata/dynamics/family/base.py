@@ -134,8 +134,8 @@ class AttentionModel:
                 for name, values in found.items():
                     remarks.setdefault(name, np.empty((m, len(record)), values.dtype))[part, frame] = values
 
-        with crew() as spread:
-            spread(march, m, -(-_PAIRS_OF_A_RANGE // n**2))
+        spread = crew()
+        spread(march, m, -(-_PAIRS_OF_A_RANGE // n**2))
         return Frames(position, remarks)
 
     @classmethod
