@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import dataset_digest, member_key, sha256_of_json
+from lmdata.data.digest import canonical_json, dataset_digest, sha256_of_json
 from lmdata.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -196,10 +196,14 @@ class Layout:
     @cached_property
     def _key_parts(self) -> list[tuple[int, list[str]]]:
         """What each value adds to a key, by axis of the grid, in the order of the names."""
-        columns = [*self.swept.items(), ("seed", [int(seed) for seed in self.seeds])]
+        columns: list[tuple[str, list[str]]] = [
+            *((name, [repr(float(value)) for value in values]) for name, values in self.swept.items()),
+            ("seed", [str(int(seed)) for seed in self.seeds]),
+        ]
         return [
-            (axis, [member_key({name: value})[1:-1] for value in values])
+            (axis, [f"{label}:{value}" for value in values])
             for axis, (name, values) in sorted(enumerate(columns), key=lambda item: item[1][0])
+            for label in [canonical_json(name)]
         ]
 
     def chunks(self, name: str) -> tuple[int, ...]:
