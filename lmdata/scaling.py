@@ -161,8 +161,8 @@ class _Tasks:
         for task in done:
             fork = self._forks.pop(task)
             found = task.exception() if task.status == "error" else task.result()
-            if isinstance(found, Exception) and not isinstance(found, KilledWorker):
-                raise ClusterLost(f"a worker could not go on: {type(found).__name__}: {found}") from found
+            if not isinstance(found, Changes | KilledWorker):
+                raise ClusterLost(f"a worker could not go on: {found}")
             yield fork, found
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
@@ -183,7 +183,7 @@ class _Tasks:
             raise ClusterLost(f"all dask workers were lost, and none has come for {PATIENCE_SECONDS:g} seconds")
 
 
-def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
+def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes | str:
     """Compute the blocks of a fork, as a worker does, for some seconds or until they are finished.
 
     Parameters
@@ -197,13 +197,20 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
     seconds
         After so many, members that are not finished are left at a checkpoint.
 
-    Raises
-    ------
-    BackendUnavailable
-        If this worker has another lmdata, or not the backend.
-    StoreError
-        If this worker does not reach the store.
+    Returns
+    -------
+    Changes or str
+        What is to be merged; or in words why this worker cannot go on. It is returned, since an error that dask
+        fails to send would keep the coordinator waiting for ever.
     """
+    try:
+        return _compute(fork, backend, version, seconds)
+    except Exception as error:
+        _LOG.exception("members %s cannot be computed", fork.blocks)
+        return f"{type(error).__name__}: {error}"
+
+
+def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
     if version != _version():
         raise BackendUnavailable(f"a worker has lmdata {_version()}, the coordinator {version}; install one of them")
     try:
@@ -211,8 +218,8 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
         prepared = _prepare(_Source(fork.place, str(group.attrs["layout_digest"]), backend, group))
     except icechunk.IcechunkError as error:
         raise StoreError(
-            f"a worker on {socket.gethostname()} cannot read {fork.place}: {summary(error)}; the folder must be there "
-            "for every worker, under the same path"
+            f"{fork.place} cannot be read on {socket.gethostname()}: {summary(error)}; the store must be there for "
+            "every worker, under the same path"
         ) from error
     sink = ForkWriter(fork, prepared.layout)
     prepared.runner.stretch(fork.blocks, sink, seconds=seconds)
