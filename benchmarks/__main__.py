@@ -6,10 +6,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import races, report
+from benchmarks import races, report, storage
 from benchmarks.contenders import Interpreter
 
-RACES = ("steps", "products", "runs", "growth", "long", "hulls", "softmax", "limits")
+RACES = ("steps", "products", "runs", "growth", "long", "hulls", "softmax", "limits", "storage", "checks")
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def main() -> None:
             "hulls": lambda: races.hulls(repeats),
             "softmax": lambda: races.softmax(repeats),
             "limits": lambda: races.limits(repeats),
+            "storage": lambda: storage.stores(min(repeats, 5)),
+            "checks": lambda: storage.checks(repeats),
         }
         rows = [row for name in RACES if name in wanted for row in work[name]()]
     machine = report.describe_machine()

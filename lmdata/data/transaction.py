@@ -109,7 +109,8 @@ class Transaction:
         """Mark a member complete, whose frames are written."""
         self._mark(member, registry.COMPLETE, steps_done)
         self.members.digest[self.layout.index(member)] = digest
-        self._failures.pop(self.layout.key(member), None)
+        if self._failures:
+            self._failures.pop(self.layout.key(member), None)
 
     def fail(self, members: Sequence[int], *, reason: str, steps_done: int) -> None:
         """Mark members failed."""
@@ -249,7 +250,7 @@ class Transaction:
         self._drop_checkpoint(member)
 
     def _drop_checkpoint(self, member: int) -> None:
-        place = self.layout.index(member)
+        place = self.layout.index(member) if self._begun else None
         if place in self._begun:
             checkpoints.drop(self.group, place)
             self._begun.remove(place)
