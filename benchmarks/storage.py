@@ -24,6 +24,7 @@ from lmdata.data.storage import Place
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
 from lmdata.dynamics import backends
+from lmdata.dynamics.checks import check_batch
 from lmdata.dynamics.family import Softmax
 
 Row = dict[str, Any]
@@ -53,15 +54,24 @@ def stores(repeats: int) -> list[Row]:
 
 
 def checks(repeats: int) -> list[Row]:
-    """Race steps with their checks with steps without; and time the checks that a member has once, at its start."""
+    """Time steps, the checks among them alone, and those that a member has once, at its start."""
     members, n, steps = 256, 64, 100
     state = tokens(members, n, 2)
     local, soft = lmdata.Localmax(alignment_sensitivity=0.05), Softmax(inverse_temperature=2.0)
-    span: dict[str, Any] = {"start": 0, "record": [steps], "seeds": range(members)}
+    ends: dict[str, Any] = {"start": 0, "record": [steps]}
     choice = backends.choose("auto", kind="localmax", members=members, tokens=n, components=2)
-    kernel, sensitivity = backends.kernel(choice, "localmax"), np.full((members, steps), 0.05)
 
-    def finite() -> None:
+    def localmax() -> None:
+        local.advance([local] * members, state, seeds=range(members), **ends)
+
+    def localmax_checks() -> None:
+        check_batch([local] * members, state, **ends)
+        local.schedule.values(steps)  # refuses what is not finite
+
+    def softmax() -> None:
+        soft.advance([soft] * members, state, seeds=range(members), **ends)
+
+    def softmax_checks() -> None:
         for _ in range(steps):
             np.isfinite(state).all()
 
@@ -69,23 +79,10 @@ def checks(repeats: int) -> list[Row]:
         for start in state:
             local.check(start, steps)
 
-    size = f"{members} members, n={n}, d=2"
-    races: list[tuple[str, str, int, dict[str, Callable[[], Any]]]] = [
-        (
-            f"localmax step of {size}, checked",
-            str(choice),
-            steps,
-            {
-                "lmdata": lambda: local.advance([local] * members, state, **span),
-                "bare kernel": lambda: kernel(state, sensitivity, np.ones(members), None, (steps,)),
-            },
-        ),
-        (
-            f"softmax step of {size}, checked",
-            "numba",
-            steps,
-            {"lmdata": lambda: soft.advance([soft] * members, state, **span), "its checks alone": finite},
-        ),
+    size, alone = f"{members} members, n={n}, d=2", "its checks alone"
+    races: list[tuple[str, str, int, dict[str, Callable[[], None]]]] = [
+        (f"localmax step of {size}, checked", str(choice), steps, {"lmdata": localmax, alone: localmax_checks}),
+        (f"softmax step of {size}, checked", "numba", steps, {"lmdata": softmax, alone: softmax_checks}),
         (f"checks before a run: a member of n={n}, d=2", "", members, {"lmdata": starts}),
     ]
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -55,15 +55,9 @@ class Bookkeeping:
     def write(self, group: zarr.Group, members: Iterable[int] | None = None) -> None:
         """Write all of it, or the storage chunks that hold these members."""
         for name in ("status", "digest", "steps_done"):
-            values = getattr(self, name)
-            array = storage.array(group, name)
-            if members is None:
-                array[...] = values
-                continue
-            chunk = np.array(array.chunks)
-            places = np.array(np.unravel_index(np.array(sorted(members), dtype=int), values.shape)).T
-            for corner in np.unique(places // chunk, axis=0) * chunk:
-                window = tuple(slice(int(a), int(a + b)) for a, b in zip(corner, chunk, strict=True))
+            values, array = getattr(self, name), storage.array(group, name)
+            windows = [...] if members is None else _windows(values.shape, array.chunks, sorted(members))
+            for window in windows:
                 array[window] = values[window]
 
     def enlarged(self, layout: Layout) -> Self:
@@ -78,6 +72,18 @@ class Bookkeeping:
     def complete(self) -> NDArray[np.bool_]:
         """Members that are finished (<swept>, seed)."""
         return np.equal(self.status, registry.COMPLETE)
+
+
+def _windows(shape: tuple[int, ...], chunk: tuple[int, ...], members: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Yield the parts of a grid that hold members, in whole chunks; one part if the chunks make one."""
+    if not members:
+        return
+    corners = np.unique(np.stack(np.unravel_index(members, shape), axis=-1) // chunk, axis=0)
+    first, last = corners.min(axis=0), corners.max(axis=0)
+    together = np.prod(last - first + 1) == len(corners)
+    for begin, end in [(first, last)] if together else zip(corners, corners, strict=True):
+        low, high = (begin * chunk).tolist(), ((end + 1) * chunk).tolist()
+        yield tuple(slice(*part) for part in zip(low, high, strict=True))
 
 
 def read(group: zarr.Group, name: str) -> NDArray[Any]:
