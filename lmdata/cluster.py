@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -57,15 +58,15 @@ def connected(scheduler: int | str) -> Iterator[Client]:
             "scheduler needs the package distributed, which is not installed; pip install 'lmdata[distributed]'"
         ) from error
     with ExitStack() as stack:
-        if count is not None:
-            cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-            )
-            address = stack.enter_context(cluster)
         try:
-            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))
+            if address is not None:
+                _probe(address)
+            target = address or stack.enter_context(
+                LocalCluster(n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+            )
+            client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
             raise BackendUnavailable(
                 f"no dask scheduler with a worker answers at {scheduler!r}: {error}; start one there, give the number "
                 "of workers to be started here, or leave scheduler out"
@@ -94,16 +95,25 @@ def _checked(scheduler: int | str) -> tuple[int | None, str | None]:
     if not isinstance(scheduler, str):
         raise InvalidInput(f"scheduler must be a number of workers or an address, tcp://HOST:PORT; got {scheduler!r}")
     protocol, _, rest = scheduler.rpartition("://")
-    if protocol not in ("", "tcp", "tls") or not (host := urlsplit(f"//{rest}").hostname):
+    host, port = _host_and_port(rest)
+    if protocol not in ("", "tcp", "tls") or not host or not port:
         raise InvalidInput(
             f"scheduler is {scheduler!r}; give a number of workers, tcp://127.0.0.1:PORT or tls://HOST:PORT"
         )
     if protocol != "tls" and not _is_loopback(host):
         raise InvalidInput(
             f"scheduler is {scheduler!r}, on another machine and without TLS; start it with certificates and give "
-            "tls://HOST:PORT, with dask's own configuration of them (distributed.comm.tls)"
+            f"tls://{rest}, with the certificates named in dask's own configuration (distributed.comm.tls)"
         )
     return None, scheduler
+
+
+def _host_and_port(address: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(f"//{address}")
+    try:
+        return parts.hostname, parts.port
+    except ValueError:
+        return parts.hostname, None
 
 
 def _is_loopback(host: str) -> bool:
@@ -111,3 +121,24 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _probe(address: str) -> None:
+    """Try whether somebody answers, and whether there are certificates: a client that fails to start lingers.
+
+    Raises
+    ------
+    OSError
+        If nobody answers.
+    InvalidInput
+        If certificates are needed, and dask's configuration names none.
+    """
+    from distributed import Security
+
+    protocol, _, rest = address.rpartition("://")
+    if protocol == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
+        raise InvalidInput(
+            f"scheduler is {address!r}, and dask's configuration names no certificates: set "
+            "distributed.comm.tls.ca-file, distributed.comm.tls.client.cert and distributed.comm.tls.client.key"
+        )
+    socket.create_connection(_host_and_port(rest), timeout=CONNECT_SECONDS).close()

@@ -97,6 +97,7 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
                 _LOG.warning("members %s are given up: %s", fork.blocks[0], found)
                 store.fail(fork.blocks[0], f"every worker that computed it was lost: {found}")
                 done += len(fork.blocks[0])
+            store.commit(only_if_due=True)
             report(done)
 
 

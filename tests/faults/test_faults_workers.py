@@ -1,0 +1,334 @@
+"""Workers that are killed, poisoned or raise, a scheduler that is lost, and who may reach a cluster."""
+
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from importlib.metadata import version
+
+import dask
+import numpy as np
+import psutil
+import pytest
+
+import lmdata
+from lmdata import cluster, scaling
+from lmdata.data.store import RunStore
+from lmdata.data.verify import verify
+from lmdata.errors import ClusterLost, IncompleteDataset, StoreError
+
+FAULTS = """
+import json, os, pathlib, signal, time
+import lmdata
+from lmdata import runner
+
+runner.FIRST_SEGMENT, runner.SEGMENT_SECONDS = 1, 0
+folder = pathlib.Path(os.environ["LMDATA_FAULTS"])
+if not hasattr(runner, "advance"):  # this may be loaded twice
+    runner.advance = lmdata.Localmax.advance.__func__
+
+def once(name):
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+def faulty(cls, models, state, *, start, record, seeds, backend):
+    plan = json.loads((folder / "plan").read_text())
+    if record[-1] > start:
+        with open(folder / "computed", "a") as file:
+            file.writelines(f"{seed} {start} {os.getpid()}\\n" for seed in seeds)
+    for seed in seeds:
+        what, at = plan.get(str(seed), ("", 0))
+        if start < at or record[-1] == start:
+            continue
+        if what == "die" or (what == "die once" and once(f"died {seed}")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "wait":
+            time.sleep(600)
+        if what == "overflow":
+            raise OverflowError(f"seed {seed} overflows")
+        if what == "raise":
+            raise ValueError(f"seed {seed} is not liked")
+    return runner.advance(cls, models, state, start=start, record=record, seeds=seeds, backend=backend)
+
+lmdata.Localmax.advance = classmethod(faulty)
+"""
+"""What the workers of these tests load: they take one step a segment, and fail as they are told."""
+
+MODEL, TOKENS, STEPS = lmdata.Localmax(alignment_sensitivity=0.1), lmdata.tokens.uniform(6, 2), 4
+RUN = {"steps": STEPS, "seeds": range(6)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """The address of a cluster of two workers that fail as they are told."""
+    settings = {"distributed.worker.preload": [FAULTS], "distributed.scheduler.allowed-failures": 1}
+    with pytest.MonkeyPatch.context() as patch, dask.config.set(settings):
+        patch.setenv("LMDATA_FAULTS", str(folder))
+        (folder / "plan").write_text("{}")
+        with cluster.connected(2) as client:
+            yield client.scheduler.address
+
+
+@pytest.fixture
+def plan(folder, monkeypatch):
+    """Say which seeds fail how, and from which step on: ``plan({3: ("die", 0)})``."""
+    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 1000)  # three members a chunk
+    monkeypatch.setattr("lmdata.runner.FIRST_SEGMENT", 1000)  # one chunk a task
+    monkeypatch.setattr(scaling, "LOOK_SECONDS", 0.2)
+
+    def write(faults):
+        for left in folder.iterdir():
+            left.unlink()
+        (folder / "computed").touch()
+        (folder / "plan").write_text(json.dumps(faults))
+
+    yield write
+    write({})
+
+
+@pytest.fixture
+def one_step_a_task(monkeypatch):
+    monkeypatch.setattr(scaling, "STRETCH_SECONDS", 0)
+
+
+@pytest.fixture(scope="module")
+def serial():
+    return lmdata.simulate(MODEL, TOKENS, **RUN)
+
+
+def computed(folder):
+    """Return how often each (seed, step) was computed."""
+    return Counter(tuple(map(int, line.split()[:2])) for line in (folder / "computed").read_text().splitlines())
+
+
+def check_finished(place, expected):
+    assert verify(place).ok
+    assert lmdata.open(place).attrs["digest"] == expected.attrs["digest"]
+
+
+def test_workers_make_the_dataset_of_one_process_and_compute_every_step_once(address, plan, serial, tmp_path, folder):
+    plan({})
+    told = []
+    ds = lmdata.simulate(
+        MODEL, TOKENS, store=tmp_path / "run", scheduler=address, progress=lambda *now: told.append(now), **RUN
+    )
+    assert ds.attrs["digest"] == serial.attrs["digest"]
+    assert verify(tmp_path / "run").ok
+    assert computed(folder) == {(seed, step): 1 for seed in RUN["seeds"] for step in range(STEPS)}
+    assert told[0] == (0, 6)
+    assert told[-1] == (6, 6)
+
+
+@pytest.mark.usefixtures("one_step_a_task")
+def test_a_worker_that_is_killed_is_replaced_and_long_members_go_on_from_their_checkpoint(
+    address, plan, serial, tmp_path, folder
+):
+    plan({4: ("die once", 2)})
+    lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    check_finished(tmp_path / "run", serial)
+    counts = computed(folder)
+    assert {key for key, count in counts.items() if count > 1} >= {(3, 2), (4, 2), (5, 2)}
+    assert {seed: sum(counts[seed, step] for step in range(STEPS)) for seed in (3, 4, 5)} == dict.fromkeys((3, 4, 5), 5)
+
+
+@pytest.mark.long
+def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
+    address, plan, serial, tmp_path, folder
+):
+    plan({4: ("die", 1)})
+    with pytest.raises(IncompleteDataset, match="3 failed"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    report = verify(tmp_path / "run")
+    assert {problem.subject for problem in report.problems} == {f'{{"seed":{seed}}}' for seed in (3, 4, 5)}
+    assert all("every worker that computed it was lost" in problem.message for problem in report.problems)
+    plan({})
+    lmdata.resume(tmp_path / "run", scheduler=address)
+    check_finished(tmp_path / "run", serial)
+    assert {seed for seed, _ in computed(folder)} == {3, 4, 5}
+
+
+def test_a_member_whose_arithmetic_fails_is_marked_as_one_process_does(address, plan, tmp_path):
+    plan({1: ("overflow", 2)})
+    with pytest.raises(IncompleteDataset, match="1 failed"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    [problem] = verify(tmp_path / "run").problems
+    assert (problem.kind, problem.subject, problem.message) == ("failed", '{"seed":1}', "seed 1 overflows")
+
+
+def test_a_task_that_raises_stops_the_run_and_what_is_finished_is_kept(
+    address, plan, serial, tmp_path, folder, monkeypatch
+):
+    monkeypatch.setattr(scaling, "TASKS_PER_THREAD", 0.5)  # one after the other
+    plan({5: ("raise", 3)})
+    with pytest.raises(ClusterLost, match=r"ValueError: seed 5 is not liked; stopped after 3 of 6 members.*resume"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    plan({})
+    lmdata.resume(tmp_path / "run", scheduler=address)
+    check_finished(tmp_path / "run", serial)
+    assert computed(folder) == {(seed, step): 1 for seed in (3, 4, 5) for step in range(STEPS)}
+
+
+@pytest.mark.usefixtures("one_step_a_task")
+def test_what_one_process_began_workers_finish_and_the_other_way_round(address, plan, serial, tmp_path, folder):
+    plan({5: ("raise", 2)})
+    with pytest.raises(ClusterLost):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    assert lmdata.open(tmp_path / "run", allow_partial=True).steps_done.values.tolist()[3:] == [2, 2, 2]
+    lmdata.resume(tmp_path / "run")
+    check_finished(tmp_path / "run", serial)
+
+
+def test_given_tokens_and_diagnostics_reach_the_workers(address, plan, tmp_path):
+    plan({})
+    model, tokens = lmdata.Noisy(model=lmdata.Softmax(), scale=0.1), np.random.default_rng(2).normal(size=(5, 3))
+    expected = lmdata.simulate(model, tokens, steps=3, seeds=range(4))
+    lmdata.simulate(model, tokens, steps=3, seeds=range(4), store=tmp_path / "run", scheduler=address)
+    check_finished(tmp_path / "run", expected)
+
+
+def fork_of(tmp_path):
+    """Return a fork of a store, and the store."""
+    place = tmp_path / "run"
+    lmdata.simulate(MODEL, TOKENS, store=place, **RUN)
+    store = RunStore.append_to(place)
+    store.reset(range(6))
+    return store, store.fork(store.pending())
+
+
+def test_a_worker_that_does_not_reach_the_store_says_so(tmp_path):
+    store, fork = fork_of(tmp_path)
+    store.withdraw(fork)
+    store.close()
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    said = scaling.compute(pickle.loads(pickle.dumps(fork)), "numpy", version("lmdata"), 1.0)
+    assert re.match(r"StoreError: .*run cannot be read on .*under the same path", said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_with_another_version_refuses(tmp_path):
+    store, fork = fork_of(tmp_path)
+    with store:
+        said = scaling.compute(fork, "numpy", "0.0.1", 1.0)
+        store.withdraw(fork)
+    assert re.match("BackendUnavailable: a worker has lmdata .*, the coordinator 0.0.1", said)
+
+
+COORDINATOR = """
+import sys
+from lmdata import cli, runner
+from lmdata.data import layout
+runner.FIRST_SEGMENT, layout.BLOCK_BYTES = 1000, 1000
+sys.exit(cli.main(sys.argv[1:]))
+"""
+SPEC = {
+    "model": MODEL.specification(),
+    "tokens": TOKENS.specification(),
+    "steps": STEPS,
+    "seeds": list(RUN["seeds"]),
+}
+
+
+@pytest.fixture
+def processes(folder, plan):
+    """Start processes by their arguments, whose workers fail as they are told; what still runs at the end is killed."""
+    plan({})
+    (folder / "faults.py").write_text(FAULTS)
+    environment = {
+        **os.environ,
+        "LMDATA_FAULTS": str(folder),
+        "DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(folder / "faults.py")]),
+    }
+    with ExitStack() as stack:
+
+        def start(*arguments):
+            command = [sys.executable, *map(str, arguments)]
+            process = stack.enter_context(
+                subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+            )
+            stack.callback(kill_group, process)
+            return process
+
+        yield start
+
+
+def kill_group(process):
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def start_run(start, tmp_path, scheduler):
+    """Start a run that gets no further than its first block, and return it when this is committed."""
+    (tmp_path / "spec.yaml").write_text(json.dumps(SPEC))
+    run = start(
+        *("-c", COORDINATOR, "simulate", tmp_path / "spec.yaml", "--store", tmp_path / "run", "--scheduler", scheduler)
+    )
+    for _ in range(300):
+        with suppress(StoreError):
+            if (lmdata.open(tmp_path / "run", allow_partial=True).status.values == 1).sum() == 3:
+                return run
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.1)
+    raise AssertionError("no block was committed")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_coordinator_that_is_stopped_takes_its_workers_along_and_keeps_what_is_finished(
+    processes, plan, serial, tmp_path, folder, how
+):
+    (folder / "plan").write_text(json.dumps({5: ("wait", 2)}))
+    run = start_run(processes, tmp_path, 2)
+    workers = psutil.Process(run.pid).children(recursive=True)
+    if how == signal.SIGINT:
+        os.killpg(run.pid, how)  # as a terminal does
+    else:
+        run.send_signal(how)
+    said = run.communicate(timeout=30)[1]
+    assert run.returncode == (-9 if how == signal.SIGKILL else 130)
+    if how != signal.SIGKILL:
+        assert "stopped after 3 of 6 members, which are kept; go on with lmdata.resume(" in said
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    plan({})
+    lmdata.resume(tmp_path / "run")
+    check_finished(tmp_path / "run", serial)
+
+
+@pytest.mark.long
+def test_a_scheduler_that_is_lost_ends_the_run_and_what_is_finished_is_kept(processes, plan, serial, tmp_path, folder):
+    (folder / "plan").write_text(json.dumps({5: ("wait", 2)}))
+    address = tmp_path / "scheduler.json"
+    common = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", address)
+    scheduler = processes("-m", "distributed.cli.dask_scheduler", "--port", 0, *common)
+    worker = processes("-m", "distributed.cli.dask_worker", "--nthreads", 1, "--no-nanny", *common)
+    run = start_run(processes, tmp_path, json.loads(wait_for(address))["address"])
+    kill_group(scheduler)
+    said = run.communicate(timeout=30)[1]
+    assert run.returncode == 1
+    assert "the dask scheduler was lost; stopped after 3 of 6 members, which are kept; go on with" in said
+    kill_group(worker)
+    plan({})
+    lmdata.resume(tmp_path / "run")
+    check_finished(tmp_path / "run", serial)
+
+
+def wait_for(file):
+    """Return the contents of a file that is about to be written."""
+    for _ in range(300):
+        if file.exists() and (text := file.read_text()):
+            return text
+        time.sleep(0.1)
+    raise AssertionError(f"{file} was not written")
