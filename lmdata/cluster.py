@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,10 +13,15 @@ from urllib.parse import urlsplit
 from lmdata.errors import BackendUnavailable, InvalidInput
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 CONNECT_SECONDS = 10.0
 """A scheduler that does not answer within it, or has no worker within it, cannot be used."""
+
+ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+"""Dask's setting of what the environment of workers is; one thread for each kernel among it."""
+TRIMMING = "MALLOC_TRIM_THRESHOLD_"
+"""Left out of it: memory that goes back to the system after each step made the blocked kernel take twice as long."""
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def connected(scheduler: int | str) -> Iterator[Client]:
     """
     count, address = _checked(scheduler)
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise BackendUnavailable(
             "scheduler needs the package distributed, which is not installed; pip install 'lmdata[distributed]'"
@@ -61,9 +67,7 @@ def connected(scheduler: int | str) -> Iterator[Client]:
         try:
             if address is not None:
                 _probe(address)
-            target = address or stack.enter_context(
-                LocalCluster(n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
-            )
+            target = address or stack.enter_context(_workers(count))
             client = stack.enter_context(Client(target, timeout=CONNECT_SECONDS))
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except (OSError, RuntimeError) as error:
@@ -82,6 +86,28 @@ def computing(scheduler: int | str | None) -> Iterator[None]:
         return
     with connected(scheduler):
         yield
+
+
+@contextmanager
+def _workers(count: int | None) -> Iterator[LocalCluster]:
+    """Start worker processes, and put the environment back that dask changes for their sake."""
+    import dask
+    from distributed import LocalCluster
+
+    settings = {name: value for name, value in dask.config.get(ENVIRONMENT).items() if name != TRIMMING}
+    before = {name: os.environ.get(name) for name in settings}
+    try:
+        with (
+            dask.config.set({ENVIRONMENT: settings}),
+            LocalCluster(n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        ):
+            yield cluster
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _checked(scheduler: int | str) -> tuple[int | None, str | None]:

@@ -14,6 +14,7 @@ import pytest
 
 import lmdata
 from lmdata.cluster import computing, connected
+from lmdata.dynamics.threads import cores
 from lmdata.errors import BackendUnavailable, InvalidInput
 
 
@@ -81,17 +82,18 @@ def listening():
 
 
 def test_workers_listen_on_this_machine_alone_use_one_thread_and_end_with_the_context():
+    mine = cores()
     with connected(1) as client:
         workers = [child for child in psutil.Process().children(recursive=True) if "spawn_main" in str(child.cmdline())]
         assert len(workers) == 1
         assert listening() == {"127.0.0.1"}
-        [threads] = client.run(lambda: __import__("lmdata.dynamics.threads").dynamics.threads.cores()).values()
-        assert threads == 1
+        assert list(client.run(cores).values()) == [1]
         assert dask.array.ones(3, chunks=1).sum().compute() == 3
         with computing(client.scheduler.address):
             assert dask.array.ones(3, chunks=1).sum().compute() == 3
     assert psutil.wait_procs(workers, timeout=5)[1] == []
     assert listening() == set()
+    assert cores() == mine
 
 
 @pytest.fixture
