@@ -69,7 +69,7 @@ def _score(block: NDArray[np.float64], positions: NDArray[np.float64], j: int) -
     return score
 
 
-@compiled()
+@compiled(borrowed=True)
 def maxima(
     block: NDArray[np.float64], positions: NDArray[np.float64], begin: int, end: int, axes: tuple[int, ...]
 ) -> None:
@@ -95,7 +95,7 @@ def maxima(
     store(block, d * LANES, best)
 
 
-@compiled()
+@compiled(borrowed=True)
 def sums(
     block: NDArray[np.float64],
     positions: NDArray[np.float64],
@@ -156,36 +156,74 @@ def sums(
     store(block, (d + 1) * LANES, count)
 
 
-@compiled()
-def hear_box(
-    block: NDArray[np.float64],
-    corners: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    box: int,
-    axes: tuple[int, ...],
-) -> bool:
-    """Add a whole box to the sums of those that listen to all of it; return whether any may listen to a part.
-
-    ``corners[box]`` (2, d) bounds the box, ``totals[box]`` (1 + 2d) is what it contributes. Thresholds are in row
-    3d + 2; row d is given those of the tokens that may listen to a part, and infinity for all others.
-    """
-    d = components(axes, corners.shape[2])
-    first, last, total = corners[box, 0], corners[box, 1], totals[box]
-    key = load(block, 0)
-    a, b = key * spread(first, 0), key * spread(last, 0)
+@compiled(inline=True)
+def _bounds(block: NDArray[np.float64], corners: NDArray[np.float64], box: int, d: int) -> tuple[Any, Any]:
+    """Return bounds of every computed score of the block's tokens with a token in the box ``corners[box]`` (2, d)."""
+    first, last = corners[box, 0], corners[box, 1]
+    a, b = load(block, 0) * spread(first, 0), load(block, 0) * spread(last, 0)
     least, most = smaller(a, b), larger(a, b)
     for k in range(1, d):
-        key = load(block, k * LANES)
-        a, b = key * spread(first, k), key * spread(last, k)
+        a, b = load(block, k * LANES) * spread(first, k), load(block, k * LANES) * spread(last, k)
         least, most = least + smaller(a, b), most + larger(a, b)
-    threshold, never = load(block, (3 * d + 2) * LANES), splat(np.inf)
-    inside, reached = least >= threshold, most >= threshold
-    store(block, d * LANES, where(inside, never, where(reached, threshold, never)))
-    if some(inside):
-        for entry in range(2 * d + 1):
-            row = (d + 1 + entry) * LANES
-            store(block, row, _add(load(block, row), inside, spread(total, entry)))
-    return bool(some(never > load(block, d * LANES)))
+    return least, most
+
+
+@compiled(borrowed=True)
+def maxima_of_boxes(
+    blocks: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    boxes: NDArray[np.int32],
+    axes: tuple[int, ...],
+) -> None:
+    """Raise row d of each block to the largest score with a token in ``boxes``, nodes of a tree."""
+    d = components(axes, positions.shape[0])
+    for box in boxes:
+        for own in range(len(blocks)):
+            block = blocks[own]
+            _, most = _bounds(block, corners, box, d)
+            if some(most > load(block, d * LANES)):
+                maxima(block, positions, begin[box], (end[box] + LANES - 1) // LANES * LANES, axes)
+
+
+@compiled(borrowed=True)
+def sums_of_boxes(
+    blocks: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    one: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    boxes: NDArray[np.int32],
+    axes: tuple[int, ...],
+) -> None:
+    """Add to rows d + 1 to 3d + 1 of each block what tokens in ``boxes``, nodes of a tree, contribute as neighbours.
+
+    ``totals[box]`` (1 + 2d) is what a whole box contributes. Thresholds are in row 3d + 2; row d is overwritten. All
+    blocks hear a box before the next one comes, while it is near in memory.
+    """
+    d = components(axes, positions.shape[0])
+    never = splat(np.inf)
+    for box in boxes:
+        for own in range(len(blocks)):
+            block = blocks[own]
+            threshold = load(block, (3 * d + 2) * LANES)
+            least, most = _bounds(block, corners, box, d)
+            inside = least >= threshold
+            if some(inside):
+                for entry in range(2 * d + 1):
+                    row = (d + 1 + entry) * LANES
+                    store(block, row, _add(load(block, row), inside, spread(totals[box], entry)))
+            in_part = where(inside, never, where(most >= threshold, threshold, never))
+            if some(never > in_part):
+                store(block, d * LANES, in_part)
+                stop = (end[box] + LANES - 1) // LANES * LANES
+                sums(block, positions, one, high, low, begin[box], stop, axes)
 
 
 @compiled(inline=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.fused import halves, keys_of
 from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
-from lmdata.dynamics.lanes import axes_of, components, hear_box, maxima, pulls_of, sums
+from lmdata.dynamics.lanes import axes_of, components, larger, maxima_of_boxes, pulls_of, smaller, sums_of_boxes
 from lmdata.dynamics.threads import Spread, crew
-from lmdata.dynamics.vectors import LANES
+from lmdata.dynamics.vectors import LANES, largest, load, smallest, splat, spread, store
 
 LEAF = 8
-"""Tokens that listen together at the end: a leaf."""
+"""Tokens in a leaf."""
 
-GRAIN = 32
+TOGETHER = 32
+"""Tokens that listen to the same list of boxes at the end."""
+
+GRAIN = 16
 """Tokens that are compared one by one rather than split into smaller boxes: a leaf or more."""
 
 TASKS = 64
@@ -54,13 +58,14 @@ def _bounds(
     return least, most
 
 
-@compiled()
+@compiled(borrowed=True)
 def _find_thresholds(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     right: NDArray[np.int64],
+    last: NDArray[np.int64],
     depth: NDArray[np.int64],
     corners: NDArray[np.float64],
     key_corners: NDArray[np.float64],
@@ -69,24 +74,25 @@ def _find_thresholds(
     ranges: NDArray[np.float64],
     boxes: NDArray[np.int32],
     uppers: NDArray[np.float64],
+    floors: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    blocks: NDArray[np.float64],
     roots: NDArray[np.int64],
-    last: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
     """Fill the thresholds of the tokens of the subtrees of ``roots``, and ranges[node]: their extremes.
 
     ``boxes[t]`` and ``uppers[t]`` list, for the node at depth t under consideration, the boxes that may hold a largest
-    score and their upper bounds.
+    score and their upper bounds; ``floors[t]`` is what every largest score reaches. Row 0 of ``boxes`` is a stack.
     """
     d = components(axes, positions.shape[0])
-    stack, lengths, floors = np.empty(128, np.int64), np.empty(64, np.int64), np.empty(64)
-    block = np.empty((3 * d + 2) * LANES)
-    boxes[0, 0], uppers[0, 0], lengths[0], floors[0] = 0, np.inf, 1, -np.inf
+    stack = boxes[0]
+    boxes[1, 0], uppers[1, 0], lengths[1], floors[1] = 0, np.inf, 1, -np.inf
     for first in roots:
-        for q in range(first, last[first]):
-            t = depth[q] - depth[first] + 1
-            floor, count = floors[t - 1], 0
-            size = end[q] - begin[q] if right[q] != 0 else 0
+        q = first
+        while q < last[first]:
+            t = depth[q] - depth[first] + 2
+            floor, count, size = floors[t - 1], 0, end[q] - begin[q]
             for entry in range(lengths[t - 1]):
                 if uppers[t - 1, entry] < floor:
                     continue
@@ -111,35 +117,30 @@ def _find_thresholds(
                     foremost = kept if uppers[t, kept] > uppers[t, foremost] else foremost
                     kept += 1
             lengths[t], floors[t] = kept, floor
-            if right[q] != 0:
+            if size > TOGETHER and right[q] != 0:
+                q += 1
                 continue
-            ranges[q, 0], ranges[q, 1] = np.inf, -np.inf
-            for start in range(begin[q], end[q], LANES):
+            boxes[t, 0], boxes[t, foremost] = boxes[t, foremost], boxes[t, 0]
+            lowest, highest = splat(np.inf), splat(-np.inf)
+            listening = blocks[: (size + LANES - 1) // LANES]
+            for own in range(len(listening)):
                 for k in range(d):
-                    for lane in range(LANES):
-                        block[k * LANES + lane] = keys[k, start + lane]
-                for lane in range(LANES):
-                    block[d * LANES + lane] = -np.inf
-                v = boxes[t, foremost]
-                maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
-                for entry in range(kept):
-                    weakest = block[d * LANES]
-                    for lane in range(1, LANES):
-                        weakest = min(weakest, block[d * LANES + lane])
-                    if entry != foremost and uppers[t, entry] > weakest:
-                        v = boxes[t, entry]
-                        maxima(block, positions, begin[v], begin[v] + (end[v] - begin[v] + 7) // 8 * 8, axes)
-                for lane in range(LANES):
-                    threshold = block[d * LANES + lane] - delta
-                    thresholds[start + lane] = threshold
-                    ranges[q, 0], ranges[q, 1] = min(ranges[q, 0], threshold), max(ranges[q, 1], threshold)
+                    store(listening[own], k * LANES, load(keys[k], begin[q] + own * LANES))
+                store(listening[own], d * LANES, splat(-np.inf))
+            maxima_of_boxes(listening, positions, begin, end, corners, boxes[t, :kept], axes)
+            for own in range(len(listening)):
+                threshold = load(listening[own], d * LANES) - splat(delta)
+                store(thresholds, begin[q] + own * LANES, threshold)
+                lowest, highest = smaller(threshold, lowest), larger(threshold, highest)
+            ranges[q, 0], ranges[q, 1] = smallest(lowest), largest(highest)
+            q = last[q]
         for q in range(last[first] - 1, first - 1, -1):
-            if right[q] != 0:
+            if right[q] != 0 and end[q] - begin[q] > TOGETHER:
                 ranges[q, 0] = min(ranges[q + 1, 0], ranges[right[q], 0])
                 ranges[q, 1] = max(ranges[q + 1, 1], ranges[right[q], 1])
 
 
-@compiled()
+@compiled(borrowed=True)
 def _find_pulls(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],
@@ -149,6 +150,7 @@ def _find_pulls(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     right: NDArray[np.int64],
+    last: NDArray[np.int64],
     depth: NDArray[np.int64],
     corners: NDArray[np.float64],
     key_corners: NDArray[np.float64],
@@ -156,29 +158,30 @@ def _find_pulls(
     thresholds: NDArray[np.float64],
     ranges: NDArray[np.float64],
     boxes: NDArray[np.int32],
+    gathered: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    blocks: NDArray[np.float64],
     counts: NDArray[np.float64],
     pulls: NDArray[np.float64],
     roots: NDArray[np.int64],
-    last: NDArray[np.int64],
     axes: tuple[int, ...],
 ) -> None:
     """Fill counts and pulls (d, n) of the tokens of the subtrees of ``roots``.
 
     ``boxes[t]`` lists, for the node at depth t under consideration, the boxes that are above the thresholds of some of
-    its tokens and below those of others.
+    its tokens and below those of others; ``gathered[t]`` holds those that are above all. Row 0 of ``boxes`` is a stack.
     """
     d = components(axes, positions.shape[0])
-    stack, lengths = np.empty(128, np.int64), np.empty(64, np.int64)
-    gathered = np.zeros((64, 2 * d + 1))
-    block = np.empty((3 * d + 3) * LANES)
-    boxes[0, 0], lengths[0] = 0, 1
+    stack = boxes[0]
+    boxes[1, 0], lengths[1] = 0, 1
+    gathered[1] = 0.0
     for first in roots:
-        for q in range(first, last[first]):
-            t = depth[q] - depth[first] + 1
-            size = end[q] - begin[q] if right[q] != 0 else 0
+        q = first
+        while q < last[first]:
+            t = depth[q] - depth[first] + 2
+            count, size = 0, end[q] - begin[q]
             for part in range(2 * d + 1):
                 gathered[t, part] = gathered[t - 1, part]
-            count = 0
             for entry in range(lengths[t - 1]):
                 stack[0], top = boxes[t - 1, entry], 1
                 while top > 0:
@@ -197,33 +200,24 @@ def _find_pulls(
                         stack[top], stack[top + 1] = right[v], v + 1
                         top += 2
             lengths[t] = count
-            if right[q] != 0:
+            if size > TOGETHER and right[q] != 0:
+                q += 1
                 continue
-            for start in range(begin[q], end[q], LANES):
+            listening = blocks[: (size + LANES - 1) // LANES]
+            for own in range(len(listening)):
+                block, start = listening[own], begin[q] + own * LANES
                 for k in range(d):
-                    for lane in range(LANES):
-                        block[k * LANES + lane] = keys[k, start + lane]
-                for lane in range(LANES):
-                    block[(3 * d + 2) * LANES + lane] = thresholds[start + lane]
+                    store(block, k * LANES, load(keys[k], start))
+                store(block, (3 * d + 2) * LANES, load(thresholds, start))
                 for part in range(2 * d + 1):
-                    for lane in range(LANES):
-                        block[(d + 1 + part) * LANES + lane] = gathered[t, part]
-                for entry in range(count):
-                    v = boxes[t, entry]
-                    if hear_box(block, corners, totals, v, axes):
-                        sums(
-                            block,
-                            positions,
-                            one,
-                            high,
-                            low,
-                            begin[v],
-                            begin[v] + (end[v] - begin[v] + 7) // 8 * 8,
-                            axes,
-                        )
-                for lane in range(LANES):
-                    counts[start + lane] = block[(d + 1) * LANES + lane]
+                    store(block, (d + 1 + part) * LANES, spread(gathered[t], part))
+            heard = boxes[t, :count]
+            sums_of_boxes(listening, positions, one, high, low, begin, end, corners, totals, heard, axes)
+            for own in range(len(listening)):
+                block, start = listening[own], begin[q] + own * LANES
+                store(counts, start, load(block, (d + 1) * LANES))
                 pulls_of(block, high, low, start, pulls, axes)
+            q = last[q]
 
 
 @lru_cache(maxsize=2)
@@ -242,7 +236,7 @@ class System:
     ) -> None:
         n, d = state.shape
         padded = -(-n // LANES) * LANES
-        self.n, self.axes = n, axes_of(d)
+        self.n, self.leaf, self.axes = n, leaf, axes_of(d)
         self.matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
         self.ids = np.arange(n)
         self.one = np.ones(padded)
@@ -254,7 +248,7 @@ class System:
         nodes = len(self.shape.begin)
         self.corners, self.key_corners = np.empty((2, nodes, 2, d))
         self.totals, self.ranges = np.empty((nodes, 2 * d + 1)), np.empty((nodes, 2))
-        self.lists = (int(self.shape.depth.max()) + 2, (nodes + 1) // 2)
+        self.lists = (int(self.shape.depth.max()) + 3, max(128, (nodes + 1) // 2))
 
     def sort(self, spread: Spread) -> None:
         """Move the tokens to their places in the tree, and find its boxes."""
@@ -279,17 +273,20 @@ class System:
 
     def listen(self, delta: float, spread: Spread) -> None:
         """Fill counts and pulls: whom the tokens listen to."""
-        begin, end, right, last, depth = self.shape
-        nodes = (begin, end, right, depth)
+        d = len(self.positions)
         tokens, halves_of = (self.positions, self.keys), (self.one, self.high, self.low)
+        corners, thresholds = (self.corners, self.key_corners), (self.thresholds, self.ranges)
 
         def run(task: int, stop: int) -> None:
             roots, boxes, uppers = self.roots[task:stop], np.empty(self.lists, np.int32), np.empty(self.lists)
-            thresholds = (self.thresholds, self.ranges)
-            corners = (self.corners, self.key_corners)
-            _find_thresholds(*tokens, *nodes, *corners, delta, *thresholds, boxes, uppers, roots, last, self.axes)
-            boxed, found = (*corners, self.totals, *thresholds), (self.counts, self.pulls)
-            _find_pulls(*tokens, *halves_of, *nodes, *boxed, boxes, *found, roots, last, self.axes)
+            lengths, floors = np.empty(self.lists[0], np.int64), np.empty(self.lists[0])
+            gathered = np.empty((self.lists[0], 2 * d + 1))
+            blocks = np.empty((max(TOGETHER, self.leaf) // LANES, (3 * d + 3) * LANES))
+            scratch: tuple[Any, ...] = (boxes, uppers, floors, lengths, blocks)
+            _find_thresholds(*tokens, *self.shape, *corners, delta, *thresholds, *scratch, roots, self.axes)
+            scratch = (boxes, gathered, lengths, blocks, self.counts, self.pulls)
+            boxed = (*corners, self.totals, *thresholds)
+            _find_pulls(*tokens, *halves_of, *self.shape, *boxed, *scratch, roots, self.axes)
 
         spread(run, len(self.roots), 1)
 

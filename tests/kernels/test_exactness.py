@@ -158,11 +158,16 @@ def test_the_library_of_matrix_products_does_not_matter():
 def test_no_multiplication_is_fused_with_an_addition():
     """Fused, a product would not be rounded on its own: whatever the processor offers, the machine code has none."""
     numbers, axes = np.ones(200), (0, 0)
-    plane, boxes = np.ones((2, 16)), np.ones((4, 2, 2))
+    plane, boxes, totals = np.ones((2, 16)), np.ones((4, 2, 2)), np.ones((4, 5))
+    blocks, nodes = np.ones((1, 200)), (np.zeros(1, np.int64), np.full(1, 16))
     calls = [
         (lanes.maxima, (numbers, plane, 0, 16, axes)),
         (lanes.sums, (numbers, plane, numbers, plane, plane, 0, 16, axes)),
-        (lanes.hear_box, (numbers, boxes, np.ones((4, 5)), 0, axes)),
+        (lanes.maxima_of_boxes, (blocks, plane, *nodes, boxes, nodes[0].astype(np.int32), axes)),
+        (
+            lanes.sums_of_boxes,
+            (blocks, plane, numbers, plane, plane, *nodes, boxes, totals, nodes[0].astype(np.int32), axes),
+        ),
         (fused.score_row, (plane, plane, 0, numbers[:16])),
         (tree._bounds, (boxes, boxes, 0, 0, axes)),
         (blocked._score, (plane, plane, 0, 0)),
