@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -132,3 +133,23 @@ def damage(raw):
             keys[key] = flip(keys[key], bit)
 
     return damage
+
+
+SECRET = "wJalrXUtnFEMI"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of the S3 protocol on this machine, with a bucket ``runs``; the environment says how to reach it."""
+    moto = pytest.importorskip("moto.server")
+    with pytest.MonkeyPatch.context() as patch:
+        running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_REGION", "us-east-1")
+        urlopen(Request(f"http://{host}:{port}/runs", method="PUT")).close()
+        yield
+        running.stop()

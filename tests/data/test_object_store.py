@@ -1,7 +1,6 @@
 """Run stores in a bucket, against a server of the S3 protocol on this machine."""
 
 import threading
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -16,23 +15,7 @@ from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
 from lmdata.simulation import Interrupted
 
-moto = pytest.importorskip("moto.server")
-SECRET = "wJalrXUtnFEMI"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with pytest.MonkeyPatch.context() as patch:
-        running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        running.start()
-        host, port = running.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_REGION", "us-east-1")
-        urlopen(Request(f"http://{host}:{port}/runs", method="PUT")).close()
-        yield
-        running.stop()
+from .conftest import SECRET
 
 
 @pytest.fixture

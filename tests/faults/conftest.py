@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ..data.conftest import damage, example, flip, raw, small_blocks
+from ..data.conftest import damage, example, flip, raw, server, small_blocks
 
-__all__ = ["damage", "example", "flip", "raw", "small_blocks"]
+__all__ = ["damage", "example", "flip", "raw", "server", "small_blocks"]
 
+MEMBERS = 240
+"""Members of the store that a `Writer` writes."""
 WRITER = """
 import pathlib, sys
 import numpy as np
@@ -28,6 +30,7 @@ def frames(member):
 with store.RunStore.append_to(place) if place.exists() else store.RunStore.create(place, grid) as run:
     print("begun", flush=True)
     for block in run.pending():
+        print("computing", *block, flush=True)
         begun = run.last_checkpoint(block)
         if begun is None and block[0] % 3 == 0:
             position = np.stack([frames(member) for member in block])
@@ -37,33 +40,46 @@ with store.RunStore.append_to(place) if place.exists() else store.RunStore.creat
         first = begun.frames if begun else 0
         run.put(block, np.stack([frames(member)[first:] for member in block]), steps_done=5, first_frame=first)
         run.commit()
-        print(*block, flush=True)
+        print("committed", *block, flush=True)
 """
-"""Writes members that are known beforehand, some by way of a checkpoint, and says which ones are committed."""
+"""Writes members that are known beforehand, some by way of a checkpoint, and says which it computes and commits."""
 
 
 class Writer:
-    """A process that writes the store of `WRITER` and says what it has committed."""
+    """A process that writes the store of `WRITER`, and what it has said so far."""
 
-    def __init__(self, place: Path, members: int = 400) -> None:
+    def __init__(self, place: Path, members: int = MEMBERS) -> None:
         self.place, self.members = place, members
+        self.computing: set[int] = set()
+        self.committed: set[int] = set()
         self.process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(place), str(members)], stdout=subprocess.PIPE, text=True
         )
 
-    def wait_for(self, lines: int) -> list[str]:
-        return [self.process.stdout.readline() for _ in range(lines)]
+    def wait_for(self, commits: int) -> None:
+        """Wait until it holds the lock (0 commits), or until it has said so many times that it has committed."""
+        said = 0
+        while (word := self._hear(self.process.stdout.readline())) and (commits or word != "begun"):
+            said += word == "committed"
+            if said == commits:
+                return
 
-    def kill(self) -> set[int]:
-        """Kill it, and return the members that it said were committed."""
+    def kill(self) -> None:
+        """Kill it, and hear what it had said."""
         self.process.send_signal(signal.SIGKILL)
-        return self.finish(expected=-signal.SIGKILL)
+        self.finish(expected=-signal.SIGKILL)
 
-    def finish(self, expected: int = 0) -> set[int]:
-        lines = self.process.communicate()[0].splitlines(keepends=True)
+    def finish(self, expected: int = 0) -> None:
+        """Wait for its end, and hear what it had said."""
+        for line in self.process.communicate()[0].splitlines(keepends=True):
+            self._hear(line)
         assert self.process.returncode in (expected, 0)
-        whole = [line for line in lines if line.endswith("\n") and not line.startswith("begun")]
-        return {int(word) for line in whole for word in line.split()}
+
+    def _hear(self, line: str) -> str:
+        word, *members = line.split() or [""]
+        if line.endswith("\n") and members:  # a line may be cut by the kill
+            getattr(self, word).update(map(int, members))
+        return word
 
 
 @pytest.fixture
@@ -71,7 +87,7 @@ def writer():
     """Start a `Writer`; what is still running at the end of the test is killed."""
     started = []
 
-    def start(place: Path, members: int = 400) -> Writer:
+    def start(place: Path, members: int = MEMBERS) -> Writer:
         started.append(Writer(place, members))
         return started[-1]
 
@@ -90,7 +106,7 @@ def expected_positions(members: int) -> np.ndarray:
 def check_finished():
     """Compare a finished store of `WRITER` with what it had to write."""
 
-    def check(place: Path, members: int = 400) -> None:
+    def check(place: Path, members: int = MEMBERS) -> None:
         from lmdata.data.opening import open_dataset
         from lmdata.data.verify import verify
 
