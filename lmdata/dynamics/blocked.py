@@ -26,7 +26,7 @@ CHUNK = 64
 """Scores whose largest is looked at first."""
 
 
-@compiled()
+@compiled(borrowed=True)
 def _chunk_maxima(bits: NDArray[np.int32], largest: NDArray[np.float32]) -> None:
     """Fill the largest score of each chunk.
 
@@ -42,7 +42,7 @@ def _chunk_maxima(bits: NDArray[np.int32], largest: NDArray[np.float32]) -> None
         largest[chunk] = np.int32(top ^ ((top >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
-@compiled()
+@compiled(borrowed=True)
 def _score(keys: NDArray[np.float64], tokens: NDArray[np.float64], i: int, j: int) -> float:
     """Return the canonical score of one pair."""
     total = keys[i, 0] * tokens[j, 0]
@@ -51,7 +51,7 @@ def _score(keys: NDArray[np.float64], tokens: NDArray[np.float64], i: int, j: in
     return float(total)
 
 
-@compiled()
+@compiled(borrowed=True)
 def _score_row(keys: NDArray[np.float64], positions: NDArray[np.float64], i: int, row: NDArray[np.float64]) -> None:
     """Fill the canonical scores of token i with all tokens, positions (d, n)."""
     for j in range(row.size):
@@ -62,7 +62,7 @@ def _score_row(keys: NDArray[np.float64], positions: NDArray[np.float64], i: int
             row[j] += key * positions[k, j]
 
 
-@compiled()
+@compiled(borrowed=True)
 def _sum_values(
     values: NDArray[np.float64], chosen: NDArray[np.int32], whole: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
@@ -86,7 +86,7 @@ def _sum_values(
             total[k] -= values[j, k]
 
 
-@compiled()
+@compiled(borrowed=True)
 def _sum_neighbours(
     scores: NDArray[np.float32],
     bits: NDArray[np.int32],

@@ -29,7 +29,7 @@ def _power(exponent: int) -> Any:
     return splat(np.int64((exponent + 1023) << 52).view(np.float64))
 
 
-@compiled()
+@compiled(borrowed=True)
 def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
     """Split the first n of positions (d, padded) into high + low, 0 beyond: `lmdata.dynamics.canonical.split`.
 
@@ -99,7 +99,7 @@ def _block_pulls(
         pulls_of(block, high, low, begin, pulls, axes)
 
 
-@compiled()
+@compiled(borrowed=True)
 def score_row(positions: NDArray[np.float64], keys: NDArray[np.float64], i: int, score: NDArray[np.float64]) -> float:
     """Fill the scores of token i with all (a multiple of 4) tokens; return the largest."""
     d, n = positions.shape
@@ -119,7 +119,7 @@ def score_row(positions: NDArray[np.float64], keys: NDArray[np.float64], i: int,
     return max(max(m0, m1), max(m2, m3))
 
 
-@compiled(relaxed=("reassoc", "nsz"))
+@compiled(relaxed=("reassoc", "nsz"), borrowed=True)
 def _row_sum(score: NDArray[np.float64], threshold: float, values: NDArray[np.float64]) -> float:
     """Return the sum of the neighbours' values: exact, so in any order."""
     total = 0.0
@@ -128,7 +128,7 @@ def _row_sum(score: NDArray[np.float64], threshold: float, values: NDArray[np.fl
     return total
 
 
-@compiled()
+@compiled(borrowed=True)
 def _row_pulls(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],
@@ -225,7 +225,7 @@ def _run(
             _store(positions, frames[member, frame])
 
 
-@compiled()
+@compiled(borrowed=True)
 def _run_blocks(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],
@@ -242,7 +242,7 @@ def _run_blocks(
     _run(_block_pulls, state, sensitivity, gain, matrix, keep, frames, arrays, rows, begin, end, axes)
 
 
-@compiled()
+@compiled(borrowed=True)
 def _run_rows(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],

@@ -101,7 +101,7 @@ def cut(shape: Shape, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(roots, np.int64), np.flatnonzero(~small)
 
 
-@compiled()
+@compiled(borrowed=True)
 def _select(
     positions: NDArray[np.float64],
     ids: NDArray[np.int64],
@@ -137,7 +137,7 @@ def _select(
             return
 
 
-@compiled()
+@compiled(borrowed=True)
 def arrange(
     positions: NDArray[np.float64],
     ids: NDArray[np.int64],
@@ -165,7 +165,7 @@ def arrange(
             _select(positions, ids, begin[node], end[node], begin[right[node]], widest, axes)
 
 
-@compiled()
+@compiled(borrowed=True)
 def gather(
     keys: NDArray[np.float64],
     one: NDArray[np.float64],

@@ -283,10 +283,11 @@ class System:
             gathered = np.empty((self.lists[0], 2 * d + 1))
             blocks = np.empty((max(TOGETHER, self.leaf) // LANES, (3 * d + 3) * LANES))
             scratch: tuple[Any, ...] = (boxes, uppers, floors, lengths, blocks)
-            _find_thresholds(*tokens, *self.shape, *corners, delta, *thresholds, *scratch, roots, self.axes)
+            arguments = (*tokens, *self.shape, *corners, delta, *thresholds, *scratch, roots, self.axes)
+            _find_thresholds(*arguments)
             scratch = (boxes, gathered, lengths, blocks, self.counts, self.pulls)
-            boxed = (*corners, self.totals, *thresholds)
-            _find_pulls(*tokens, *halves_of, *self.shape, *boxed, *scratch, roots, self.axes)
+            arguments = (*tokens, *halves_of, *self.shape, *corners, self.totals, *thresholds, *scratch)
+            _find_pulls(*arguments, roots, self.axes)
 
         spread(run, len(self.roots), 1)
 
