@@ -86,7 +86,7 @@ def _sum_values(
             total[k] -= values[j, k]
 
 
-@compiled(borrowed=True)
+@compiled()
 def _sum_neighbours(
     scores: NDArray[np.float32],
     bits: NDArray[np.int32],
