@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 """A scheduler that does not answer within it, or has no worker within it, cannot be used."""
 
+LOOPBACK = "127.0.0.1"
 ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
 """Dask's setting of what the environment of workers is; one thread for each kernel among it."""
 TRIMMING = "MALLOC_TRIM_THRESHOLD_"
@@ -99,7 +100,13 @@ def _workers(count: int | None) -> Iterator[LocalCluster]:
     try:
         with (
             dask.config.set({ENVIRONMENT: settings}),
-            LocalCluster(n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+            LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                host=LOOPBACK,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": f"{LOOPBACK}:0"},  # it serves its state all the same
+            ) as cluster,
         ):
             yield cluster
     finally:

@@ -12,6 +12,7 @@ import importlib.metadata
 import logging
 import socket
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -162,9 +163,14 @@ class _Tasks:
         for task in done:
             fork = self._forks.pop(task)
             found = task.exception() if task.status == "error" else task.result()
-            if not isinstance(found, Changes | KilledWorker):
+            if isinstance(found, KilledWorker):
+                yield fork, found
+            elif isinstance(found, Computed):
+                for warning in found.warnings:
+                    warnings.warn(warning, stacklevel=3)
+                yield fork, found.changes
+            else:
                 raise ClusterLost(f"a worker could not go on: {found}")
-            yield fork, found
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
 
@@ -184,7 +190,15 @@ class _Tasks:
             raise ClusterLost(f"all dask workers were lost, and none has come for {PATIENCE_SECONDS:g} seconds")
 
 
-def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes | str:
+@dataclass(frozen=True)
+class Computed:
+    """What a worker has computed, and the warnings that it was given meanwhile."""
+
+    changes: Changes
+    warnings: tuple[Warning | str, ...]
+
+
+def compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed | str:
     """Compute the blocks of a fork, as a worker does, for some seconds or until they are finished.
 
     Parameters
@@ -200,7 +214,7 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes |
 
     Returns
     -------
-    Changes or str
+    Computed or str
         What is to be merged; or in words why this worker cannot go on. It is returned, since an error that dask
         fails to send would keep the coordinator waiting for ever.
     """
@@ -211,7 +225,7 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes |
         return f"{type(error).__name__}: {error}"
 
 
-def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
+def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed:
     if version != _version():
         raise BackendUnavailable(f"a worker has lmdata {_version()}, the coordinator {version}; install one of them")
     try:
@@ -223,8 +237,9 @@ def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Changes:
             "every worker, under the same path"
         ) from error
     sink = ForkWriter(fork, prepared.layout)
-    prepared.runner.stretch(fork.blocks, sink, seconds=seconds)
-    return sink.changes()
+    with warnings.catch_warnings(record=True) as given:
+        prepared.runner.stretch(fork.blocks, sink, seconds=seconds)
+    return Computed(sink.changes(), tuple(warning.message for warning in given))
 
 
 @dataclass(frozen=True)
@@ -250,7 +265,8 @@ def _prepare(source: _Source) -> _Prepared:
     """Read the recipe from the store, and draw its tokens: once for all tasks of a process."""
     layout = read_layout(source.group)
     recipe = stored_recipe(layout.attrs, read_initial(source.group))
-    return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
+    with warnings.catch_warnings(action="ignore"):  # the coordinator was given them
+        return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
 
 
 def _version() -> str:

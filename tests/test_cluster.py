@@ -81,6 +81,11 @@ def listening():
     }
 
 
+def test_two_clusters_do_not_disturb_each_other():
+    with connected(1) as one, connected(1) as two:
+        assert one.submit(int, "1").result() == two.submit(int, "1").result()
+
+
 def test_workers_listen_on_this_machine_alone_use_one_thread_and_end_with_the_context():
     mine = cores()
     with connected(1) as client:
@@ -140,7 +145,7 @@ def test_a_scheduler_with_certificates_is_reached_by_those_who_have_them(certifi
     expected = lmdata.simulate(model, tokens, steps=3, seeds=range(3))
     with dask.config.set(certificates):
         cluster = LocalCluster(
-            n_workers=1, threads_per_worker=1, host="127.0.0.1", protocol="tls", dashboard_address=None
+            n_workers=1, host="127.0.0.1", protocol="tls", scheduler_kwargs={"dashboard_address": "127.0.0.1:0"}
         )
     with cluster:
         address = cluster.scheduler_address

@@ -21,11 +21,12 @@ import lmdata
 from lmdata import cluster, scaling
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import ClusterLost, IncompleteDataset, StoreError
+from lmdata.errors import AccuracyWarning, ClusterLost, IncompleteDataset, StoreError
 
 FAULTS = """
-import json, os, pathlib, signal, time
+import json, os, pathlib, signal, time, warnings
 import lmdata
+from lmdata.errors import AccuracyWarning
 from lmdata import runner
 
 runner.FIRST_SEGMENT, runner.SEGMENT_SECONDS = 1, 0
@@ -55,6 +56,8 @@ def faulty(cls, models, state, *, start, record, seeds, backend):
             time.sleep(600)
         if what == "overflow":
             raise OverflowError(f"seed {seed} overflows")
+        if what == "warn":
+            warnings.warn(f"seed {seed} is inaccurate", AccuracyWarning)
         if what == "raise":
             raise ValueError(f"seed {seed} is not liked")
     return runner.advance(cls, models, state, start=start, record=record, seeds=seeds, backend=backend)
@@ -167,6 +170,12 @@ def test_a_member_whose_arithmetic_fails_is_marked_as_one_process_does(address, 
         lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
     [problem] = verify(tmp_path / "run").problems
     assert (problem.kind, problem.subject, problem.message) == ("failed", '{"seed":1}', "seed 1 overflows")
+
+
+def test_warnings_of_the_workers_are_given_to_the_caller(address, plan, tmp_path):
+    plan({1: ("warn", 3)})
+    with pytest.warns(AccuracyWarning, match="seed 1 is inaccurate"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
 
 
 def test_a_task_that_raises_stops_the_run_and_what_is_finished_is_kept(
@@ -332,3 +341,16 @@ def wait_for(file):
             return text
         time.sleep(0.1)
     raise AssertionError(f"{file} was not written")
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("server")
+def test_workers_write_into_a_bucket_with_the_credentials_of_their_own_environment(plan, serial):
+    plan({})
+    lmdata.simulate(MODEL, TOKENS, store="s3://runs/workers/one", scheduler=1, **RUN)
+    check_finished("s3://runs/workers/one", serial)
+    with RunStore.append_to("s3://runs/workers/one") as store:
+        store.reset([0])
+        fork = store.fork(store.pending())
+        assert os.environ["AWS_SECRET_ACCESS_KEY"].encode() not in pickle.dumps(fork)
+        store.withdraw(fork)

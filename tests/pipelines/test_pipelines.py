@@ -109,13 +109,10 @@ def test_a_page_shows_few_values_of_a_large_sweep():
 
 @pytest.mark.long
 def test_a_cluster_gives_the_same_result_as_threads(store, tmp_path):
-    from distributed import LocalCluster
-
     pipeline = load("vertex_occupancy")
     name = pipeline.run(str(store), output=tmp_path / "threads").stem
     threads = lmdata.open(name).compute()
-    with LocalCluster(host="127.0.0.1", dashboard_address=None, n_workers=2, threads_per_worker=1) as cluster:
-        pipeline.run(str(store), output=tmp_path / "cluster", scheduler=cluster.scheduler_address)
+    pipeline.run(str(store), output=tmp_path / "cluster", scheduler=2)
     assert lmdata.open(name).attrs["digest"] == threads.attrs["digest"]
 
 
