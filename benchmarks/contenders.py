@@ -19,6 +19,12 @@ from lmdata.dynamics import backends
 Timed = Callable[[], float]
 """Makes the work once and returns its seconds."""
 
+REST = 0.3
+"""Seconds of rest before a turn: compiled peers keep their threads spinning for a while."""
+
+TURN = 0.05
+"""Seconds that a turn lasts at least."""
+
 
 class Interpreter:
     """Another Python that runs `peers` and answers on a pipe; a context manager."""
@@ -87,11 +93,19 @@ def peer_steps(
 
 
 def race(contenders: Mapping[str, Timed], repeats: int) -> dict[str, dict[str, float]]:
-    """Return median, least and number of the seconds of each contender, taken in turn."""
+    """Return median, least and number of the seconds of each contender, taken in turn.
+
+    A turn begins after `REST`, when the threads of the one before have gone to sleep, and is the mean of as many runs
+    as fit into `TURN`: one short run would measure how fast threads wake up.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
-            seconds[name].append(run())
+            time.sleep(REST)
+            taken = [run()]
+            while sum(taken) < TURN:
+                taken.append(run())
+            seconds[name].append(statistics.mean(taken))
     return {
         name: {"median": statistics.median(taken), "least": min(taken), "repeats": len(taken)}
         for name, taken in seconds.items()
