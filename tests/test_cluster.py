@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import socket
 import sys
 import time
@@ -13,7 +14,9 @@ import psutil
 import pytest
 
 import lmdata
+from lmdata import cli
 from lmdata.cluster import computing, connected
+from lmdata.data.store import RunStore
 from lmdata.dynamics.threads import cores
 from lmdata.errors import BackendUnavailable, InvalidInput
 
@@ -57,6 +60,21 @@ def test_a_scheduler_that_does_not_answer_is_told_at_once_and_nothing_is_made(tm
 def test_workers_need_a_store():
     with pytest.raises(InvalidInput, match=r"scheduler is 2, .* give store=PATH"):
         lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(3, 2), steps=1, scheduler=2)
+
+
+@pytest.mark.parametrize("command", ["simulate", "resume", "repair"])
+def test_commands_take_a_scheduler(tmp_path, command, capsys):
+    model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(3, 2)
+    specification = {"model": model.specification(), "tokens": tokens.specification(), "steps": 1}
+    (tmp_path / "spec.yaml").write_text(json.dumps(specification))
+    place = str(tmp_path / "run")
+    if command != "simulate":
+        lmdata.simulate(model, tokens, steps=1, store=place)
+        with RunStore.append_to(place) as store:
+            store.reset([0])
+    what = [str(tmp_path / "spec.yaml"), "--store", place] if command == "simulate" else [place]
+    assert cli.main([command, *what, "--scheduler", "0"]) == cli.WRONG_INPUT
+    assert "scheduler is 0" in capsys.readouterr().err
 
 
 def test_without_the_package_distributed_it_is_told_what_to_install(monkeypatch):

@@ -178,8 +178,8 @@ class Transaction:
             If these share no chunk, or one of them is finished itself.
         """
         window = self.layout.window(members)
-        numbers = np.arange(self.layout.size).reshape(self.layout.shape)[window]
-        complete: list[int] = numbers[self.members.complete[window]].tolist()
+        places = np.argwhere(self.members.status[window] == registry.COMPLETE) + [part.start for part in window]
+        complete: list[int] = np.ravel_multi_index(tuple(places.T), self.layout.shape).tolist()
         if finished := set(complete).intersection(members):
             raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
         return complete

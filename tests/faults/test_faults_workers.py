@@ -238,9 +238,9 @@ def test_a_worker_with_another_version_refuses(tmp_path):
 
 COORDINATOR = """
 import sys
-from lmdata import cli, runner
+from lmdata import cli, runner, scaling
 from lmdata.data import layout
-runner.FIRST_SEGMENT, layout.BLOCK_BYTES = 1000, 1000
+runner.FIRST_SEGMENT, layout.BLOCK_BYTES, scaling.PATIENCE_SECONDS = 1000, 1000, 2
 sys.exit(cli.main(sys.argv[1:]))
 """
 SPEC = {
@@ -317,18 +317,22 @@ def test_a_coordinator_that_is_stopped_takes_its_workers_along_and_keeps_what_is
 
 
 @pytest.mark.long
-def test_a_scheduler_that_is_lost_ends_the_run_and_what_is_finished_is_kept(processes, plan, serial, tmp_path, folder):
+@pytest.mark.parametrize(
+    ("lost", "said"), [("scheduler", "the dask scheduler was lost"), ("worker", "all dask workers were lost")]
+)
+def test_a_cluster_that_is_lost_ends_the_run_and_what_is_finished_is_kept(
+    processes, plan, serial, tmp_path, folder, lost, said
+):
     (folder / "plan").write_text(json.dumps({5: ("wait", 2)}))
     address = tmp_path / "scheduler.json"
     common = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", address)
     scheduler = processes("-m", "distributed.cli.dask_scheduler", "--port", 0, *common)
     worker = processes("-m", "distributed.cli.dask_worker", "--nthreads", 1, "--no-nanny", *common)
     run = start_run(processes, tmp_path, json.loads(wait_for(address))["address"])
-    kill_group(scheduler)
-    said = run.communicate(timeout=30)[1]
+    kill_group({"scheduler": scheduler, "worker": worker}[lost])
+    told = run.communicate(timeout=30)[1]
     assert run.returncode == 1
-    assert "the dask scheduler was lost; stopped after 3 of 6 members, which are kept; go on with" in said
-    kill_group(worker)
+    assert re.search(f"{said}.*; stopped after 3 of 6 members, which are kept; go on with", told)
     plan({})
     lmdata.resume(tmp_path / "run")
     check_finished(tmp_path / "run", serial)
