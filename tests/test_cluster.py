@@ -10,6 +10,7 @@ import time
 
 import dask
 import dask.array
+import distributed
 import psutil
 import pytest
 
@@ -156,13 +157,11 @@ def certificates(tmp_path):
 
 @pytest.mark.long
 def test_a_scheduler_with_certificates_is_reached_by_those_who_have_them(certificates, tmp_path):
-    from distributed import LocalCluster
-
     arguments = {"steps": 3, "seeds": range(3), "store": tmp_path / "run"}
     model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(4, 2)
     expected = lmdata.simulate(model, tokens, steps=3, seeds=range(3))
     with dask.config.set(certificates):
-        cluster = LocalCluster(
+        cluster = distributed.LocalCluster(
             n_workers=1, host="127.0.0.1", protocol="tls", scheduler_kwargs={"dashboard_address": "127.0.0.1:0"}
         )
     with cluster:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from importlib.metadata import version
 
 import dask
+import distributed  # noqa: F401 - before its settings are changed
 import numpy as np
 import psutil
 import pytest
