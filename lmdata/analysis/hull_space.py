@@ -74,6 +74,13 @@ def simplex(points: NDArray[np.float64]) -> NDArray[np.int64]:
     return corners[:3] if best < 0.0 else corners
 
 
+@compiled()
+def _near_height(points: NDArray[np.float64], facets: NDArray[np.int64], f: int, p: int, height: float) -> float:
+    """Return a height of about this size with the exact sign, for a point that is near the plane of a facet."""
+    sign: int = orient_space(points[facets[f, 0]], points[facets[f, 1]], points[facets[f, 2]], points[p])
+    return -sign * max(height, 1e-300)
+
+
 @compiled(inline=True)
 def _height(
     points: NDArray[np.float64], facets: NDArray[np.int64], planes: NDArray[np.float64], f: int, p: int
@@ -86,8 +93,7 @@ def _height(
     )
     if abs(height) > _CERTAIN:
         return height
-    sign: int = orient_space(points[facets[f, 0]], points[facets[f, 1]], points[facets[f, 2]], points[p])
-    return -sign * max(abs(height), 1e-300)
+    return _near_height(points, facets, f, p, abs(height))
 
 
 @compiled(inline=True)
@@ -130,7 +136,7 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
     planes = np.empty((room, 6))
     seen = np.zeros(room, np.int64)  # the round in which the facet was found visible
     first = np.full(room, -1)  # points beyond the facet, a linked list through `follows`
-    apex = np.full(room, -1)  # the highest of them
+    apex, top = np.full(room, -1), np.empty(room)  # the highest of them, and its height
     follows = np.full(n, -1)
     starting = np.full(n, -1)  # new facet whose outer edge starts at this corner
     free = np.empty(room, np.int64)
@@ -170,8 +176,8 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
                 if height > 0.0:
                     follows[point] = first[f]
                     first[f] = point
-                    if apex[f] < 0 or height > _height(points, facets, planes, f, apex[f]):
-                        apex[f] = point
+                    if apex[f] < 0 or height > top[f]:
+                        apex[f], top[f] = point, height
                     break
         for k in range(n_fresh):
             f = fresh[k]
@@ -225,7 +231,7 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
                 f = used
                 used += 1
             fresh[k] = f
-            u, v, g = rim[k]
+            u, v, g = rim[k, 0], rim[k, 1], rim[k, 2]
             _set_facet(points, facets, planes, f, u, v, point)
             seen[f] = 0
             starting[u] = f
@@ -245,7 +251,7 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
     return facets[:used][alive]
 
 
-@compiled()
+@compiled(borrowed=True)
 def volume(points: NDArray[np.float64], facets: NDArray[np.int64]) -> float:
     """Return the volume inside the triangles ``facets`` (f, 3) of ``points`` (n, 3).
 
