@@ -15,6 +15,18 @@ import lmdata
 
 WORDS = ("the@1", "film", "opens", "and@4", "the@5", "kitchen", "and@7", "daughter")
 MARKUP = "<script>window.broken=1</script>"
+BROKEN = "window.broken=1"
+NAMES = (
+    f"<script>{BROKEN}</script>",
+    f"<img src=x onerror={BROKEN}>",
+    f'"><svg onload={BROKEN}>',
+    f"' onmouseover={BROKEN} x='",
+    f"]]><script>{BROKEN}</script>",
+    f"</script><script>{BROKEN}</script>",
+    f"javascript:{BROKEN}",
+    f"[x](javascript:{BROKEN}) {{{{ 7*7 }}}} $$\\href{{javascript:{BROKEN}}}{{x}}$$",
+)
+"""Names that would do something, if a view took them for anything but text."""
 
 CHROMIUM = (
     "--headless=new",

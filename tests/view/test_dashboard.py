@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 import xarray
 
@@ -15,6 +16,8 @@ import lmdata
 from lmdata.errors import IncompleteDataset
 from lmdata.view.dashboard import dashboard
 from lmdata.view.members import Members
+
+from .conftest import NAMES
 
 READY = """
 window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle
@@ -50,10 +53,10 @@ serve(sys.argv[1], open_browser=False, ready=lambda url: print(url, flush=True))
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def server(tmp_path_factory):
     """Serve the dashboard of a stored dataset whose words are markup, from a process of its own."""
     folder = tmp_path_factory.mktemp("dashboard")
-    names = ["<script>window.broken=1</script>", "$$x^2$$", "<b>long</b>", "rather", "and", "splendid"]
+    names = [*NAMES[:4], "$$x^2$$", "splendid"]
     words = np.stack([lmdata.tokens.normal(6, 4).draw(seed) for seed in (0, 1)])
     tokens = xarray.DataArray(words, dims=("seed", "token", "component"), coords={"token": names})
     sweep = {"alignment_sensitivity": [0.0, 0.3, 2.0], "influence": [0.5, 1.0]}
@@ -62,11 +65,17 @@ def url(tmp_path_factory):
     environment = {**os.environ, "LMDATA_CACHE": str(folder / "cache"), "PYTHONWARNINGS": "default"}
     server = subprocess.Popen([sys.executable, "-c", SERVER, store], stdout=subprocess.PIPE, text=True, env=environment)
     try:
-        yield _line(server, seconds=60)
+        yield server, _line(server, seconds=60)
     finally:
         server.terminate()
         server.wait(20)
         server.stdout.close()
+
+
+@pytest.fixture
+def url(server):
+    """Where the server is."""
+    return server[1]
 
 
 def _line(process, *, seconds):
@@ -99,6 +108,15 @@ def test_dashboard_draws_is_linked_and_asks_for_nothing_beyond_loopback(browser,
     assert outside == []
     assert not browser.run("return window.broken")
     assert browser.errors() == []
+
+
+def test_server_listens_on_loopback_alone(server):
+    process, url = server
+    everything = [process, *psutil.Process(process.pid).children(recursive=True)]
+    sockets = [found for one in everything for found in psutil.Process(one.pid).net_connections("inet")]
+    listening = [found.laddr for found in sockets if found.status == psutil.CONN_LISTEN]
+    assert [f"http://{place.ip}:{place.port}/" for place in listening] == [url]
+    assert listening[0].ip == "127.0.0.1"
 
 
 def test_page_has_a_widget_for_each_choice_and_the_time(square, sentence):
