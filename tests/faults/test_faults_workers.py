@@ -109,6 +109,11 @@ def one_step_a_task(monkeypatch):
     monkeypatch.setattr(scaling, "STRETCH_SECONDS", 0)
 
 
+@pytest.fixture
+def all_blocks_in_a_task(monkeypatch):
+    monkeypatch.setattr("lmdata.runner.FIRST_SEGMENT", 10000)
+
+
 @pytest.fixture(scope="module")
 def serial():
     return lmdata.simulate(MODEL, TOKENS, **RUN)
@@ -149,7 +154,16 @@ def test_a_worker_that_is_killed_is_replaced_and_long_members_go_on_from_their_c
     assert {seed: sum(counts[seed, step] for step in range(STEPS)) for seed in (3, 4, 5)} == dict.fromkeys((3, 4, 5), 5)
 
 
+@pytest.mark.usefixtures("one_step_a_task", "all_blocks_in_a_task")
+def test_blocks_that_a_task_had_no_time_for_are_computed_by_others(address, plan, serial, tmp_path, folder):
+    plan({})
+    lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    check_finished(tmp_path / "run", serial)
+    assert computed(folder) == {(seed, step): 1 for seed in RUN["seeds"] for step in range(STEPS)}
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("all_blocks_in_a_task")
 def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
     address, plan, serial, tmp_path, folder
 ):
