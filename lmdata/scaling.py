@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -140,7 +141,8 @@ class _Tasks:
 
     def start(self, fork: Fork) -> None:
         """Let a worker compute the blocks of a fork."""
-        task = self._client.submit(compute, fork, self._backend, _version(), STRETCH_SECONDS, pure=False)
+        with _reaching():
+            task = self._client.submit(compute, fork, self._backend, _version(), STRETCH_SECONDS, pure=False)
         self._forks[task] = fork
 
     def ended(self) -> Iterator[tuple[Fork, Changes | KilledWorker]]:
@@ -151,18 +153,16 @@ class _Tasks:
         ClusterLost
             If a task raised, or the scheduler or all workers are lost.
         """
-        from distributed import CancelledError, KilledWorker, wait
+        from distributed import KilledWorker, wait
 
         done: Iterable[Future] = ()
-        try:
+        with _reaching(), suppress(TimeoutError):
             done = wait(list(self._forks), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            pass
-        except CancelledError as error:
-            raise ClusterLost("the dask scheduler was lost") from error
+        refusals = []
         for task in done:
             fork = self._forks.pop(task)
-            found = task.exception() if task.status == "error" else task.result()
+            with _reaching():
+                found = task.exception() if task.status == "error" else task.result()
             if isinstance(found, KilledWorker):
                 yield fork, found
             elif isinstance(found, Computed):
@@ -170,7 +170,9 @@ class _Tasks:
                     warnings.warn(warning, stacklevel=3)
                 yield fork, found.changes
             else:
-                raise ClusterLost(f"a worker could not go on: {found}")
+                refusals.append(str(found))
+        if refusals:
+            raise ClusterLost(f"a worker could not go on: {refusals[0]}")
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
 
@@ -182,12 +184,31 @@ class _Tasks:
         ClusterLost
             If there have been none for too long.
         """
-        threads = sum(self._client.nthreads().values())
+        with _reaching():
+            threads = sum(self._client.nthreads().values())
         self._looked = time.monotonic()
         if threads:
             self._threads, self._seen = threads, self._looked
         elif self._looked - self._seen > PATIENCE_SECONDS:
             raise ClusterLost(f"all dask workers were lost, and none has come for {PATIENCE_SECONDS:g} seconds")
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Turn the ways in which dask says that its scheduler is gone into one.
+
+    Raises
+    ------
+    ClusterLost
+        If it is.
+    """
+    from distributed import CancelledError
+    from distributed.client import ClosedClientError
+
+    try:
+        yield
+    except (CancelledError, ClosedClientError, OSError) as error:
+        raise ClusterLost("the dask scheduler was lost") from error
 
 
 @dataclass(frozen=True)
