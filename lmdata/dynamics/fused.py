@@ -2,13 +2,12 @@
 
 A member's tokens stay in the fastest cache, component by component, from its first step to its last. Scores
 are summed over ascending components without fused multiply-add, sums over neighbours are exact in any order
-(`lmdata.dynamics.canonical`), and a member whose state repeats is finished. In the plane eight tokens listen
-side by side, one in each lane of a vector register; elsewhere one token listens to all others at once.
+(`lmdata.dynamics.canonical`), and a member whose state repeats is finished. Eight tokens listen side by side, one in
+each lane of a vector register.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,7 @@ def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: N
 
 
 @compiled(inline=True)
-def _block_pulls(
+def _find_pulls(
     positions: NDArray[np.float64],
     keys: NDArray[np.float64],
     one: NDArray[np.float64],
@@ -97,59 +96,6 @@ def _block_pulls(
         sums(block, positions, one, high, low, 0, padded, axes)
         store(counts, begin, load(block, (d + 1) * LANES))
         pulls_of(block, high, low, begin, pulls, axes)
-
-
-@compiled(borrowed=True)
-def score_row(positions: NDArray[np.float64], keys: NDArray[np.float64], i: int, score: NDArray[np.float64]) -> float:
-    """Fill the scores of token i with all (a multiple of 4) tokens; return the largest."""
-    d, n = positions.shape
-    key = keys[0, i]
-    for j in range(n):
-        score[j] = key * positions[0, j]
-    for k in range(1, d):
-        key = keys[k, i]
-        for j in range(n):
-            score[j] += key * positions[k, j]
-    m0 = m1 = m2 = m3 = -np.inf
-    for j in range(0, n, 4):
-        m0 = score[j] if score[j] > m0 else m0
-        m1 = score[j + 1] if score[j + 1] > m1 else m1
-        m2 = score[j + 2] if score[j + 2] > m2 else m2
-        m3 = score[j + 3] if score[j + 3] > m3 else m3
-    return max(max(m0, m1), max(m2, m3))
-
-
-@compiled(relaxed=("reassoc", "nsz"), borrowed=True)
-def _row_sum(score: NDArray[np.float64], threshold: float, values: NDArray[np.float64]) -> float:
-    """Return the sum of the neighbours' values: exact, so in any order."""
-    total = 0.0
-    for j in range(values.size):
-        total += values[j] if score[j] >= threshold else 0.0
-    return total
-
-
-@compiled(borrowed=True)
-def _row_pulls(
-    positions: NDArray[np.float64],
-    keys: NDArray[np.float64],
-    one: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    delta: float,
-    score: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    pulls: NDArray[np.float64],
-    axes: tuple[int, ...],
-) -> None:
-    """Fill counts and pulls (d, padded) as `_block_pulls` does, one token after the other."""
-    d, padded = positions.shape
-    for i in range(padded):
-        threshold = score_row(positions, keys, i, score) - delta
-        count = counts[i] = _row_sum(score, threshold, one[:padded])
-        for k in range(d):
-            coarse = _row_sum(score, threshold, high[k]) - count * high[k, i]
-            fine = _row_sum(score, threshold, low[k]) - count * low[k, i]
-            pulls[k, i] = (coarse + fine) / count
 
 
 @compiled(inline=True)
@@ -193,9 +139,8 @@ def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, ga
     return moved
 
 
-@compiled(inline=True)
+@compiled(borrowed=True)
 def _run(
-    pulls_of_step: Callable[..., None],
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -210,7 +155,7 @@ def _run(
 ) -> None:
     """Fill the frames of members begin..end; ``arrays`` and ``rows`` are `workspace`."""
     positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
-    one, score, counts = rows[0], rows[1], rows[2]
+    one, block, counts = rows[0], rows[1], rows[2]
     for member in range(begin, end):
         steady = _steady_from(sensitivity[member])
         _load(state[member], positions)
@@ -219,51 +164,17 @@ def _run(
             while now < keep[frame] and moving:
                 halves(positions, state.shape[1], high, low)
                 keys_of(positions, matrix, heard)
-                pulls_of_step(positions, heard, one, high, low, sensitivity[member, now], score, counts, pulls, axes)
+                _find_pulls(positions, heard, one, high, low, sensitivity[member, now], block, counts, pulls, axes)
                 moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
                 now += 1
             _store(positions, frames[member, frame])
-
-
-@compiled(borrowed=True)
-def _run_blocks(
-    state: NDArray[np.float64],
-    sensitivity: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    matrix: NDArray[np.float64],
-    keep: NDArray[np.int64],
-    frames: NDArray[np.float64],
-    arrays: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    begin: int,
-    end: int,
-    axes: tuple[int, ...],
-) -> None:
-    _run(_block_pulls, state, sensitivity, gain, matrix, keep, frames, arrays, rows, begin, end, axes)
-
-
-@compiled(borrowed=True)
-def _run_rows(
-    state: NDArray[np.float64],
-    sensitivity: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    matrix: NDArray[np.float64],
-    keep: NDArray[np.int64],
-    frames: NDArray[np.float64],
-    arrays: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    begin: int,
-    end: int,
-    axes: tuple[int, ...],
-) -> None:
-    _run(_row_pulls, state, sensitivity, gain, matrix, keep, frames, arrays, rows, begin, end, axes)
 
 
 def workspace(n: int, d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return zeroed arrays for one member at a time.
 
     They are (5, d, padded): positions, keys, pulls, high and low halves; and (3, padded, or the size of a
-    block if more): ones for the n tokens with zeros for the padding, scores, counts of neighbours.
+    block if more): ones for the n tokens with zeros for the padding, a block, counts of neighbours.
     """
     padded = -(-n // LANES) * LANES
     rows = np.zeros((3, max(padded, (3 * d + 2) * LANES)))
@@ -287,15 +198,14 @@ def neighbour_sets(
            [False, False,  True]])
     """
     n, d = state.shape
-    (positions, heard, pulls, high, low), (one, score, counts) = workspace(n, d)
+    (positions, heard, pulls, high, low), (one, block, counts) = workspace(n, d)
     positions[:] = state[[*range(n), *[0] * (positions.shape[1] - n)]].T
     keys_of(positions, np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment), heard)
     sets = np.empty((n, n), np.bool_)
     for j in range(n):
         one[:] = 0.0
         one[j] = 1.0
-        kernel = _block_pulls if axes_of(d) else _row_pulls
-        kernel(positions, heard, one, high, low, sensitivity, score, counts, pulls, axes_of(d))
+        _find_pulls(positions, heard, one, high, low, sensitivity, block, counts, pulls, axes_of(d))
         sets[:, j] = counts[:n] > 0.0
     return sets
 
@@ -327,10 +237,9 @@ def advance(
     matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
     state, sensitivity = np.ascontiguousarray(state), np.ascontiguousarray(sensitivity)
     gain, offsets = influence / (1.0 + influence), np.array(keep, np.int64)
-    kernel = _run_blocks if axes_of(d) else _run_rows
 
     def run(begin: int, end: int) -> None:
-        kernel(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, axes_of(d))
+        _run(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, axes_of(d))
 
     spread = crew(threads)
     spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))

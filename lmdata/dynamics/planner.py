@@ -9,14 +9,11 @@ from typing import NamedTuple
 
 from lmdata.dynamics.gpu import SHARED_NUMBERS, fused_size
 
-TREE_FROM = {1: 1000, 2: 1500, 3: 1500, 4: 4000, 5: 30_000, 6: 100_000}
+TREE_FROM = {1: 250, 2: 1000, 3: 600, 4: 700, 5: 800, 6: 1200}
 """Components, and from how many tokens on a tree is the fastest; in more components its boxes decide nothing."""
 
-BLOCKED_FROM = 400
-"""Tokens from which on a matrix product is faster than one compiled loop, in `BLOCKED_COMPONENTS` or more."""
-
-BLOCKED_COMPONENTS = 4
-
+BLOCKED_FROM = 500
+"""Tokens from which on a matrix product is faster than one compiled loop, where a tree cannot serve."""
 
 FEW_PRODUCTS = 10_000
 """Products of components in one step, up to which NumPy takes about 0.1 ms: nothing need be compiled."""
@@ -46,7 +43,7 @@ def plan(namespace: str, *, members: int, tokens: int, components: int) -> Plan:
         return Plan("canonical", f"{members} x {size}: done before a faster kernel is compiled or loaded")
     if tokens >= TREE_FROM.get(components, tokens + 1):
         return Plan("tree", f"{size}: a tree decides whole boxes of tokens at once")
-    if tokens >= BLOCKED_FROM and components >= BLOCKED_COMPONENTS:
+    if tokens >= BLOCKED_FROM and components not in TREE_FROM:
         return Plan("blocked", f"{size}: matrix products of blocks of rows, decided exactly")
     return Plan("fused", f"{size}: all steps in one compiled loop")
 

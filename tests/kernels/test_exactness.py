@@ -168,7 +168,6 @@ def test_no_multiplication_is_fused_with_an_addition():
             lanes.sums_of_boxes,
             (blocks, plane, numbers, plane, plane, *nodes, boxes, totals, nodes[0].astype(np.int32), axes),
         ),
-        (fused.score_row, (plane, plane, 0, numbers[:16])),
         (tree._bounds, (boxes, boxes, 0, 0, axes)),
         (blocked._score, (plane, plane, 0, 0)),
         (blocked._score_row, (plane, plane, 0, numbers[:2])),

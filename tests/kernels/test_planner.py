@@ -16,7 +16,7 @@ SIZES = [(n, d) for n in (1, 64, 500, 2000, 20_000, 1_000_000) for d in (1, 2, 3
 @pytest.mark.parametrize(
     ("tokens", "components", "expected"),
     [(16, 2, "fused"), (64, 2, "fused"), (2000, 2, "tree"), (10**6, 2, "tree"), (10**5, 3, "tree"), (64, 256, "fused"),
-     (2000, 64, "blocked"), (20_000, 64, "blocked"), (2000, 6, "blocked")],
+     (2000, 64, "blocked"), (20_000, 64, "blocked"), (2000, 6, "tree")],
 )  # fmt: skip
 def test_auto_picks_by_size_and_says_why(tokens, components, expected, caplog):
     with caplog.at_level(logging.DEBUG, logger="lmdata"):
