@@ -15,7 +15,8 @@ import xarray as xr
 from pydantic import ValidationError
 
 from lmdata.data.cache import Build, Cache, Progress, cache_folder
-from lmdata.data.catalog_file import Driver, Entry, checked_entry, explain, read_catalog, resolve, write_catalog
+from lmdata.data.catalog_file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
+from lmdata.data.catalog_mistakes import explain
 from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
 from lmdata.data.lock import WriterLock
@@ -370,7 +371,7 @@ def _entry(name: str, **fields: Any) -> Entry:
     try:
         return checked_entry(name, fields)
     except ValidationError as error:
-        raise CatalogError(f"entry {name!r} is not valid: {explain(error)}") from error
+        raise CatalogError(f"what was to be added is not valid: {explain(error)}") from error
 
 
 def _check_digest(name: str, entry: Entry, dataset: xr.Dataset, place: Path) -> None:

@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from lmdata.data.catalog_mistakes import explain, explain_yaml, shown
 from lmdata.data.digest import canonical_json
 from lmdata.errors import CatalogError, InvalidInput
 
@@ -100,7 +101,7 @@ class Entry(BaseModel):
             try:
                 canonical_json(self.recipe)
             except InvalidInput as error:
-                raise ValueError(f"the recipe is not made of plain values: {error}") from error
+                raise ValueError(f"recipe is not made of plain values: {error}") from error
         elif self.path is None or self.recipe is not None:
             raise ValueError(f"driver {self.driver} needs a path and no recipe")
         return self
@@ -110,7 +111,9 @@ class Entry(BaseModel):
         if self.path is not None:
             parts = PurePosixPath(self.path)
             if parts.is_absolute() or ".." in parts.parts or "://" in self.path or "\\" in self.path:
-                raise ValueError(f"path {self.path!r} has to be relative and stay below the catalogue's folder")
+                raise ValueError(
+                    f"path is {shown(self.path)}; it has to be relative and stay below the catalogue's folder"
+                )
         return self
 
     @model_validator(mode="after")
@@ -202,7 +205,7 @@ def load_yaml(text: str, place: str, *, what: str = "catalogue") -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise CatalogError(f"{place} is no {what}: {error}") from error
+        raise CatalogError(f"{place} is no {what}: {explain_yaml(error)}") from error
 
 
 def read_catalog(file: Path) -> dict[str, Entry]:
@@ -222,16 +225,6 @@ def read_catalog(file: Path) -> dict[str, Entry]:
         return dict(_File.model_validate(load_yaml(text, str(file))).datasets)
     except ValidationError as error:
         raise CatalogError(f"{file} is no valid catalogue: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """Return what is wrong with a catalogue in one line: where, what, and the value, of the first few mistakes."""
-    mistakes = [
-        f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']} (got {item['input']!r:.80})"
-        for item in error.errors(include_url=False)
-    ]
-    more = f"; and {len(mistakes) - 5} more" if len(mistakes) > 5 else ""
-    return "; ".join(mistakes[:5]) + more
 
 
 def write_catalog(file: Path, entries: dict[str, Entry]) -> None:
