@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from lmdata import __version__
-from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
+from lmdata.errors import ClusterLost, LmdataError, StoreError
 
 DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -226,10 +226,11 @@ def _catalog_commands(commands: Any) -> None:
         "export",
         _catalog_export,
         "write the catalogue for intake or STAC",
-        "lmdata catalog export intake catalog.yaml",
+        "lmdata catalog export intake catalog.yaml --names hardmax-square",
     )
     export.add_argument("format", choices=["intake", "stac"])
-    export.add_argument("path", type=Path)
+    export.add_argument("path", type=Path, help="a new file: .yaml for intake, .json for STAC; data goes beside it")
+    export.add_argument("--names", nargs="+", help="datasets to write, built if need be (default: those built already)")
 
 
 def _command(
@@ -442,9 +443,7 @@ def _catalog_check(options: argparse.Namespace) -> dict[str, Any]:
 def _catalog_export(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
-    if options.path.exists():
-        raise InvalidInput(f"{options.path} exists; name a new file")
-    lmdata.catalog.export(options.path, format=options.format)
+    lmdata.catalog.export(options.path, format=options.format, names=options.names)
     return {"path": str(options.path), "text": f"wrote {options.path}"}
 
 

@@ -279,15 +279,20 @@ class Catalog(Mapping[str, Entry]):
         Parameters
         ----------
         target
-            The catalogue file; the data goes into the folder of the same name without its suffix.
+            The catalogue file, which ends in ``.yaml`` (intake) or ``.json`` (STAC); the data goes into the folder of
+            the same name without the ending. Both appear when everything is written.
         format
             ``intake`` or ``stac``.
         names
-            Datasets to write; all without it.
+            Datasets to write; without it, those that are built already: no recipe is computed.
         """
         from lmdata.data.catalog_export import export_catalog
 
-        export_catalog(self, Path(target), format=format, names=self.list() if names is None else names)
+        export_catalog(self, Path(target), format=format, names=self._built() if names is None else names)
+
+    def _built(self) -> Sequence[str]:
+        """Return the names of the datasets whose data is there."""
+        return [name for name, listed in self._listed().items() if self._place(listed).exists()]
 
     def _listed(self) -> dict[str, _Listed]:
         """Return every entry; earlier files win."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,15 @@ import yaml
 
 from lmdata.data.derived import is_derived
 from lmdata.data.export import export_zarr
+from lmdata.data.storage import Place, writing
 from lmdata.errors import InvalidInput, StoreExists
 
 if TYPE_CHECKING:
     from lmdata.data.catalog import Catalog
     from lmdata.data.catalog_file import Entry
 
+SUFFIXES: Mapping[str, tuple[str, ...]] = {"intake": (".yaml", ".yml"), "stac": (".json",)}
+"""Formats, and how their files end."""
 STAC_VERSION = "1.0.0"
 ZARR_TYPE = "application/vnd+zarr"
 
@@ -26,31 +30,48 @@ ZARR_TYPE = "application/vnd+zarr"
 def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequence[str]) -> None:  # noqa: A002
     """Write a catalogue for another program; see `lmdata.data.catalog.Catalog.export`.
 
+    Everything is checked first, then written into a folder beside the target, and moved when it is whole.
+
     Raises
     ------
     InvalidInput
-        If the format is neither ``intake`` nor ``stac``.
+        If the format or the ending of the target is none of `SUFFIXES`, or there is no name.
     StoreExists
         If there is something at the target.
     UnknownName, StoreError
-        If a dataset cannot be built or copied.
+        If a dataset is not there, or cannot be built or copied.
     """
-    if format not in ("intake", "stac"):
-        raise InvalidInput(f"format is {format!r}; a catalogue is exported as 'intake' or 'stac'")
+    if format not in SUFFIXES:
+        raise InvalidInput(f"format is {format!r}; a catalogue is exported as {' or '.join(map(repr, SUFFIXES))}")
+    if target.suffix.lower() not in SUFFIXES[format]:
+        endings = " or ".join(SUFFIXES[format])
+        raise InvalidInput(f"target is {str(target)!r}; a catalogue for {format} is a file that ends in {endings}")
     folder = target.with_suffix("")
     for place in (target, folder):
         if os.path.lexists(place):
             raise StoreExists(f"there is already something at {place}; choose another place")
     entries = {name: catalog[name] for name in names}
-    created = {name: _export_data(catalog, name, folder / f"{name}.zarr") for name in entries}
-    if format == "intake":
-        text = _intake(entries, folder.name)
-    else:
-        for name, entry in entries.items():
-            item = _stac_item(name, entry, created[name], target)
-            (folder / f"{name}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
-        text = json.dumps(_stac_catalog(entries, folder.name), indent=1)
-    target.write_text(text, encoding="utf-8")
+    if not entries:
+        raise InvalidInput("names is empty; name at least one dataset of the catalogue")
+    with writing(Place(target)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            data = building / folder.name
+            data.mkdir()
+            created = {name: _export_data(catalog, name, data / f"{name}.zarr") for name in entries}
+            if format == "intake":
+                text = _intake(entries, folder.name)
+            else:
+                for name, entry in entries.items():
+                    item = _stac_item(name, entry, created[name], target)
+                    (data / f"{name}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
+                text = json.dumps(_stac_catalog(entries, folder.name), indent=1)
+            (building / target.name).write_text(text, encoding="utf-8")
+            data.rename(folder)
+            (building / target.name).rename(target)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
 
 
 def _export_data(catalog: Catalog, name: str, place: Path) -> str:

@@ -262,7 +262,7 @@ def test_broken_user_catalogue_is_named(catalog, tmp_path):
 
 
 def test_export_for_intake(catalog, tmp_path):
-    catalog.export(tmp_path / "out" / "intake.yaml", format="intake")
+    catalog.export(tmp_path / "out" / "intake.yaml", format="intake", names=["ones", "twos"])
     sources = yaml.safe_load((tmp_path / "out" / "intake.yaml").read_text())["sources"]
     assert list(sources) == ["ones", "twos"]
     path = sources["twos"]["args"]["urlpath"].replace("{{ CATALOG_DIR }}", str(tmp_path / "out"))
@@ -287,14 +287,35 @@ def test_export_for_stac(catalog, tmp_path):
         assert open_dataset(data).attrs["digest"]
 
 
-def test_export_refuses_what_it_does_not_know_and_what_is_there(catalog, tmp_path):
+def test_export_refuses_what_it_does_not_know_and_what_is_there(catalog, build, tmp_path):
     from lmdata.errors import InvalidInput
 
     with pytest.raises(InvalidInput, match="'intake' or 'stac'"):
         catalog.export(tmp_path / "x.yaml", format="csv")
+    for name, kind, ending in (("x", "intake", ".yaml"), ("x.json", "intake", ".yaml"), ("x.zarr", "stac", ".json")):
+        with pytest.raises(InvalidInput, match=rf"x.*a file that ends in \{ending}"):
+            catalog.export(tmp_path / name, format=kind, names=["ones"])
+    with pytest.raises(UnknownName, match="did you mean 'ones'"):
+        catalog.export(tmp_path / "x.yaml", format="intake", names=["twos", "one"])
+    with pytest.raises(InvalidInput, match="at least one dataset"):
+        catalog.export(tmp_path / "x.yaml", format="intake")
     (tmp_path / "x").mkdir()
     with pytest.raises(StoreExists):
-        catalog.export(tmp_path / "x.yaml", format="intake")
+        catalog.export(tmp_path / "x.yaml", format="intake", names=["ones"])
+    assert build.built == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["published.yaml", "x"]
+
+
+def test_export_writes_what_is_built_and_leaves_nothing_if_it_fails(catalog, build, damage, tmp_path):
+    catalog.open("ones")
+    catalog.export(tmp_path / "built.json", format="stac")
+    assert [path.name for path in (tmp_path / "built").iterdir() if path.suffix == ".zarr"] == ["ones.zarr"]
+    assert build.built == [1.0]
+    catalog.open("twos")
+    damage(Path(catalog.info("twos")["location"]), "position/c/0/0/0/0")
+    with pytest.raises(CorruptDataset):
+        catalog.export(tmp_path / "whole.json", format="stac", names=["ones", "twos"])
+    assert not [path for path in tmp_path.iterdir() if "whole" in path.name]
 
 
 def test_cache_folder_is_the_environment_s_or_the_user_s(monkeypatch, tmp_path, build):
