@@ -18,10 +18,14 @@ def main() -> None:
     parser.add_argument("races", nargs="*", metavar="RACE", help=f"which of {', '.join(RACES)}; all by default")
     parser.add_argument("--repeats", type=int, default=7, help="how often each contender runs, in turn")
     parser.add_argument("--large", action="store_true", help="include runs of a million tokens (minutes)")
+    parser.add_argument("--history", action="store_true", help="show lmdata's medians of earlier runs, and run nothing")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has jax, if this one does not")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torch, if this one does not")
     parser.add_argument("--into", type=Path, default=report.RESULTS, help="folder of the results")
     arguments = parser.parse_args()
+    if arguments.history:
+        print(report.past(arguments.into))
+        return
     wanted = arguments.races or RACES
     if unknown := set(wanted) - set(RACES):
         parser.error(f"no race named {', '.join(sorted(unknown))}; there are {', '.join(RACES)}")

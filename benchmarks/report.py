@@ -13,6 +13,8 @@ from typing import Any
 from lmdata.dynamics.threads import cores
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+"""The page that shows the latest table, between two comments."""
 
 
 def describe_machine() -> dict[str, Any]:
@@ -53,7 +55,10 @@ def markdown(machine: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 
 def store(machine: dict[str, Any], rows: list[dict[str, Any]], folder: Path = RESULTS) -> list[Path]:
-    """Write ``latest.json`` and ``latest.md`` and append lmdata's medians to ``history.jsonl``; return the paths."""
+    """Write ``latest.json`` and ``latest.md`` and append lmdata's medians to ``history.jsonl``; return the paths.
+
+    The table also goes into the documentation where the folder is the project's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table, text, history = folder / "latest.json", folder / "latest.md", folder / "history.jsonl"
     table.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
@@ -62,4 +67,16 @@ def store(machine: dict[str, Any], rows: list[dict[str, Any]], folder: Path = RE
     line = {key: machine[key] for key in ("date", "commit", "processor", "cores")} | {"medians": medians}
     with history.open("a") as file:
         file.write(json.dumps(line) + "\n")
+    if folder == RESULTS:
+        before, begin, rest = PAGE.read_text().partition("<!-- table -->\n")
+        PAGE.write_text(before + begin + text.read_text() + "<!-- end -->\n" + rest.partition("<!-- end -->\n")[2])
     return [table, text, history]
+
+
+def past(folder: Path = RESULTS, runs: int = 6) -> str:
+    """Return a table of the last runs: lmdata's medians, a column a commit, in the unit of the latest table."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()][-runs:]
+    works = list(dict.fromkeys(work for line in lines for work in line["medians"]))
+    header = ["work", *(f"{line['commit']} {line['date'][:10]}" for line in lines)]
+    rows = [[work, *(f"{line['medians'].get(work, float('nan')):.3g}" for line in lines)] for work in works]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
