@@ -27,6 +27,7 @@ from lmdata.data.checkpoints import Checkpoint
 from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.durable import sync_files
 from lmdata.data.forks import Changes, Fork, Forks, check
+from lmdata.data.journal import Entry, Journal
 from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
 from lmdata.data.maintenance import tidy
@@ -49,10 +50,6 @@ JOURNAL_BYTES = 256 * 2**20
 """Uncommitted data that is kept in memory to be written again, where others commit at the same time."""
 REASON_LENGTH = 500
 """Characters that are kept of the reason why a member failed."""
-
-
-_Entry = tuple[str, Sequence[int], tuple[Any, ...], dict[str, Any]]
-"""What was done in a transaction: method, members, arrays with a row for each of them, other arguments."""
 
 
 class RunStore:
@@ -81,8 +78,7 @@ class RunStore:
         self._repository = storage.open_repository(place)
         self._now = self._begin()
         self._forks = Forks(str(place))
-        self._journal: list[_Entry] = []
-        self._journal_bytes = 0
+        self._journal = Journal()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
         self._commits = 0
@@ -378,7 +374,7 @@ class RunStore:
         """
         started = time.monotonic()
         wait = max(COMMIT_INTERVAL, COMMIT_SHARE * self._commit_seconds)
-        due = started - self._last_commit >= wait or self._journal_bytes > JOURNAL_BYTES
+        due = started - self._last_commit >= wait or self._journal.nbytes > JOURNAL_BYTES
         if self._now.empty or (only_if_due and not due):
             return
         with writing(self._place):
@@ -391,7 +387,6 @@ class RunStore:
                 tidy(self._repository, self._place)
             self._now = self._begin(self._now if self._lock is not None else None)
         self._journal.clear()
-        self._journal_bytes = 0
         self._last_commit = time.monotonic()
         self._commit_seconds = self._last_commit - started
 
@@ -428,35 +423,21 @@ class RunStore:
                 logger.info("somebody else has written to %s: writing the last members again", self._place)
                 self._now = self._begin()
                 for entry in self._journal:
-                    self._act(*entry)
+                    self._act(entry)
                 if self._now.empty:
                     return None
 
     def _record(self, act: str, members: Sequence[int], *rows: Any, **fixed: Any) -> None:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
+        entry = Entry(act, members, rows, fixed)
         with writing(self._place):
-            self._act(act, members, rows, fixed)
+            self._act(entry)
         if self._lock is None:
-            self._journal.append((act, members, rows, fixed))
-            self._journal_bytes += sum(part.nbytes for part in rows if isinstance(part, np.ndarray))
+            self._journal.add(entry)
         self.commit(only_if_due=True)
 
-    def _act(self, act: str, members: Sequence[int], rows: tuple[Any, ...], fixed: dict[str, Any]) -> None:
+    def _act(self, entry: Entry) -> None:
         """Do something in the transaction to members, but for those that others have finished meanwhile."""
-        if self._lock is None and act != "reset":
-            done = self._now.members.complete.ravel()
-            left = [row for row, member in enumerate(members) if not done[member]]
-            if not left:
-                return
-            if act == "merge" and len(left) < len(members):
-                logger.info("a fork of %s is dropped: others have finished some of its members", self._place)
-                return
-            members, rows = [members[row] for row in left], tuple(_pick(part, left) for part in rows)
-        getattr(self._now, act)(members, *rows, **fixed)
-
-
-def _pick(rows: Any, left: list[int]) -> Any:
-    """Return some rows of an array, or of every array of a mapping; a fork is taken as a whole."""
-    if isinstance(rows, Mapping):
-        return {name: values[left] for name, values in rows.items()}
-    return rows if isinstance(rows, Changes) else rows[left]
+        left = entry if self._lock is not None else entry.unfinished(self._now)
+        if left is not None:
+            left.apply(self._now)

@@ -1,0 +1,91 @@
+"""What a writer has done since its last commit: where others may commit first, it is done again on top of theirs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lmdata.data.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One act in a transaction.
+
+    Parameters
+    ----------
+    act
+        Method of `lmdata.data.transaction.Transaction`.
+    members
+        What it is done to.
+    rows
+        Arrays with a row for each of them, or mappings to such arrays, or what came back of a fork.
+    fixed
+        Other arguments.
+    """
+
+    act: str
+    members: Sequence[int]
+    rows: tuple[Any, ...]
+    fixed: Mapping[str, Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(part.nbytes for part in self.rows if isinstance(part, np.ndarray))
+
+    def apply(self, now: Transaction) -> None:
+        """Do it."""
+        getattr(now, self.act)(self.members, *self.rows, **self.fixed)
+
+    def unfinished(self, now: Transaction) -> Entry | None:
+        """Return what is left of it, if others have finished some of the members; None if nothing is.
+
+        Nothing is left of a fork of which any member is finished: its chunks hold older frames of that member.
+        """
+        if self.act == "reset":
+            return self
+        done = now.members.complete.ravel()
+        left = [row for row, member in enumerate(self.members) if not done[member]]
+        if len(left) == len(self.members):
+            return self
+        if not left or self.act == "merge":
+            logger.info("somebody else has finished members %s", self.members)
+            return None
+        rows = tuple(_pick(part, left) for part in self.rows)
+        return replace(self, members=[self.members[row] for row in left], rows=rows)
+
+
+def _pick(rows: Any, left: list[int]) -> Any:
+    """Return some rows of an array, or of every array of a mapping."""
+    return {name: values[left] for name, values in rows.items()} if isinstance(rows, Mapping) else rows[left]
+
+
+class Journal:
+    """The acts since the last commit."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self.nbytes = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Remember an act."""
+        self._entries.append(entry)
+        self.nbytes += entry.nbytes
+
+    def clear(self) -> None:
+        """Forget all of them: they are committed."""
+        self._entries.clear()
+        self.nbytes = 0
