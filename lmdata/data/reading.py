@@ -148,7 +148,8 @@ class Stored:
         elif snapshot or tag:
             raise UnknownName(f"{place} is plain zarr, which has no versions; there is no {snapshot or tag!r}")
         group = open_group(store, str(place))
-        return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
+        with naming(str(place)):
+            return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
 
     def frames(self, block: tuple[int, ...], name: str = "position") -> Iterator[NDArray[Any]]:
         """Yield a variable of a block of members, (member, time, ...), some frames at a time.
@@ -178,6 +179,17 @@ def strictly() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Say which dataset it is that is damaged, and how to go on."""
+    try:
+        yield
+    except CorruptDataset as error:
+        if place in str(error):
+            raise
+        raise CorruptDataset(f"{place}: {error}; `lmdata verify {place}` tells what can be done") from error
+
+
 def open_group(store: Any, place: str) -> zarr.Group:
     """Open the root group of a dataset for reading, once its metadata is checked.
 
@@ -187,7 +199,7 @@ def open_group(store: Any, place: str) -> zarr.Group:
         See `lmdata.data.guard.check_group`.
     """
     try:
-        with strictly():
+        with strictly(), naming(place):
             group = zarr.open_group(store, mode="r", zarr_format=3)
             guard.check_group(group, place)
     except UNREADABLE as error:

@@ -17,7 +17,7 @@ from lmdata.data.blocks import Blocks
 from lmdata.data.checkpoints import Checkpoint, Member
 from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.layout import Layout
-from lmdata.data.reading import Bookkeeping, open_group, read_failures, read_layout
+from lmdata.data.reading import Bookkeeping, naming, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class Transaction:
     def begin(cls, session: icechunk.Session, place: str) -> Self:
         """Begin from what is stored."""
         group = open_group(session.store, place)
-        layout = read_layout(group)
-        return cls(session, place, layout, Bookkeeping.read(group), read_failures(group), checkpoints.kept(group))
+        with naming(place):
+            layout, members = read_layout(group), Bookkeeping.read(group)
+        return cls(session, place, layout, members, read_failures(group), checkpoints.kept(group))
 
     @classmethod
     def after(cls, session: icechunk.Session, previous: Transaction) -> Self:

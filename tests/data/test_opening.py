@@ -163,7 +163,7 @@ def test_variable_that_was_removed_is_named(tmp_path, example, raw, name):
     place = example().write(tmp_path / "run")
     with raw(place) as keys:
         del keys[f"{name}/zarr.json"]
-    with pytest.raises(CorruptDataset, match=f"'{name}' is not in the store"):
+    with pytest.raises(CorruptDataset, match=f"^{place}: variable '{name}' is not in the store.*lmdata verify"):
         open_dataset(place)
 
 
@@ -202,3 +202,13 @@ def test_raising_scheduler_proves_that_chunks_stay_lazy(tmp_path, example):
         ds.position.mean("token")
         with pytest.raises(AssertionError, match="computed"):
             ds.position.compute()
+
+
+@pytest.mark.parametrize("key", ["status/c/0/0", "seed/c/0", "zarr.json"])
+@pytest.mark.parametrize("act", [open_dataset, RunStore.append_to])
+def test_damage_is_told_with_its_place_and_the_remedy(tmp_path, example, raw, key, act):
+    place = example().write(tmp_path / "run")
+    with raw(place) as keys:
+        keys[key] = keys[key].replace(b'"recipe_id"', b'"recipe_ID"') if key == "zarr.json" else keys[key][:-1]
+    with pytest.raises(CorruptDataset, match=rf"^{place}: .*`lmdata verify {place}`"):
+        act(place)
