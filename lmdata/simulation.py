@@ -7,13 +7,11 @@ import json
 import math
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +20,8 @@ from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.random import ROOT_ENTROPY
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.recipe import Recipe
-from lmdata.runner import GROUP_BYTES, Memory, Progress, Runner
+from lmdata.runner import Memory, Progress, Runner
+from lmdata.sizes import check_size
 
 if TYPE_CHECKING:
     import xarray
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
     from lmdata.data.layout import Layout
     from lmdata.data.store import RunStore
     from lmdata.dynamics.model import Model
-
-
-WORKING_COPIES = 6
-"""States of one member that drawing, checking and stepping hold at a time."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -147,7 +142,7 @@ def run(
         raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
     elif scheduler is not None:
         raise InvalidInput(f"scheduler is {scheduler!r}, and its workers need a store to write into; give store=PATH")
-    _check_size(recipe, store)
+    check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(runner)
     if store is None:
@@ -278,38 +273,6 @@ def _json(value: Any) -> str:
     from lmdata.data.digest import canonical_json
 
     return canonical_json(value)
-
-
-def _check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
-    """Refuse a run that cannot be held, before anything is allocated."""
-    n, d = recipe.tokens.shape
-    everything = recipe.member_bytes * recipe.size
-    held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
-    working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
-    needs = [(held + working, available_memory(), "available memory", "give store=PATH, use fewer tokens, or record=k")]
-    if store is not None and "://" not in os.fspath(store):
-        folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
-        free = shutil.disk_usage(folder).free
-        needs.append((everything, free, f"free space at {folder}", "record fewer steps, sweep less, or go elsewhere"))
-    for need, limit, what, remedy in needs:
-        if need > limit:
-            raise InvalidInput(
-                f"the run has {recipe.size:,} members of {_size(recipe.member_bytes)} and needs {_size(need)}, "
-                f"more than the {what} of {_size(limit)}; {remedy}"
-            )
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes as people read it."""
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if count >= unit:
-            return f"{count / unit:,.2f} {name}"
-    return f"{count} bytes"
-
-
-def available_memory() -> int:
-    """Return the bytes of memory that are free."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
 def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset:

@@ -16,7 +16,7 @@ from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.sources import ProblemSource, Starts
-from lmdata.simulation import available_memory
+from lmdata.sizes import available_memory
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,0 +1,52 @@
+"""How large a run is, and whether this machine can hold it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from lmdata.errors import InvalidInput
+from lmdata.recipe import Recipe
+from lmdata.runner import GROUP_BYTES
+
+WORKING_COPIES = 6
+"""States of one member that drawing, checking and stepping hold at a time."""
+
+
+def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
+    """Refuse a run that cannot be held, before anything is allocated.
+
+    Raises
+    ------
+    InvalidInput
+        If memory, or the disk of the store, has not the room; the message says how much is needed.
+    """
+    n, d = recipe.tokens.shape
+    everything = recipe.member_bytes * recipe.size
+    held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
+    working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
+    needs = [(held + working, available_memory(), "available memory", "give store=PATH, use fewer tokens, or record=k")]
+    if store is not None and "://" not in os.fspath(store):
+        folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
+        free = shutil.disk_usage(folder).free
+        needs.append((everything, free, f"free space at {folder}", "record fewer steps, sweep less, or go elsewhere"))
+    for need, limit, what, remedy in needs:
+        if need > limit:
+            raise InvalidInput(
+                f"the run has {recipe.size:,} members of {_size(recipe.member_bytes)} and needs {_size(need)}, "
+                f"more than the {what} of {_size(limit)}; {remedy}"
+            )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:,.2f} {name}"
+    return f"{count} bytes"
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that are free."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
