@@ -52,6 +52,11 @@ def solutions(
         ``value_direction`` of joint training), ``selected_token`` (..., sample), ``solution_margin``,
         ``solution_status``, ``locally_optimal``, ``globally_optimal``. NaN and -1 pad seeds with fewer solutions.
 
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` is no training run.
+
     Examples
     --------
     >>> from lmdata.selection import TokenSelection, construction, solutions, train
@@ -59,7 +64,12 @@ def solutions(
     >>> found.direction[0].values.round(3).tolist()
     [[-0.099, 0.99, 0.0], [1.0, -0.0, 0.0]]
     """
-    model = json.loads(ds.attrs["model"])
+    model = json.loads(ds.attrs.get("model", "{}"))
+    if model.get("kind") != "selection":
+        raise InvalidInput(
+            f"ds is a dataset of the model {model.get('kind')!r}; solutions are those of a training run, which "
+            "lmdata.selection.train makes (of tokens that move, lmdata.limit_polytope finds the limits)"
+        )
     joint, of = model["trained"] == "joint", "weight" if model["trained"] == "weight" else "prompt"
     given = [tuple(s) for s in selected or ()]
     last = None if given else _last_selection(ds)

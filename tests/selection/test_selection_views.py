@@ -12,6 +12,7 @@ from bokeh.models import ColumnDataSource
 
 import lmdata
 from lmdata.errors import InvalidInput
+from lmdata.library import analyse
 from lmdata.selection import TokenSelection, construction, direction_correlation, gaussian, solutions, starts, train
 from lmdata.view import selection as figures
 from lmdata.view import static
@@ -118,6 +119,15 @@ def test_dashboard_of_trained_weights_and_of_one_start():
     page = dashboard(ds)
     assert len(drawn(page)) == 2
     assert not [widget for widget in page.sidebar[0] if hasattr(widget, "options")]
+
+
+def test_pipeline_refuses_tokens_that_move(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InvalidInput, match=r"model 'localmax'; solutions are those of a training run"):
+        analyse("hardmax-square", pipelines=["token_selection"], output=tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+    with pytest.raises(InvalidInput, match="training run"):
+        solutions(lmdata.open("hardmax-square").drop_attrs())
 
 
 def test_pipeline_by_name_and_by_path(tmp_path, monkeypatch):
