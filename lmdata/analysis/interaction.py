@@ -68,7 +68,7 @@ def graph_statistics(
 def interaction(ds: xr.Dataset) -> xr.Dataset:
     """Measure the interaction graph of every stored frame: edge i -> j iff j is in C_i(t).
 
-    With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958, section 2),
+    With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958),
     decided exactly as the step decides it. The graph is directed: j in C_i does not give i in C_j.
 
     Parameters
