@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 
@@ -53,6 +54,8 @@ def faulty(cls, models, state, *, start, record, seeds, backend):
             continue
         if what == "die" or (what == "die once" and once(f"died {seed}")):
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "slow":
+            time.sleep(0.05)
         if what == "wait":
             time.sleep(600)
         if what == "overflow":
@@ -177,6 +180,32 @@ def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
     lmdata.resume(tmp_path / "run", scheduler=address)
     check_finished(tmp_path / "run", serial)
     assert {seed for seed, _ in computed(folder)} == {3, 4, 5}
+
+
+def kill_workers_now_and_then(count):
+    """Kill one of the workers of this process after the other, at random instants."""
+    random = np.random.default_rng(8)
+    for _ in range(count):
+        time.sleep(random.uniform(0.3, 1.2))
+        if workers := [child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())]:
+            random.choice(workers).kill()
+
+
+@pytest.mark.long
+def test_workers_that_are_killed_at_random_instants(address, plan, tmp_path, folder):
+    run = RUN | {"seeds": range(60)}
+    expected = lmdata.simulate(MODEL, TOKENS, **run)
+    plan(dict.fromkeys(run["seeds"], ("slow", 0)))
+    with ThreadPoolExecutor(1) as pool, suppress(IncompleteDataset):
+        killing = pool.submit(kill_workers_now_and_then, 8)
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **run)
+    killing.result()
+    assert {problem.kind for problem in verify(tmp_path / "run").problems} <= {"failed"}
+    left = set(np.flatnonzero(lmdata.open(tmp_path / "run", allow_partial=True).status.values != 1))
+    plan({})
+    lmdata.resume(tmp_path / "run", scheduler=address)
+    check_finished(tmp_path / "run", expected)
+    assert {seed for seed, _ in computed(folder)} == left
 
 
 def test_a_member_whose_arithmetic_fails_is_marked_as_one_process_does(address, plan, tmp_path):
