@@ -48,8 +48,6 @@ COMMIT_ATTEMPTS = 20
 """How often a commit is tried where others commit at the same time."""
 JOURNAL_BYTES = 256 * 2**20
 """Uncommitted data that is kept in memory to be written again, where others commit at the same time."""
-REASON_LENGTH = 500
-"""Characters that are kept of the reason why a member failed."""
 
 
 class RunStore:
@@ -234,7 +232,7 @@ class RunStore:
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
-        self._record("fail", tuple(members), reason=reason[:REASON_LENGTH], steps_done=steps_done)
+        self._record("fail", tuple(members), reason=reason, steps_done=steps_done)
 
     def checkpoint(
         self,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REASON_LENGTH = 500
+"""Characters that are kept of the reason why a member failed."""
+
 
 class Transaction:
     """The contents of a store as they were committed last, and what has been written since.
@@ -117,7 +120,7 @@ class Transaction:
         """Mark members failed."""
         for member in members:
             self._mark(member, registry.FAILED, steps_done)
-            self._failures[self.layout.key(member)] = reason
+            self._failures[self.layout.key(member)] = reason[:REASON_LENGTH]
 
     def reset(self, members: Sequence[int]) -> None:
         """Mark members absent, whatever they are; without any, the attributes that depend on them are written."""

@@ -216,10 +216,10 @@ def test_members_that_fail_are_marked_with_the_reason(tmp_path, made):
         writer = ForkWriter(sent(fork), made.layout)
         *well, bad = fork.blocks[0]
         writer.put(well, made.position[well], steps_done=5)
-        writer.fail([bad], "too large", steps_done=3)
+        writer.fail([bad], "too large" + "!" * 1000, steps_done=3)
         store.merge(sent(writer.changes()))
     report = verify(tmp_path / "run")
-    assert [problem.message for problem in report.problems if problem.kind == "failed"] == ["too large"]
+    assert [problem.message for problem in report.problems if problem.kind == "failed"] == ["too large" + "!" * 491]
     assert report.complete == len(well)
 
 
