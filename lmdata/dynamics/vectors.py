@@ -132,6 +132,16 @@ def _absolute(typing: Any, numbers: Any) -> Any:
     return NUMBERS(NUMBERS), lambda context, builder, sig, args: _call(builder, "llvm.fabs.v8f64", _NUMBERS, *args)
 
 
+def _times_power(typing: Any, numbers: Any, exponents: Any) -> Any:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        integers = ir.VectorType(ir.IntType(64), LANES)
+        bits, powers = (builder.bitcast(numbers, integers) for numbers in args)
+        shifted = builder.shl(powers, ir.Constant(integers, [52] * LANES))
+        return builder.bitcast(builder.add(bits, shifted), _NUMBERS)
+
+    return NUMBERS(NUMBERS, NUMBERS), emit
+
+
 def _extreme(name: str) -> Callable[[Any, Any], Any]:
     def extreme(typing: Any, numbers: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -175,6 +185,12 @@ rint: Any = intrinsic(_rint)
 
 absolute: Any = intrinsic(_absolute)
 """``absolute(numbers)``: without their signs."""
+
+times_power: Any = intrinsic(_times_power)
+"""``times_power(numbers, exponents)``: numbers 2^k, where k is the integer in the lowest bits of each exponent.
+
+Neither the numbers nor the results may be 0, infinite or subnormal.
+"""
 
 largest: Any = intrinsic(_extreme("fmax"))
 """``largest(numbers)``: the largest of the eight, none of which is NaN."""

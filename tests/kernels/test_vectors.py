@@ -20,6 +20,7 @@ from lmdata.dynamics.vectors import (
     splat,
     spread,
     store,
+    times_power,
     where,
 )
 
@@ -90,3 +91,19 @@ def test_loads_need_no_alignment_and_touch_eight_entries_alone(begin):
     expected = np.full(16, -1.0)
     expected[begin : begin + LANES] = a[begin : begin + LANES]
     np.testing.assert_array_equal(b, expected)
+
+
+@numba.njit
+def powers(x, exponents, out):
+    store(out, 0, times_power(load(x, 0), load(exponents, 0) + splat(1.5 * 2.0**52)))
+
+
+@given(
+    st.lists(st.floats(1e-100, 1e100), min_size=LANES, max_size=LANES).map(np.array),
+    st.lists(st.integers(-600, 600), min_size=LANES, max_size=LANES).map(np.array),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_powers_of_two(x, exponents):
+    out = np.empty(LANES)
+    powers(x, exponents.astype(float), out)
+    np.testing.assert_array_equal(out, np.ldexp(x, exponents))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-_PAIRS_OF_A_TASK = 5_000_000
+_PAIRS_OF_A_TASK = 200_000
 """Work below which another thread costs more than it saves."""
 
 
@@ -67,7 +67,7 @@ def attend(
     >>> increment[0, :, 0], mass[0]
     (array([ 0.5, -0.5]), array([2., 2.]))
     """
-    from lmdata.dynamics.family.attend_kernel import LANES, attend_rows
+    from lmdata.dynamics.family.attend_kernel import ROWS, attend_rows, workspace
 
     m, n, _ = values.shape
     increment, mass = np.empty(values.shape), np.empty((m, n))
@@ -75,8 +75,9 @@ def attend(
     scale = np.ascontiguousarray(scale, dtype=np.float64)
 
     def kernel(first: int, last: int) -> None:
-        attend_rows(queries, keys, values, scale, normalised, causal, first, last, increment, mass)
+        work = workspace(queries.shape[2], values.shape[2])
+        attend_rows(queries, keys, values, scale, normalised, causal, first, last, work, increment, mass)
 
     spread = crew()
-    spread(kernel, m * -(-n // LANES), -(-_PAIRS_OF_A_TASK // (LANES * n)))
+    spread(kernel, m * -(-n // ROWS), -(-_PAIRS_OF_A_TASK // (ROWS * n)))
     return increment, mass

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.lanes import larger
+from lmdata.dynamics.vectors import LANES, load, splat, spread, store, times_power, where
 
-LANES = 64
-"""Rows that a task computes side by side, so that loops over rows fill the vector registers."""
+ROWS = 32
+"""Rows that a task computes side by side, so that a key is fetched once for all of them: a multiple of 32."""
 
 LEAST = -708.0
 """Exponents below this count as minus infinity: exp(-708) is the last power that is a normal float64."""
@@ -30,91 +32,100 @@ _C13, _C12, _C11, _C10, _C9, _C8, _C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
 
 
 @compiled(inline=True)
-def exponentiate(x: Any, work: Any, bits: Any, width: int) -> None:
-    """Replace x[:width] by its exponential, relative error below 3e-16, 0 below `LEAST`, for x up to 709.
-
-    ``work`` is scratch of shape (2, LANES), ``bits`` the same memory seen as int64.
-    """
-    for lane in range(width):
-        y = max(x[lane], LEAST)
-        work[0, lane] = y * _LOG2_E + _ROUND
-        k = work[0, lane] - _ROUND
-        r = (y - k * _LN2_HIGH) - k * _LN2_LOW
-        p = _C13 * r + _C12
-        p = p * r + _C11
-        p = p * r + _C10
-        p = p * r + _C9
-        p = p * r + _C8
-        p = p * r + _C7
-        p = p * r + _C6
-        p = p * r + _C5
-        p = p * r + _C4
-        p = p * r + _C3
-        p = p * r + _C2
-        p = p * r + _C1
-        work[1, lane] = p * r + _C0
-    for lane in range(width):  # times 2**k, by adding k to the exponent field
-        bits[1, lane] = bits[1, lane] + (bits[0, lane] << 52)
-    for lane in range(width):
-        x[lane] = work[1, lane] if x[lane] >= LEAST else 0.0
+def exponential(x: Any) -> Any:
+    """Return exp of eight numbers, relative error below 3e-16, 0 below `LEAST`, for x up to 709."""
+    least = splat(LEAST)
+    y = larger(x, least)
+    shifted = y * splat(_LOG2_E) + splat(_ROUND)
+    k = shifted - splat(_ROUND)
+    r = (y - k * splat(_LN2_HIGH)) - k * splat(_LN2_LOW)
+    p = splat(_C13) * r + splat(_C12)
+    p = p * r + splat(_C11)
+    p = p * r + splat(_C10)
+    p = p * r + splat(_C9)
+    p = p * r + splat(_C8)
+    p = p * r + splat(_C7)
+    p = p * r + splat(_C6)
+    p = p * r + splat(_C5)
+    p = p * r + splat(_C4)
+    p = p * r + splat(_C3)
+    p = p * r + splat(_C2)
+    p = p * r + splat(_C1)
+    return where(x >= least, times_power(p * r + splat(_C0), shifted), splat(0.0))
 
 
 @compiled(inline=True)
-def _scores(score: Any, query: Any, key: Any, width: int) -> None:
-    """Set score[:width] to the inner products of the queries of a block with one key, components ascending."""
-    for lane in range(width):
-        score[lane] = query[0, lane] * key[0]
-    for k in range(1, key.shape[0]):
-        y = key[k]
-        for lane in range(width):
-            score[lane] += query[k, lane] * y
+def _find_scores(query: Any, key: Any, width: int, score: Any) -> None:
+    """Fill score[:width] with the inner products of the queries of a block with one key, components ascending.
+
+    Four vectors at a time: while one waits for its last sum, the others are on their way.
+    """
+    for at in range(0, width, 4 * LANES):
+        y = spread(key, 0)
+        a, b = load(query[0], at) * y, load(query[0], at + LANES) * y
+        c, e = load(query[0], at + 2 * LANES) * y, load(query[0], at + 3 * LANES) * y
+        for k in range(1, key.shape[0]):
+            y = spread(key, k)
+            a, b = a + load(query[k], at) * y, b + load(query[k], at + LANES) * y
+            c, e = c + load(query[k], at + 2 * LANES) * y, e + load(query[k], at + 3 * LANES) * y
+        store(score, at, a)
+        store(score, at + LANES, b)
+        store(score, at + 2 * LANES, c)
+        store(score, at + 3 * LANES, e)
 
 
-@compiled()
+@compiled(borrowed=True)
 def attend_rows(
     queries: Any, keys: Any, values: Any, scale: Any, normalised: bool, causal: bool,
-    first: int, last: int, increment: Any, mass: Any,
+    first: int, last: int, work: Any, increment: Any, mass: Any,
 ) -> None:  # fmt: skip
-    """Compute the blocks first..last-1 of `LANES` rows, counted over members and then rows."""
-    n, d = values.shape[1], values.shape[2]
-    blocks = (n + LANES - 1) // LANES
-    query, own, moved = np.empty((queries.shape[2], LANES)), np.empty((d, LANES)), np.empty((d, LANES))
-    score, top, total = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    work = np.empty((2, LANES))
-    bits = work.view(np.int64)
+    """Compute the blocks first..last-1 of `ROWS` rows, counted over members and then rows; ``work`` is `workspace`."""
+    n, d, components = values.shape[1], values.shape[2], queries.shape[2]
+    blocks = (n + ROWS - 1) // ROWS
+    number, score, top, total = work[0], work[1], work[2], work[3]
+    query, own, moved = work[4 : 4 + components], work[4 + components : 4 + components + d], work[4 + components + d :]
     for task in range(first, last):
-        member, row = task // blocks, task % blocks * LANES
-        width = min(LANES, n - row)
+        member, row = task // blocks, task % blocks * ROWS
+        width = min(ROWS, n - row)
         end = row + width if causal else n
-        for lane in range(width):
-            for k in range(queries.shape[2]):
-                query[k, lane] = queries[member, row + lane, k]
+        for lane in range(ROWS):
+            token = min(row + lane, n - 1)
+            for k in range(components):
+                query[k, lane] = queries[member, token, k]
             for k in range(d):
-                own[k, lane] = values[member, row + lane, k]
+                own[k, lane] = values[member, token, k]
                 moved[k, lane] = 0.0
+            number[lane] = row + lane
             top[lane] = -np.inf if normalised else 0.0
             total[lane] = 0.0
         if normalised:
             for j in range(end):
-                _scores(score, query, keys[member, j], width)
-                for lane in range(max(j - row, 0) if causal else 0, width):
-                    top[lane] = max(top[lane], score[lane])
+                _find_scores(query, keys[member, j], width, score)
+                for at in range(0, width, LANES):
+                    before = load(top, at)
+                    after = larger(load(score, at), before)
+                    if causal:
+                        after = where(load(number, at) >= splat(float(j)), after, before)
+                    store(top, at, after)
+        factor = splat(scale[member])
         for j in range(end):
-            _scores(score, query, keys[member, j], width)
-            for lane in range(width):
-                score[lane] = scale[member] * (score[lane] - top[lane])
-            if causal:
-                for lane in range(j - row):
-                    score[lane] = -np.inf
-            exponentiate(score, work, bits, width)
-            for lane in range(width):
-                total[lane] += score[lane]
-            for k in range(d):
-                y = values[member, j, k]
-                for lane in range(width):
-                    moved[k, lane] += score[lane] * (y - own[k, lane])
+            value = values[member, j]
+            _find_scores(query, keys[member, j], width, score)
+            for at in range(0, width, LANES):
+                exponent = factor * (load(score, at) - load(top, at))
+                if causal:
+                    exponent = where(load(number, at) >= splat(float(j)), exponent, splat(-np.inf))
+                weight = exponential(exponent)
+                store(total, at, load(total, at) + weight)
+                for k in range(d):
+                    store(moved[k], at, load(moved[k], at) + weight * (spread(value, k) - load(own[k], at)))
         for lane in range(width):
             divisor = total[lane] if normalised else float(n)
             for k in range(d):
                 increment[member, row + lane, k] = moved[k, lane] / divisor
             mass[member, row + lane] = total[lane] if normalised else total[lane] / n
+
+
+def workspace(components: int, d: int) -> Any:
+    """Return scratch for `attend_rows`: rows of `ROWS` numbers."""
+    return np.empty((4 + components + 2 * d, ROWS))
