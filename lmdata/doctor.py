@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 from typing import Any
 
 from lmdata.dynamics.backends import choose
+from lmdata.dynamics.threads import cores
 from lmdata.errors import BackendUnavailable
 
 SIZES = {
@@ -22,6 +22,7 @@ EXTRAS = {
     "text": "wordllama",
     "s3": "obstore",
     "selection": "clarabel",
+    "distributed": "distributed",
     "gpu": "cupy-cuda13x",
 }
 
@@ -39,7 +40,7 @@ def doctor() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in names},
         "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
-        "processors": os.cpu_count(),
+        "processors": cores(),
         "cache": str(lmdata.catalog.cache),
         "cupy": _cupy(),
         "chromium": shutil.which("chromium") or "absent (needed only by the tests of the pages)",
