@@ -244,6 +244,7 @@ class Transaction:
             self.blocks.write(members, position, diagnostics, first)
 
     def _mark(self, member: int, status: int, steps_done: int) -> None:
+        self._drop_checkpoint(member)  # which may fail: the books are then as before
         place = self.layout.index(member)
         self.members.status[place] = status
         self.members.steps_done[place] = steps_done
@@ -251,7 +252,6 @@ class Transaction:
             self.members.digest[place] = ""
         self.changed.add(member)
         self.empty = False
-        self._drop_checkpoint(member)
 
     def _drop_checkpoint(self, member: int) -> None:
         place = self.layout.index(member) if self._begun else None
