@@ -111,8 +111,7 @@ class Transaction:
 
     def finish(self, member: int, digest: str, *, steps_done: int) -> None:
         """Mark a member complete, whose frames are written."""
-        self._mark(member, registry.COMPLETE, steps_done)
-        self.members.digest[self.layout.index(member)] = digest
+        self._mark(member, registry.COMPLETE, steps_done, digest)
         if self._failures:
             self._failures.pop(self.layout.key(member), None)
 
@@ -243,15 +242,15 @@ class Transaction:
             self.blocks.clear(members)
             self.blocks.write(members, position, diagnostics, first)
 
-    def _mark(self, member: int, status: int, steps_done: int) -> None:
-        self._drop_checkpoint(member)  # which may fail: the books are then as before
+    def _mark(self, member: int, status: int, steps_done: int, digest: str = "") -> None:
+        """Keep the books of a member; its status comes last, so that an interruption leaves none without its digest."""
+        self._drop_checkpoint(member)
         place = self.layout.index(member)
-        self.members.status[place] = status
-        self.members.steps_done[place] = steps_done
-        if status != registry.COMPLETE:
-            self.members.digest[place] = ""
         self.changed.add(member)
         self.empty = False
+        self.members.steps_done[place] = steps_done
+        self.members.digest[place] = digest
+        self.members.status[place] = status
 
     def _drop_checkpoint(self, member: int) -> None:
         place = self.layout.index(member) if self._begun else None
