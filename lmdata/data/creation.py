@@ -42,8 +42,8 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
         raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
     building = target.parent / f".{target.name}.building"
     whole = building / "store"
-    fresh = [target, *(parent for parent in target.parents if not parent.exists())]
     with writing(Place(target)):
+        fresh = [target, *(parent for parent in target.parents if not parent.exists())]
         building.mkdir(parents=True, exist_ok=True)
         lock = WriterLock(building / storage.LOCK_FILE)
         try:
