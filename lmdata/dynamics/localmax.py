@@ -212,12 +212,12 @@ class Localmax:
         members, n, d = check_batch(models, state, start=start, record=record)
         if len({model.alignment for model in models}) > 1:
             raise InvalidInput("the models of one batch have different alignment matrices; advance them apart")
-        stop = record[-1]
-        sensitivity = {model.schedule: model.schedule.values(stop, start=start) for model in models}
+        schedules = [model.schedule for model in models]
+        sensitivity = {schedule: schedule.values(record[-1], start=start) for schedule in set(schedules)}
         choice = choose(backend, kind=cls.kind, members=members, tokens=n, components=d)
         frames, diagnostics = kernel(choice, cls.kind)(
             to_namespace(choice, state + 0.0),  # -0.0 becomes 0.0, which no step turns back
-            np.stack([sensitivity[model.schedule] for model in models]),
+            np.stack([sensitivity[schedule] for schedule in schedules]),
             np.array([model.influence for model in models]),
             models[0].matrix,
             tuple(step - start for step in record),
