@@ -21,10 +21,10 @@ def main() -> None:
     parser.add_argument("--history", action="store_true", help="show lmdata's medians of earlier runs, and run nothing")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has jax, if this one does not")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torch, if this one does not")
-    parser.add_argument("--into", type=Path, default=report.RESULTS, help="folder of the results")
+    parser.add_argument("--into", type=Path, help="folder of the results; some races alone are not stored without it")
     arguments = parser.parse_args()
     if arguments.history:
-        print(report.past(arguments.into))
+        print(report.past(arguments.into or report.RESULTS))
         return
     wanted = arguments.races or RACES
     if unknown := set(wanted) - set(RACES):
@@ -49,7 +49,8 @@ def main() -> None:
         rows = [row for name in RACES if name in wanted for row in work[name]()]
     machine = report.describe_machine()
     print(report.markdown(machine, rows))
-    for path in report.store(machine, rows, arguments.into):
+    folder = arguments.into or (None if arguments.races else report.RESULTS)
+    for path in report.store(machine, rows, folder) if folder else ():
         print(path)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lmdata.dynamics.threads import cores
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 """The page that shows the latest table, between two comments."""
 
@@ -67,7 +67,7 @@ def store(machine: dict[str, Any], rows: list[dict[str, Any]], folder: Path = RE
     line = {key: machine[key] for key in ("date", "commit", "processor", "cores")} | {"medians": medians}
     with history.open("a") as file:
         file.write(json.dumps(line) + "\n")
-    if folder == RESULTS:
+    if folder.resolve() == RESULTS:
         before, begin, rest = PAGE.read_text().partition("<!-- table -->\n")
         PAGE.write_text(before + begin + text.read_text() + "<!-- end -->\n" + rest.partition("<!-- end -->\n")[2])
     return [table, text, history]

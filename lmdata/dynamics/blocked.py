@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from lmdata.dynamics.canonical import alignment_keys, split
 from lmdata.dynamics.compiled import compiled
+from lmdata.dynamics.fused import steady_from
 from lmdata.dynamics.threads import Spread, crew
 
 BLOCK = 2**21
@@ -290,12 +291,12 @@ def advance(
     gain, rows = influence / (1.0 + influence), rows or _rows(n)
 
     def follow(member: int, spread: Spread) -> None:
-        present, now, ties, moving = state[member], 0, 0, True
+        present, now, ties, moving, steady = state[member], 0, 0, True, steady_from(sensitivity[member])
         for frame, offset in enumerate(keep):
             while now < offset and moving:
                 pulls, ties = _pulls(present, sensitivity[member, now], alignment, rows, spread)
                 after = present + gain[member] * pulls
-                moving = bool((after != present).any() or (sensitivity[member, now:] != sensitivity[member, now]).any())
+                moving = bool((after != present).any()) or now < steady
                 present, now = after, now + 1
             frames[member, frame], ambiguous[member, frame] = present, ties
 

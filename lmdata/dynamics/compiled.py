@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numba
+
+
+@cache
+def _sources() -> str:
+    """Return a digest of all files of this package that have compiled functions.
+
+    What numba keeps on disk holds the functions that a function calls, or has within it, from whatever file; numba
+    itself looks at the file of the outermost one alone, and would go on with their old code.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        text = file.read_bytes()
+        if b"compiled" in text:
+            digest.update(text)
+    return digest.hexdigest()
 
 
 def compiled[F: Callable[..., Any]](
@@ -40,4 +58,11 @@ def compiled[F: Callable[..., Any]](
         options["inline"] = "always"
     if borrowed:
         options["_nrt"] = False
-    return cast("Callable[[F], F]", numba.njit(**options))
+
+    def compile_later(function: F) -> F:
+        dispatcher = numba.njit(**options)(function)
+        if hasattr(dispatcher, "_cache"):  # not where numba is switched off
+            dispatcher._cache._cache_file._source_stamp = _sources()
+        return cast("F", dispatcher)
+
+    return compile_later

@@ -115,7 +115,7 @@ def _store(positions: NDArray[np.float64], frame: NDArray[np.float64]) -> None:
 
 
 @compiled(inline=True)
-def _steady_from(sensitivity: NDArray[np.float64]) -> int:
+def steady_from(sensitivity: NDArray[np.float64]) -> int:
     """Return the first step from which on the sensitivity stays what it is."""
     step = sensitivity.size - 1
     while step > 0 and sensitivity[step] == sensitivity[step - 1]:
@@ -157,7 +157,7 @@ def _run(
     positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     one, block, counts = rows[0], rows[1], rows[2]
     for member in range(begin, end):
-        steady = _steady_from(sensitivity[member])
+        steady = steady_from(sensitivity[member])
         _load(state[member], positions)
         now, moving = 0, True
         for frame in range(keep.size):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.lanes import components
+from lmdata.errors import InvalidInput
 
 
 class Shape(NamedTuple):
@@ -70,12 +71,19 @@ def _grow(
 def shape_of(n: int, leaf: int) -> Shape:
     """Return the shape of a tree over n tokens with at most ``leaf`` tokens, a multiple of eight, in a leaf.
 
+    Raises
+    ------
+    InvalidInput
+        If ``leaf`` is no multiple of eight.
+
     Examples
     --------
     >>> shape = shape_of(20, 8)
     >>> shape.begin.tolist(), shape.end.tolist(), shape.right.tolist()
     ([0, 0, 0, 8, 16], [20, 16, 8, 16, 20], [4, 3, 0, 0, 0])
     """
+    if leaf < 8 or leaf % 8 != 0:
+        raise InvalidInput(f"leaf is {leaf}; tokens listen eight at a time: give a multiple of 8")
     arrays = [np.empty(2 * (-(-n // 8)) + 1, np.int64) for _ in Shape._fields]
     count = _grow(n, leaf, *arrays)
     return Shape(*(array[:count].copy() for array in arrays))

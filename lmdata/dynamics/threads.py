@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 type Spread = Callable[[Callable[[int, int], object], int, int], object]
@@ -33,7 +34,8 @@ def crew(threads: int | None = None) -> Spread:
     """Return a `Spread` over ``threads`` threads (default: one a core), the calling one among them.
 
     Ranges are four a thread, so that uneven work evens out; a task that does not fill two ranges is called in
-    place. Each range must be independent of the others: results then do not depend on the number of threads.
+    place. Each range must be independent of the others: results then do not depend on the number of threads. After an
+    error no further range is begun, and those under way are waited for.
 
     Examples
     --------
@@ -50,17 +52,20 @@ def crew(threads: int | None = None) -> Spread:
         begins = iter(range(0, count, size))
 
         def work() -> None:
-            for begin in begins:
-                task(begin, min(begin + size, count))
+            try:
+                for begin in begins:
+                    task(begin, min(begin + size, count))
+            except BaseException:
+                deque(begins, maxlen=0)  # nobody begins another range
+                raise
 
         others = [_helpers(number - 1).submit(work) for _ in range(number - 1)]
         try:
             work()
         finally:
-            for _ in begins:  # none is left, but after an error
-                pass
-            for other in others:
-                if not other.cancel():  # one that has not begun is not needed any more
-                    other.result()
+            begun = [other for other in others if not other.cancel()]  # one that has not begun is not needed any more
+            wait(begun)
+        for other in begun:
+            other.result()
 
     return spread

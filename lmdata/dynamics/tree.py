@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.compiled import compiled
-from lmdata.dynamics.fused import halves, keys_of
+from lmdata.dynamics.fused import halves, keys_of, steady_from
 from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
 from lmdata.dynamics.lanes import axes_of, components, larger, maxima_of_boxes, pulls_of, smaller, sums_of_boxes
 from lmdata.dynamics.threads import Spread, crew
@@ -37,9 +37,6 @@ TASKS = 64
 
 WORTH_A_THREAD = 8192
 """Tokens that are sorted, or boxes of tokens filled, in the time it takes to wake a thread; listening takes longer."""
-
-MOST_COMPONENTS = 6
-"""Beyond this dimension boxes hardly ever decide anything."""
 
 
 @compiled(inline=True)
@@ -370,11 +367,10 @@ def advance(
     spread = crew(threads)
     for member in range(len(state)):
         system = System(state[member], alignment, leaf=leaf)
-        now, moving = 0, True
+        now, moving, steady = 0, True, steady_from(sensitivity[member])
         for frame, offset in enumerate(keep):
             while now < offset and moving:
-                moved = system.step(sensitivity[member, now], gain[member], spread)
-                moving = moved or bool((sensitivity[member, now:] != sensitivity[member, now]).any())
+                moving = system.step(sensitivity[member, now], gain[member], spread) or now < steady
                 now += 1
             frames[member, frame] = system.tokens()
     return frames, {}

@@ -120,10 +120,6 @@ def _where(typing: Any, choices: Any, one: Any, other: Any) -> Any:
     return NUMBERS(CHOICES, NUMBERS, NUMBERS), lambda context, builder, sig, args: builder.select(*args)
 
 
-def _either(typing: Any, one: Any, other: Any) -> Any:
-    return CHOICES(CHOICES, CHOICES), lambda context, builder, sig, args: builder.or_(*args)
-
-
 def _rint(typing: Any, numbers: Any) -> Any:
     return NUMBERS(NUMBERS), lambda context, builder, sig, args: _call(builder, "llvm.rint.v8f64", _NUMBERS, *args)
 
@@ -173,9 +169,6 @@ splat: Any = intrinsic(_splat)
 
 where: Any = intrinsic(_where)
 """``where(choices, one, other)``: the numbers of ``one`` where the choice is true, else those of ``other``."""
-
-either: Any = intrinsic(_either)
-"""``either(one, other)``: where one of two choices is true."""
 
 some: Any = intrinsic(_some)
 """``some(choices)``: whether one of the eight is true."""

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmdata.dynamics import blocked, canonical, fused, kdtree, lanes, tree
+from lmdata.errors import InvalidInput
 
 from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, tokens_of
 
@@ -81,6 +82,12 @@ def test_large_systems_agree_between_the_kernels(kind):
     by_tree, _ = tree.advance(state, sensitivity, influence, alignment, keep)
     by_loop, _ = fused.advance(state, sensitivity, influence, alignment, keep)
     assert same_bits(by_tree, by_loop)
+
+
+@pytest.mark.parametrize("leaf", [0, 4, 12, -8])
+def test_a_leaf_is_a_multiple_of_eight(leaf):
+    with pytest.raises(InvalidInput, match=f"leaf is {leaf}; .* a multiple of 8"):
+        tree.neighbour_sets(np.zeros((16, 2)), 0.0, leaf=leaf)
 
 
 @pytest.mark.parametrize(("n", "leaf"), [(1, 8), (8, 8), (9, 8), (1000, 16), (1001, 64), (4097, 8)])

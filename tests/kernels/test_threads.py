@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -37,18 +38,34 @@ def test_a_task_may_spread_work_itself():
     assert sorted(done) == sorted([*range(10)] * 20)
 
 
-@pytest.mark.parametrize("bad", [0, 3, 7])
-def test_an_error_reaches_the_caller_and_ends_the_work(bad):
-    def task(begin, end):
-        if begin <= bad < end:
-            raise ArithmeticError(f"{bad} is bad")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("bad", [0, 3, 11])
+def test_an_error_reaches_the_caller_when_all_work_has_ended(bad, threads):
+    under_way, ended = [], []
 
-    for _ in range(20):
+    def task(begin, end):
+        under_way.append(begin)
+        try:
+            time.sleep(0.002)
+            if begin <= bad < end:
+                raise ArithmeticError(f"{bad} is bad")
+        finally:
+            ended.append(begin)
+
+    for _ in range(5):
+        under_way.clear()
+        ended.clear()
         with pytest.raises(ArithmeticError, match="is bad"):
-            crew(2)(task, 8, 1)
+            crew(threads)(task, 12, 1)
+        assert sorted(ended) == sorted(under_way)
+        assert threads == 1 or len(ended) <= bad + 2 * threads
+    assert run_all(threads, 12) == list(range(12))
+
+
+def run_all(threads, count):
     seen = []
-    crew(2)(lambda begin, end: seen.append(begin), 8, 1)
-    assert len(seen) == 8
+    crew(threads)(lambda begin, end: seen.extend(range(begin, end)), count, 1)
+    return sorted(seen)
 
 
 FORKED = """

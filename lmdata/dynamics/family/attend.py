@@ -46,7 +46,8 @@ def attend(
         Inverse temperature of each member, not negative. It multiplies differences of scores, so that huge
         values give the hardmax limit and no overflow.
     normalised : bool
-        Divide by the mass of the row (softmax), or by n.
+        Divide by the mass of the row (softmax), or by n: then the exponents themselves must be below 700, which the
+        models that use it see to.
     causal : bool
         Token i attends to the tokens j <= i alone.
 
