@@ -162,7 +162,7 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
     True
     """
     name = _catalogued(store)
-    return verify_store(_existing(store), full=full) if name is None else catalog.check(name)
+    return verify_store(_existing(store), full=full) if name is None else catalog.check(name, full=full)
 
 
 def repair(

@@ -110,7 +110,8 @@ def test_paths_names_and_neither(tmp_path):
 
 
 def test_verify_takes_names_and_paths(tmp_path):
-    assert lmdata.verify("hardmax-square").ok
+    assert lmdata.verify("hardmax-square").full
+    assert "numbers not read" in str(lmdata.verify("hardmax-square", full=False))
     place = tmp_path / "run"
 
     def stop(done, total):

@@ -161,11 +161,26 @@ class Catalog(Mapping[str, Entry]):
         self._warn_if_stale(name, listed.entry, dataset)
         return dataset
 
-    def check(self, name: str, *, progress: Progress = None) -> Report:
-        """Verify all numbers of a dataset, built first if it is not there, against the catalogue's digest."""
+    def check(self, name: str, *, full: bool = True, progress: Progress = None) -> Report:
+        """Verify a dataset, built first if it is not there, and compare its digest with the catalogue's.
+
+        Parameters
+        ----------
+        name
+            As for `open`.
+        full
+            Read every number; otherwise only the bookkeeping.
+        progress
+            Passed on to the builder.
+
+        Raises
+        ------
+        UnknownName, StoreError
+            As for `open`; a digest that differs is a problem of the report.
+        """
         listed = self._find(name)
         place = self._obtain(name, listed, progress)
-        report = verify(place)
+        report = verify(place, full=full, version=listed.entry.tag)
         try:
             found = open_dataset(place, allow_partial=True, version=listed.entry.tag)
             _check_digest(name, listed.entry, found, place)

@@ -91,7 +91,7 @@ class Report:
         return "\n".join([f"{head}: {', '.join(counts) or 'as written'}", *lines, self.advice])
 
 
-def verify(location: str | os.PathLike[str], *, full: bool = True) -> Report:
+def verify(location: str | os.PathLike[str], *, full: bool = True, version: str | None = None) -> Report:
     """Compare a dataset with what was written: recompute its digests, find what is missing, failed or foreign.
 
     Parameters
@@ -100,6 +100,8 @@ def verify(location: str | os.PathLike[str], *, full: bool = True) -> Report:
         A run store, a plain zarr export or a derived dataset.
     full
         Read every number; otherwise only the bookkeeping.
+    version
+        A published version of a run store (``v1``); the last commit without it.
 
     Returns
     -------
@@ -110,16 +112,18 @@ def verify(location: str | os.PathLike[str], *, full: bool = True) -> Report:
     ------
     FileNotFoundError, StoreError
         If there is no dataset of lmdata at the location.
+    UnknownName
+        If it has no such version.
     """
     place = Place.of(location)
-    if place.folder is not None and is_derived(place.folder):
+    if version is None and place.folder is not None and is_derived(place.folder):
         wrong = verify_derived(place.folder) if full else None
         problems = [Problem("damaged", place.folder.name, wrong)] if wrong else []
         return _report(place, problems, full=full, members=1, complete=1, damaged=())
     try:
-        source = Stored.open(place)
+        source = Stored.open(place, tag=version)
     except CorruptDataset as error:
-        return _report(place, [Problem("unreadable", str(place), str(error))], full=full)
+        return _report(place, [Problem("unreadable", str(place), str(error))], full=full, version=version)
     problems = [*_bookkeeping(source), *_identity(source), *_foreign(source)]
     damaged = dict(_damaged(source)) if full else {}
     problems += [Problem("damaged", source.layout.key(member), why) for member, why in damaged.items()]
@@ -130,6 +134,7 @@ def verify(location: str | os.PathLike[str], *, full: bool = True) -> Report:
         members=source.layout.size,
         complete=int(source.members.complete.sum()),
         damaged=tuple(damaged),
+        version=version,
     )
 
 
@@ -141,13 +146,14 @@ def _report(
     members: int = 0,
     complete: int = 0,
     damaged: tuple[int, ...] = (),
+    version: str | None = None,
 ) -> Report:
     kinds = {problem.kind for problem in problems}
     advice = []
     if kinds & {"missing", "failed"}:
         advice.append(f"`lmdata resume {place}` computes the missing and failed members")
     plain = place.folder is not None and (place.folder / "zarr.json").is_file()
-    if plain and kinds & {"damaged", "unreadable"}:
+    if (plain or version) and kinds & {"damaged", "unreadable"}:
         advice.append("keep it aside and make it again from its recipe or source, or fetch another copy")
     elif damaged:
         advice.append(f"`lmdata repair {place}` computes the damaged members again and touches nothing else")

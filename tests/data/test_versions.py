@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmdata.data import guard, registry, versions
+from lmdata.data import guard, registry, storage, versions
 from lmdata.data.catalog import Catalog
 from lmdata.data.export import export_zarr
 from lmdata.data.maintenance import collect_garbage
@@ -102,6 +102,31 @@ def test_catalogued_versions_are_opened_by_name(two_versions, tmp_path):
     assert catalog.info("runs@v1")["digest"] == digest
     with pytest.raises(UnknownName, match="'v3'; did you mean"):
         catalog.open("runs@v3")
+
+
+def test_version_is_verified_and_not_the_last_commit(two_versions, tmp_path, damage):
+    place, *_ = two_versions
+    digest = open_dataset(place, version="v1").attrs["digest"]
+    (tmp_path / "c.yaml").write_text(CATALOG % digest)
+    catalog = Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache")
+    damage(place, "position/c/0/0/0/0/0")
+    assert verify(place).damaged
+    for name, members in (("runs@v1", 6), ("runs", 12)):
+        report = catalog.check(name)
+        assert report.ok
+        assert report.members == report.complete == members
+    with pytest.raises(UnknownName, match="'v3'"):
+        verify(place, version="v3")
+
+
+def test_damage_in_a_version_is_found_and_not_for_repair(tmp_path, example, damage):
+    place = example().write(tmp_path / "run")
+    damage(place, "position/c/0/0/0/0/0")
+    storage.open_repository(storage.Place.of(place)).create_tag("v1", open_dataset(place).attrs["snapshot"])
+    report = verify(place, version="v1")
+    assert report.damaged
+    assert "make it again" in report.advice
+    assert "repair" not in report.advice
 
 
 @pytest.mark.parametrize(
