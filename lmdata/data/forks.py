@@ -1,8 +1,8 @@
 """Forks: parts of a transaction that workers write, and the checks without which none is merged.
 
 icechunk merges forks that overlap without a word, and does not miss one that is forgotten. Here each fork may write
-the storage chunks of its own blocks, no block is in two forks at a time, and a member is marked complete only if
-every chunk of it is there. Workers write frames; bookkeeping and checkpoints are written by the coordinator alone.
+the storage chunks of its own blocks, which are in no other fork at a time and are not written by the coordinator
+meanwhile, and a member is marked complete only if every chunk of it is there. Workers write frames; bookkeeping and checkpoints are written by the coordinator alone.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ class Forks:
             If a block is out already: two forks would overlap.
         """
         complete: list[int] = []
-        taken = {_corner(now.layout, block) for fork in self._out.values() for block in fork.blocks}
+        taken = self._taken(now.layout)
         for block in blocks:
             corner = _corner(now.layout, block)
             if corner in taken:
@@ -237,6 +237,25 @@ class Forks:
         fork = Fork(next(self._numbers), self._place, session, tuple(blocks), tuple(complete), now.begun(members))
         self._out[fork.number] = fork
         return fork
+
+    def refuse(self, layout: Layout, members: Iterable[int]) -> None:
+        """Refuse to change members whose chunk is out: what comes back of the fork would undo it.
+
+        Raises
+        ------
+        StoreError
+            If one of them is.
+        """
+        taken = self._taken(layout)
+        for member in members if taken else ():
+            if _corner(layout, [member]) in taken:
+                raise StoreError(
+                    f"the storage chunk of member {member} of {self._place} is out in a fork; merge or withdraw it first"
+                )
+
+    def _taken(self, layout: Layout) -> set[tuple[int, ...]]:
+        """Return the chunks that are out."""
+        return {_corner(layout, block) for fork in self._out.values() for block in fork.blocks}
 
     def take(self, number: int) -> Fork:
         """Take a fork back.

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -224,7 +224,7 @@ class RunStore:
         InvalidInput
             If the members share no chunk, one is finished, the shape is wrong or a position is not finite.
         StoreError
-            If it cannot be written.
+            If their chunk is out in a fork, or it cannot be written.
         """
         marks = diagnostics or {}
         stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
@@ -284,7 +284,7 @@ class RunStore:
         StoreError
             If a block is in another fork, or the store cannot be written.
         """
-        if self._now.changed.intersection(chain(*blocks)):
+        if self._now.touched(blocks):
             self.commit()
         with writing(self._place):
             session = self._repository.writable_session("main").fork()
@@ -314,7 +314,7 @@ class RunStore:
         Raises
         ------
         StoreError
-            If it cannot be written.
+            If a chunk of theirs is out in a fork, or it cannot be written.
         """
         self._record("reset", tuple(members))
         self.commit()
@@ -427,6 +427,7 @@ class RunStore:
 
     def _record(self, act: str, members: Sequence[int], *rows: Any, **fixed: Any) -> None:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
+        self._forks.refuse(self.layout, members)
         entry = Entry(act, members, rows, fixed)
         with writing(self._place):
             self._act(entry)

@@ -172,6 +172,12 @@ class Transaction:
         """Return the places of those members that have a checkpoint."""
         return tuple(place for place in map(self.layout.index, members) if place in self._begun)
 
+    def touched(self, blocks: Iterable[Sequence[int]]) -> bool:
+        """Return whether a member that shares a chunk with one of these blocks has changed since the last commit."""
+        changed = np.zeros(self.layout.size, np.bool_)
+        changed[list(self.changed)] = True
+        return any(changed.reshape(self.layout.shape)[self.layout.window(block)].any() for block in blocks)
+
     def complete_beside(self, members: Sequence[int]) -> list[int]:
         """Return the finished members that share a chunk with these.
 

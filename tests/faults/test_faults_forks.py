@@ -235,6 +235,36 @@ def test_members_beside_finished_ones_leave_them_as_they_are(tmp_path, made, dig
     assert open_dataset(tmp_path / "run").attrs["digest"] == digest
 
 
+def test_members_beside_ones_that_are_not_committed_yet_leave_them_as_they_are(tmp_path, made, digest):
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        for block in store.pending():
+            made.put(store, block[:1])
+            store.merge(computed(made, store.fork([block[1:]])))
+    assert verify(tmp_path / "run").ok
+    assert open_dataset(tmp_path / "run").attrs["digest"] == digest
+
+
+def test_members_whose_chunk_is_out_in_a_fork_are_not_changed_until_it_is_back(tmp_path, made, digest):
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        first, *others = store.pending()
+        beside, rows = first[:1], list(first[:1])
+        frames = {"position": made.position[rows, :3], "first_frame": 0}
+        fork = store.fork([first[1:]])
+        for change in (
+            lambda: made.put(store, beside),
+            lambda: store.checkpoint(beside, step=2, state=made.position[rows, 2], **frames),
+            lambda: store.fail([*others[0], *beside], "too large"),
+            lambda: store.reset(beside),
+        ):
+            with pytest.raises(StoreError, match="chunk of member 0 of .*run is out in a fork; merge or withdraw it"):
+                change()
+        assert not store.status.any()
+        store.merge(computed(made, fork))
+        made.finish(store)
+    assert verify(tmp_path / "run").ok
+    assert open_dataset(tmp_path / "run").attrs["digest"] == digest
+
+
 def two_writers(made, place):
     """Open two writers without a lock, as in a bucket."""
     made.write(place, leave=made.layout.size)
