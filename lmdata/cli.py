@@ -354,10 +354,9 @@ def _show(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdata.data.export import export_zarr
-    from lmdata.library import locate
+    from lmdata.library import export
 
-    export_zarr(locate(options.name), options.target)
+    export(options.name, options.target)
     return {"name": options.name, "target": str(options.target), "text": f"wrote {options.target}"}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmdata.data.catalog import Catalog
 from lmdata.data.catalog_file import load_yaml
+from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
@@ -114,13 +115,13 @@ def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -
     return open_dataset(_existing(name_or_path), allow_partial=allow_partial)
 
 
-def locate(name_or_path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return where a dataset is, built first if it is catalogued and not there yet; errors as for `open`."""
+def export(name_or_path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Write a dataset as plain zarr, as `lmdata.data.export.export_zarr` does; names and errors as for `open`."""
     name = _catalogued(name_or_path)
     if name is None:
-        return _existing(name_or_path)
-    catalog.open(name)
-    return Path(catalog.info(name)["location"])
+        export_zarr(_existing(name_or_path), target)
+    else:
+        catalog.copy(name, target)
 
 
 def _catalogued(name_or_path: str | os.PathLike[str]) -> str | None:

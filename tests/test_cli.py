@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
 import pytest
 
 import lmdata
-from lmdata import cli
+from lmdata import cli, library
+from lmdata.data.catalog import Catalog
+from lmdata.data.store import RunStore
+from lmdata.data.versions import publish_version
 
 SPEC = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"
 
@@ -119,6 +123,22 @@ def test_export_and_import_keep_every_digest(tmp_path, capsys):
     assert lmdata.open(tmp_path / "square").attrs["digest"] == lmdata.catalog["hardmax-square"].digest
     assert cli.main(["import", str(tmp_path / "square.zarr"), str(tmp_path / "square")]) == 1
     assert "something at" in capsys.readouterr().err
+
+
+def test_export_is_of_the_version_that_is_named(tmp_path, monkeypatch):
+    run = {"steps": 2, "store": tmp_path / "run"}
+    model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(4, 2)
+    digest = lmdata.simulate(model, tokens, seeds=(0, 1), **run).attrs["digest"]
+    publish_version(tmp_path / "run", "v1")
+    with RunStore.append_to(tmp_path / "run") as store:
+        store.extend(replace(store.layout, seeds=(0, 1, 2, 3)))
+    (tmp_path / "c.yaml").write_text(
+        "lmdata_catalog: 1\ndatasets:\n  published: "
+        f"{{title: Published, driver: icechunk, path: run, tag: v1, digest: {digest}}}\n"
+    )
+    monkeypatch.setattr(library, "catalog", Catalog(library.build, files=[tmp_path / "c.yaml"]))
+    assert cli.main(["export", "published", str(tmp_path / "plain.zarr")]) == 0
+    assert lmdata.open(tmp_path / "plain.zarr").attrs["digest"] == digest
 
 
 def test_what_is_not_there_is_said_without_a_traceback(tmp_path, capsys):

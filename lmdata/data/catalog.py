@@ -189,6 +189,25 @@ class Catalog(Mapping[str, Entry]):
             report = Report(**{**vars(report), "problems": problems})
         return report
 
+    def copy(self, name: str, target: str | os.PathLike[str]) -> None:
+        """Write a dataset, built first if it is not there, as plain zarr that has the digest of its entry.
+
+        Parameters
+        ----------
+        name
+            As for `open`.
+        target
+            As for `lmdata.data.export.export_zarr`.
+
+        Raises
+        ------
+        UnknownName, StoreError
+            As for `open`, and if it cannot be written.
+        """
+        self.open(name)
+        listed = self._find(name)
+        export_zarr(self._place(listed), target, version=listed.entry.tag, digest=listed.entry.digest)
+
     def add(
         self, name: str, location: str | os.PathLike[str] | Mapping[str, Any], *, title: str, **fields: Any
     ) -> Entry:

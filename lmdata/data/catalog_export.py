@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lmdata.data.derived import is_derived
-from lmdata.data.export import export_zarr
+from lmdata.data.opening import open_dataset
 from lmdata.data.storage import Place, writing
 from lmdata.errors import InvalidInput, StoreExists
 
@@ -76,13 +75,8 @@ def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequen
 
 def _export_data(catalog: Catalog, name: str, place: Path) -> str:
     """Write a dataset as plain zarr; return when it was made."""
-    dataset = catalog.open(name)
-    source = Path(dataset.encoding["source"])
-    if is_derived(source):
-        shutil.copytree(source, place)
-    else:
-        export_zarr(source, place)
-    return str(dataset.attrs.get("created", "1970-01-01T00:00:00+00:00"))
+    catalog.copy(name, place)
+    return str(open_dataset(place).attrs.get("created", "1970-01-01T00:00:00+00:00"))
 
 
 def _about(entry: Entry) -> dict[str, Any]:

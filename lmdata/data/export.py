@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import zarr
 from zarr.storage import LocalStore
 
-from lmdata.data import storage
+from lmdata.data import guard, storage
 from lmdata.data.archive import pack, unpack
 from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.derived import is_derived
+from lmdata.data.opening import open_dataset
 from lmdata.data.reading import Stored, read
 from lmdata.data.storage import Place, writing
 from lmdata.data.verify import verify
@@ -23,7 +25,13 @@ from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, Store
 ZIP = ".zip"
 
 
-def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+def export_zarr(
+    location: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    version: str | None = None,
+    digest: str | None = None,
+) -> None:
     """Write a complete dataset as a plain zarr v3 folder with consolidated metadata.
 
     The copy has the same variables, chunks, checksums and digests; it is read back and verified before it appears.
@@ -31,9 +39,13 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
     Parameters
     ----------
     location
-        A run store, or another export.
+        A run store, a derived dataset, or another export.
     target
         A folder that does not exist; if it ends in ``.zip``, an archive of it.
+    version
+        A published version of a run store (``v1``); the last commit without it.
+    digest
+        What the digest of the copy has to be, if it is known.
 
     Raises
     ------
@@ -42,11 +54,13 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
     IncompleteDataset
         If members are missing or failed.
     CorruptDataset
-        If the dataset is damaged; nothing is left at the target.
+        If the dataset is damaged, or has another digest; nothing is left at the target.
+    UnknownName
+        If it has no such version.
     StoreError
         If the target cannot be written.
     """
-    source = _complete(location)
+    write = _writer(Place.of(location), version)
     folder = Place.local(target)
     if os.path.lexists(folder):
         raise StoreExists(f"there is already something at {folder}; choose another place, or remove it first")
@@ -55,11 +69,13 @@ def export_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             whole = building / folder.name
-            _copy(source, zarr.create_group(LocalStore(whole), zarr_format=3))
-            storage.consolidate(whole)
+            write(whole)
             report = verify(whole)
             if not report.ok:
                 raise CorruptDataset(f"the export is not the dataset that was written:\n{report}")
+            written = open_dataset(whole).attrs["digest"]
+            if digest not in (None, written):
+                raise CorruptDataset(f"{location} has the digest {written} and not {digest}: it is not exported")
             if folder.suffix == ZIP:
                 archive = building / f"{folder.name}{ZIP}"
                 pack(whole, archive)
@@ -89,7 +105,7 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
             unpack(Path(location), Path(folder))
             import_zarr(folder, target)
         return
-    source = _complete(location)
+    source = _complete(Place.of(location))
     report = verify(location)
     if not report.ok:
         raise CorruptDataset(str(report))
@@ -100,11 +116,24 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
         create_folder(place.folder, partial(_copy, source)).release()
 
 
-def _complete(location: str | os.PathLike[str]) -> Stored:
-    place = Place.of(location)
+def _writer(place: Place, version: str | None) -> Callable[[Path], object]:
+    """Return what writes a plain copy of a dataset into a new folder."""
+    if version is None and place.folder is not None and is_derived(place.folder):
+        guard.check_links(place.folder)
+        return partial(shutil.copytree, place.folder)
+    source = _complete(place, version)
+
+    def write(folder: Path) -> None:
+        _copy(source, zarr.create_group(LocalStore(folder), zarr_format=3))
+        storage.consolidate(folder)
+
+    return write
+
+
+def _complete(place: Place, version: str | None = None) -> Stored:
     if place.folder is not None and is_derived(place.folder):
-        raise InvalidInput(f"{place} is a derived dataset, which is plain zarr already: copy its folder")
-    source = Stored.open(place)
+        raise InvalidInput(f"{place} is a derived dataset, which is plain zarr and no run: copy its folder")
+    source = Stored.open(place, tag=version)
     if not source.members.complete.all():
         raise IncompleteDataset(f"{place} is incomplete; finish it with `lmdata resume {place}`, then copy it")
     return source

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,34 @@ def test_version_is_verified_and_not_the_last_commit(two_versions, tmp_path, dam
         assert report.members == report.complete == members
     with pytest.raises(UnknownName, match="'v3'"):
         verify(place, version="v3")
+
+
+def test_version_is_exported_and_not_the_last_commit(two_versions, tmp_path, example):
+    place, narrow, _ = two_versions
+    digest = open_dataset(place, version="v1").attrs["digest"]
+    (tmp_path / "c.yaml").write_text(CATALOG % digest)
+    catalog = Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache")
+    with RunStore.append_to(place) as store:
+        store.extend(example(seeds=(0, 1, 5, 7, 9)).layout)  # the last commit is incomplete
+    catalog.export(tmp_path / "stac.json", format="stac", names=["runs@v1"])
+    item = json.loads((tmp_path / "stac" / "runs@v1.json").read_text())
+    catalog.copy("runs@v1", tmp_path / "plain.zarr")
+    for copy in (tmp_path / "plain.zarr", tmp_path / "stac" / item["assets"]["data"]["href"]):
+        exported = open_dataset(copy)
+        assert exported.attrs["digest"] == item["properties"]["lmdata:digest"] == digest
+        np.testing.assert_array_equal(exported.position, narrow.grid)
+
+
+def test_export_with_another_digest_than_the_entry_s_is_refused(two_versions, tmp_path):
+    place, *_ = two_versions
+    digest = open_dataset(place, version="v2").attrs["digest"]
+    (tmp_path / "c.yaml").write_text(CATALOG % digest)
+    catalog = Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache")
+    with pytest.raises(CorruptDataset, match="has the digest .* not served"):
+        catalog.copy("runs@v1", tmp_path / "plain.zarr")
+    with pytest.raises(CorruptDataset, match="has the digest .* not exported"):
+        export_zarr(place, tmp_path / "plain.zarr", version="v1", digest=digest)
+    assert not [path for path in tmp_path.iterdir() if "plain" in path.name]
 
 
 def test_damage_in_a_version_is_found_and_not_for_repair(tmp_path, example, damage):
