@@ -141,9 +141,9 @@ def test_export_with_another_digest_than_the_entry_s_is_refused(two_versions, tm
     digest = open_dataset(place, version="v2").attrs["digest"]
     (tmp_path / "c.yaml").write_text(CATALOG % digest)
     catalog = Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache")
-    with pytest.raises(CorruptDataset, match="has the digest .* not served"):
+    with pytest.raises(CorruptDataset, match=r"has the digest .* not served"):
         catalog.copy("runs@v1", tmp_path / "plain.zarr")
-    with pytest.raises(CorruptDataset, match="has the digest .* not exported"):
+    with pytest.raises(CorruptDataset, match=r"has the digest .* not exported"):
         export_zarr(place, tmp_path / "plain.zarr", version="v1", digest=digest)
     assert not [path for path in tmp_path.iterdir() if "plain" in path.name]
 
