@@ -14,20 +14,26 @@ SHOWN = 5
 LINE, TEXT = "one line of 1 to 300 characters", "text of at most 5000 characters"
 NAME = "lower-case letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
 
-ALLOWED: Mapping[str, str] = {
-    **dict.fromkeys(("title", "path", "paper", "derived_from"), LINE),
+FILE: Mapping[str, str] = {"lmdata_catalog": "1", "datasets": "a mapping of names to entries"}
+"""What each field of a file may be."""
+EARLIER: Mapping[str, str] = {
+    "recipe": "a mapping of plain values",
+    "path": LINE,
+    "tag": "v1, v2, ...",
+    "digest": "64 hexadecimal digits",
+}
+"""What each field of an earlier version may be."""
+ENTRY: Mapping[str, str] = {
+    **dict.fromkeys(("title", "paper", "derived_from"), LINE),
     **dict.fromkeys(("description", "citation", "claim"), TEXT),
     "driver": "recipe, icechunk or zarr",
-    "recipe": "a mapping of plain values",
-    "tag": "v1, v2, ...",
+    **EARLIER,
     "tags": f"a list, each {LINE}",
-    "digest": "64 hexadecimal digits",
     "version": "an integer from 1 to 9999",
     "earlier": "a mapping of earlier version numbers to what was different: recipe or path, tag, digest",
-    "lmdata_catalog": "1",
-    "datasets": "a mapping of names to entries",
 }
-"""What each field may be."""
+"""What each field of an entry may be."""
+ALLOWED: Mapping[str, str] = {**FILE, **ENTRY}
 
 
 def explain(error: ValidationError) -> str:
@@ -39,9 +45,9 @@ def explain(error: ValidationError) -> str:
 
 def _tell(place: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
     """Return one mistake: ``place`` leads to ``value``, which is wrong in a way that ``kind`` and ``message`` tell."""
-    where, fields = "the file", place
+    where, fields, known = "the file", place, FILE
     if place[:1] == ("datasets",) and len(place) > 1:
-        where, fields = f"entry {place[1]!r}", place[2:]
+        where, fields, known = f"entry {place[1]!r}", place[2:], EARLIER if "earlier" in place[2:-1] else ENTRY
     if fields == ("[key]",):
         return f"{where} has a name that is not allowed; a name is {NAME}"
     if fields[-1:] == ("[key]",):
@@ -54,7 +60,7 @@ def _tell(place: tuple[int | str, ...], kind: str, message: str, value: Any) -> 
     if kind == "missing":
         return f"{where} lacks {name}: {_allowed(fields)}"
     if kind == "extra_forbidden":
-        return f"{where} has a field {name!r:.80} that is not known; known: {', '.join(ALLOWED)}"
+        return f"{where} has a field {name!r:.80} that is not known; known: {', '.join(known)}"
     return f"{where}: {name} is {shown(value)}; it must be {_allowed(fields)}"
 
 

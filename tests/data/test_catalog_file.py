@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from lmdata.data.catalog_file import FILE_BYTES, Entry, load_yaml, read_catalog, resolve, write_catalog
+from lmdata.data.catalog_file import FILE_BYTES, Earlier, Entry, _File, load_yaml, read_catalog, resolve, write_catalog
 from lmdata.errors import CatalogError
 
 GOOD = """
@@ -101,7 +103,7 @@ def test_mistake_is_named_with_its_place(read):
         ("title: Kept", "title: 7", "entry 'kept': title is 7; it must be one line of 1 to 300 characters"),
         ("title: Kept", "tags: [a, 7]", "entry 'kept': tags.1 is 7; it must be a list, each one line"),
         ("title: Kept", "citation: a", "entry 'kept' lacks title: one line of 1 to 300"),
-        ("title: Kept", "titel: Kept", "entry 'kept' has a field 'titel' that is not known; known: title, path"),
+        ("title: Kept", "titel: Kept", "entry 'kept' has a field 'titel' that is not known; known: title, paper"),
         ("  kept:", "  Kept It:", "entry 'Kept It' has a name that is not allowed; a name is lower-case letters"),
         ("tags: [small]", "version: '1'", "entry 'two-tokens': version is '1'; it must be an integer from 1 to 9999"),
         ("tags: [small]", "earlier: {1: {digest: x}}", "earlier.1.digest is 'x'; it must be 64 hexadecimal digits"),
@@ -115,6 +117,21 @@ def test_mistakes_are_told_without_the_words_of_other_libraries(read, old, new, 
     with pytest.raises(CatalogError, match=rf"catalog\.yaml is no (valid )?catalogue: .*{message}") as caught:
         read(GOOD.replace(old, new))
     assert not any(word in str(caught.value) for word in ("Input should", "String should", "Value error", "secret"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "model"),
+    [
+        ("lmdata_catalog: 1", "lmdata_catalog: 1\nx: 1", _File),
+        ("tags: [small]", "x: 1", Entry),
+        ("tags: [small]", "earlier: {1: {digest: x, x: 1}}", Earlier),
+    ],
+)
+def test_unknown_field_is_told_with_the_fields_that_there_are(read, old, new, model):
+    with pytest.raises(CatalogError, match="x' that is not known") as caught:
+        read(GOOD.replace(old, new, 1))
+    [told] = re.findall("that is not known; known: ([^;]*)", str(caught.value))
+    assert sorted(told.split(", ")) == sorted(model.model_fields)
 
 
 def test_absent_file_and_folder(tmp_path):
