@@ -231,13 +231,22 @@ class Runner:
             yield group
 
     def _fronts(self, blocks: Iterable[Sequence[int]], sink: Sink) -> Iterator[_Front]:
-        """Yield the blocks that were begun one by one, at their checkpoints, and then the others in groups."""
-        fresh = []
+        """Yield what was begun, at its checkpoint, and then the other blocks in groups.
+
+        Members of a block are at several checkpoints where one of them failed: they then go on one by one.
+        """
+        fresh: list[Sequence[int]] = []
         for block in blocks:
             if begun := sink.last_checkpoint(block):
                 yield _Front([block], begun.state, begun.step, begun.frames)
-            else:
-                fresh.append(block)
+                continue
+            left = list(block)
+            for member in block if len(block) > 1 else ():
+                if begun := sink.last_checkpoint([member]):
+                    left.remove(member)
+                    yield _Front([[member]], begun.state, begun.step, begun.frames)
+            if left:
+                fresh.append(left)
         for group in self.groups(fresh):
             yield self._start(group)
 
@@ -260,7 +269,7 @@ class Runner:
             try:
                 reached = self._segment(front, kept, end, sink)
             except ArithmeticError as error:
-                self._isolate(front, error, sink)
+                self._isolate(front, error, sink, until)
                 return
             if time.monotonic() >= until:
                 return
@@ -297,8 +306,8 @@ class Runner:
                 sink.checkpoint(block, step=end, state=state[rows], **part)
         return _Front(front.blocks, state, end, front.frames + len(kept))
 
-    def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink) -> None:
-        """Where the arithmetic of some member failed, go on with each member alone, and mark those that fail."""
+    def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink, until: float) -> None:
+        """Where the arithmetic of some member failed, go on with each alone until then, and mark those that fail."""
         if len(front.state) == 1:
             [[number]] = front.blocks
             _LOG.warning("member %s failed: %s", self.recipe.members[number], error)
@@ -306,7 +315,9 @@ class Runner:
             return
         numbers = [number for block in front.blocks for number in block]
         for row, number in enumerate(numbers):
-            self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink)
+            self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink, until)
+            if time.monotonic() >= until:
+                return
 
 
 def _move(bar: tqdm[Any], done: int) -> None:

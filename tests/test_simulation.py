@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -190,6 +191,31 @@ def test_a_member_whose_arithmetic_fails_is_marked_and_the_others_go_on(monkeypa
         lmdata.simulate(MODEL, TOKENS, steps=2, seeds=range(3), store=tmp_path / "run")
     partial = lmdata.open(tmp_path / "run", allow_partial=True)
     assert partial.status.values.tolist() == [1, 2, 1]
+
+
+def test_members_beside_one_whose_arithmetic_fails_keep_to_the_stretch_and_lose_no_step(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "FIRST_SEGMENT", 1)
+    monkeypatch.setattr(runner, "SEGMENT_SECONDS", 0)
+    run = {"steps": 6, "seeds": range(4), "store": tmp_path / "run"}
+    advance, computed = lmdata.Localmax.advance.__func__, Counter()
+
+    def failing(cls, models, state, *, start, seeds, **options):
+        if start == 3 and 2 in seeds:
+            raise OverflowError("too large")
+        computed.update((seed, start) for seed in seeds if options["record"][-1] > start)
+        return advance(cls, models, state, start=start, seeds=seeds, **options)
+
+    monkeypatch.setattr(lmdata.Localmax, "advance", classmethod(failing))
+    monkeypatch.setattr(runner.Runner, "__call__", lambda run, blocks, sink: run.stretch(blocks, sink, seconds=0))
+    for stretch in range(14):
+        with pytest.raises(IncompleteDataset):
+            lmdata.resume(run["store"]) if stretch else lmdata.simulate(MODEL, TOKENS, **run)
+        steps = lmdata.open(run["store"], allow_partial=True).steps_done.values
+        assert computed.total() <= 4 * min(stretch + 1, 3) + max(stretch - 2, 0)
+        if steps.tolist() == [6, 6, 3, 6]:
+            break
+    assert steps.tolist() == [6, 6, 3, 6]
+    assert set(computed.values()) == {1}
 
 
 def test_given_arrays_are_kept_with_the_store(tmp_path, monkeypatch):
