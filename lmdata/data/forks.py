@@ -1,8 +1,9 @@
 """Forks: parts of a transaction that workers write, and the checks without which none is merged.
 
 icechunk merges forks that overlap without a word, and does not miss one that is forgotten. Here each fork may write
-the storage chunks of its own blocks, which are in no other fork at a time and are not written by the coordinator
-meanwhile, and a member is marked complete only if every chunk of it is there. Workers write frames; bookkeeping and checkpoints are written by the coordinator alone.
+the storage chunks of its own blocks, which are in no other fork and are not written by the coordinator meanwhile, and
+a member is marked complete only if every chunk of it is there. Workers write frames; bookkeeping and checkpoints are
+written by the coordinator alone.
 """
 
 from __future__ import annotations
@@ -250,7 +251,7 @@ class Forks:
         for member in members if taken else ():
             if _corner(layout, [member]) in taken:
                 raise StoreError(
-                    f"the storage chunk of member {member} of {self._place} is out in a fork; merge or withdraw it first"
+                    f"member {member} of {self._place} shares its chunk with a fork that is out; merge it first"
                 )
 
     def _taken(self, layout: Layout) -> set[tuple[int, ...]]:

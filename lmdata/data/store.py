@@ -79,7 +79,7 @@ class RunStore:
         self._journal = Journal()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
-        self._commits = 0
+        self._untidied = 0
 
     @classmethod
     def create(
@@ -380,9 +380,8 @@ class RunStore:
                 self._commit()
             if self._durable and self._place.folder is not None:
                 sync_files(self._place.folder, self._synced)
-            self._commits += 1
-            if self._lock is not None and self._commits % TIDY_COMMITS == 0:
-                tidy(self._repository, self._place)
+            self._untidied += 1
+            self._tidy()
             self._now = self._begin(self._now if self._lock is not None else None)
         self._journal.clear()
         self._last_commit = time.monotonic()
@@ -398,11 +397,19 @@ class RunStore:
         """
         try:
             self.commit()
+            with writing(self._place):
+                self._tidy()
         finally:
             if self._lock is not None:
                 self._lock.release()
         if self._forks:
             raise StoreError(f"{len(self._forks)} forks of {self._place} were never merged: their members are absent")
+
+    def _tidy(self) -> None:
+        """Tidy up if it is time, with nothing uncommitted: what forks have written, while they are out, is."""
+        if self._lock is not None and self._untidied >= TIDY_COMMITS and not self._forks:
+            tidy(self._repository, self._place)
+            self._untidied = 0
 
     def _begin(self, previous: Transaction | None = None) -> Transaction:
         session = self._repository.writable_session("main")

@@ -256,13 +256,26 @@ def test_members_whose_chunk_is_out_in_a_fork_are_not_changed_until_it_is_back(t
             lambda: store.fail([*others[0], *beside], "too large"),
             lambda: store.reset(beside),
         ):
-            with pytest.raises(StoreError, match="chunk of member 0 of .*run is out in a fork; merge or withdraw it"):
+            with pytest.raises(StoreError, match=r"member 0 of .* shares its chunk with a fork that is out"):
                 change()
         assert not store.status.any()
         store.merge(computed(made, fork))
         made.finish(store)
     assert verify(tmp_path / "run").ok
     assert open_dataset(tmp_path / "run").attrs["digest"] == digest
+
+
+def test_the_writer_does_not_tidy_up_while_forks_are_out(tmp_path, made, monkeypatch):
+    tidied = []
+    monkeypatch.setattr("lmdata.data.store.TIDY_COMMITS", 2)
+    monkeypatch.setattr("lmdata.data.store.tidy", lambda *arguments: tidied.append(len(store.pending())))
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        forks = [store.fork([block]) for block in store.pending()]
+        for fork in forks:
+            store.merge(computed(made, fork))
+            store.commit()
+            assert tidied == ([0] if fork is forks[-1] else [])
+    assert tidied == [0]
 
 
 def two_writers(made, place):
