@@ -30,6 +30,7 @@ from lmdata.data.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
 from lmdata.runner import Runner, reporting
 from lmdata.simulation import stored_recipe
+from lmdata.warned import listening
 
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
@@ -156,6 +157,7 @@ class _Tasks:
         from distributed import KilledWorker, wait
 
         done: Iterable[Future] = ()
+        given: list[Warning | str] = []
         with _reaching(), suppress(TimeoutError):
             done = wait(list(self._forks), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
         refusals = []
@@ -166,11 +168,12 @@ class _Tasks:
             if isinstance(found, KilledWorker):
                 yield fork, found
             elif isinstance(found, Computed):
-                for warning in found.warnings:
-                    warnings.warn(warning, stacklevel=3)
+                given += found.warnings
                 yield fork, found.changes
             else:
                 refusals.append(str(found))
+        for warning in given:  # what they came with is merged by now, also where they are errors
+            warnings.warn(warning, stacklevel=3)
         if refusals:
             raise ClusterLost(f"a worker could not go on: {refusals[0]}")
         if time.monotonic() - self._looked > LOOK_SECONDS:
@@ -258,9 +261,9 @@ def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed
             "every worker, under the same path"
         ) from error
     sink = ForkWriter(fork, prepared.layout)
-    with warnings.catch_warnings(record=True) as given:
+    with listening() as given:
         prepared.runner.stretch(fork.blocks, sink, seconds=seconds)
-    return Computed(sink.changes(), tuple(warning.message for warning in given))
+    return Computed(sink.changes(), tuple(given))
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,7 @@ def _prepare(source: _Source) -> _Prepared:
     """Read the recipe from the store, and draw its tokens: once for all tasks of a process."""
     layout = read_layout(source.group)
     recipe = stored_recipe(layout.attrs, read_initial(source.group))
-    with warnings.catch_warnings(action="ignore"):  # the coordinator was given them
+    with listening():  # the coordinator was given them
         return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
 
 

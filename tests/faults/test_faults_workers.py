@@ -222,6 +222,13 @@ def test_warnings_of_the_workers_are_given_to_the_caller(address, plan, tmp_path
         lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
 
 
+def test_a_warning_that_is_an_error_does_not_throw_away_what_is_finished(address, plan, tmp_path):
+    plan({1: ("warn", 3)})
+    with pytest.raises(AccuracyWarning, match="seed 1 is inaccurate"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    assert lmdata.open(tmp_path / "run", allow_partial=True).status.values[:3].tolist() == [1, 1, 1]
+
+
 def test_a_task_that_raises_stops_the_run_and_what_is_finished_is_kept(
     address, plan, serial, tmp_path, folder, monkeypatch
 ):
