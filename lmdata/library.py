@@ -16,13 +16,15 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
-from lmdata.errors import IncompleteDataset, InvalidInput, StoreError, UnknownName
+from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
 from lmdata.recipe import Recipe
 from lmdata.runner import Progress
 from lmdata.simulation import resume, run
 
 if TYPE_CHECKING:
     import xarray
+
+    from lmdata.selection import SelectionRecipe
 
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
 """The pipelines that suit every dataset of tokens that move."""
@@ -51,17 +53,36 @@ def run_specification(
     InvalidInput
         If a scheduler is given for a training run, and as for `lmdata.simulate`.
     """
+    recipe = _recipe(specification)
+    return _run(recipe, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress)
+
+
+def _run(
+    recipe: Recipe | SelectionRecipe,
+    *,
+    store: str | os.PathLike[str],
+    backend: str,
+    durable: bool,
+    scheduler: int | str | None,
+    progress: Progress | bool | None,
+) -> xarray.Dataset:
+    if isinstance(recipe, Recipe):
+        return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
+    from lmdata.selection import run_to_store
+
+    if scheduler is not None:
+        raise InvalidInput(f"scheduler is {scheduler!r}, and training runs are computed here; leave it out")
+    return run_to_store(recipe, store, durable=durable, progress=progress if callable(progress) else None)
+
+
+def _recipe(specification: Mapping[str, Any]) -> Recipe | SelectionRecipe:
+    """Return the recipe that plain values are, whichever kind of run it is."""
     model = specification.get("model") if isinstance(specification, Mapping) else None
     if isinstance(model, Mapping) and model.get("kind") == "selection":
-        from lmdata.selection import SelectionRecipe, run_to_store
+        from lmdata.selection import SelectionRecipe
 
-        if scheduler is not None:
-            raise InvalidInput(f"scheduler is {scheduler!r}, and training runs are computed here; leave it out")
-        training = SelectionRecipe.from_specification(specification)
-        hook = progress if callable(progress) else None
-        return run_to_store(training, store, durable=durable, progress=hook)
-    recipe = Recipe.from_specification(specification)
-    return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
+        return SelectionRecipe.from_specification(specification)
+    return Recipe.from_specification(specification)
 
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
@@ -216,16 +237,14 @@ def run_file(
         If it cannot be read or is no recipe; the message names the file. Otherwise as `run_specification`.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read as a recipe: {error}") from error
+        specification = load_yaml(file, what="recipe")
+    except CatalogError as error:
+        raise InvalidInput(str(error)) from error
     try:
-        specification = load_yaml(text, str(file), what="recipe")
-        return run_specification(
-            specification, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress
-        )
+        recipe = _recipe(specification)
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
+    return _run(recipe, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress)
 
 
 def analyse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from lmdata import cli, library
 from lmdata.data.catalog import Catalog
 from lmdata.data.store import RunStore
 from lmdata.data.versions import publish_version
+from lmdata.errors import InvalidInput
 
 SPEC = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"
 
@@ -89,6 +91,21 @@ def test_bad_specs_exit_with_2_and_write_nothing(spec, text, message, capsys):
     assert cli.main(["simulate", str(spec)]) == 2
     assert message in capsys.readouterr().err
     assert [path.name for path in spec.parent.iterdir()] == ["small.yaml"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--scheduler", "0"), ("--backend", "nunpy"), ("--store", "http://x/y")], ids=["0", "nunpy", "http"]
+)
+def test_mistakes_on_the_command_line_are_not_blamed_on_the_file(spec, arguments, capsys):
+    assert cli.main(["simulate", str(spec), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert arguments[1][:4] in told
+    assert spec.name not in told
+
+
+def test_spec_that_is_too_large_is_not_read_to_its_end():
+    with pytest.raises(InvalidInput, match="larger than"):
+        library.run_file(Path("/dev/zero"), store="nowhere")
 
 
 def test_unknown_names_get_a_suggestion(capsys):

@@ -187,25 +187,35 @@ _Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-1 as a word
 )
 
 
-def load_yaml(text: str, place: str, *, what: str = "catalogue") -> Any:
-    """Return the value of a YAML text: plain values alone, no tags, no aliases, no key twice.
+def load_yaml(file: Path, *, what: str = "catalogue") -> Any:
+    """Return the value of a YAML file: plain values alone, no tags, no aliases, no key twice.
 
     Raises
     ------
     CatalogError
-        If the text is larger than 1 MiB, no YAML, or uses what is not allowed.
+        If the file cannot be read, is larger than 1 MiB, no YAML, or uses what is not allowed.
 
     Examples
     --------
-    >>> load_yaml("a: [1, 1e-1]", "here")
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "values.yaml")
+    >>> file.write_text("a: [1, 1e-1]")
+    12
+    >>> load_yaml(file)
     {'a': [1, 0.1]}
     """
-    if len(text) > FILE_BYTES:
-        raise CatalogError(f"{place} is larger than {FILE_BYTES} bytes; a {what} is small")
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(FILE_BYTES + 1)
+        if len(content) > FILE_BYTES:
+            raise CatalogError(f"{file} is larger than {FILE_BYTES} bytes; a {what} is small")
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{file} cannot be read as a {what}: {error}") from error
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise CatalogError(f"{place} is no {what}: {explain_yaml(error)}") from error
+        raise CatalogError(f"{file} is no {what}: {explain_yaml(error)}") from error
 
 
 def read_catalog(file: Path) -> dict[str, Entry]:
@@ -216,13 +226,9 @@ def read_catalog(file: Path) -> dict[str, Entry]:
     CatalogError
         If the file cannot be read or is no catalogue; the message names the entry and the field.
     """
+    content = load_yaml(file)
     try:
-        with file.open("rb") as stream:
-            text = stream.read(FILE_BYTES + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{file} cannot be read as a catalogue: {error}") from error
-    try:
-        return dict(_File.model_validate(load_yaml(text, str(file))).datasets)
+        return dict(_File.model_validate(content).datasets)
     except ValidationError as error:
         raise CatalogError(f"{file} is no valid catalogue: {explain(error)}") from error
 

@@ -155,8 +155,9 @@ def test_paths_stay_below_the_file(tmp_path):
         resolve(file, "link/data")
 
 
-def test_yaml_is_plain_values():
-    assert load_yaml("a: [1, 2.5, null, true, text]", "here") == {"a": [1, 2.5, None, True, "text"]}
+def test_yaml_is_plain_values(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: [1, 2.5, null, true, text]")
+    assert load_yaml(tmp_path / "x.yaml") == {"a": [1, 2.5, None, True, "text"]}
 
 
 def test_entries_do_not_change():
