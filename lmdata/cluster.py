@@ -57,7 +57,7 @@ def connected(scheduler: int | str) -> Iterator[Client]:
     ...
     lmdata.errors.InvalidInput: scheduler is 'tcp://192.0.2.1:8786', on another machine and without TLS; ...
     """
-    count, address = _checked(scheduler)
+    count, address = checked(scheduler)
     try:
         from distributed import Client
     except ImportError as error:
@@ -117,8 +117,19 @@ def _workers(count: int | None) -> Iterator[LocalCluster]:
                 os.environ[name] = value
 
 
-def _checked(scheduler: int | str) -> tuple[int | None, str | None]:
-    """Return the number of workers, or the address, that is meant."""
+def checked(scheduler: int | str) -> tuple[int | None, str | None]:
+    """Return the number of workers, or the address, that is meant.
+
+    Raises
+    ------
+    InvalidInput
+        As for `connected`.
+
+    Examples
+    --------
+    >>> checked("2"), checked("127.0.0.1:8786")
+    ((2, None), (None, '127.0.0.1:8786'))
+    """
     if isinstance(scheduler, str) and scheduler.isdecimal():
         scheduler = int(scheduler)
     if isinstance(scheduler, int) and not isinstance(scheduler, bool):

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmdata.cluster import checked, connected
 from lmdata.data.registry import COMPLETE
+from lmdata.dynamics.backends import choose
 from lmdata.dynamics.random import ROOT_ENTROPY
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.recipe import Recipe
@@ -137,6 +139,7 @@ def run(
         from lmdata.data.storage import Place
 
         if Place.of(store).taken():
+            _check_means(recipe, backend, scheduler)
             return _open_finished(recipe, store)
     elif durable:
         raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
@@ -199,8 +202,9 @@ def resume(
     from lmdata.data.store import RunStore
 
     with _resumable(store), RunStore.append_to(store, durable=durable) as writer:
+        recipe = stored_recipe(writer.layout.attrs, writer.initial)
+        _check_means(recipe, backend, scheduler)
         if writer.pending():
-            recipe = stored_recipe(writer.layout.attrs, writer.initial)
             runner = Runner.of(recipe, backend, progress, writer.layout.diagnostics)
             with _computing(runner, scheduler) as compute:
                 compute(writer)
@@ -222,6 +226,14 @@ def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None)
             "the store was edited or damaged; make it anew"
         )
     return recipe
+
+
+def _check_means(recipe: Recipe, backend: str, scheduler: int | str | None) -> None:
+    """Check what a run would be computed with, also where nothing is left to be computed."""
+    n, d = recipe.tokens.shape
+    choose(backend, kind=recipe.model.kind, members=recipe.size, tokens=n, components=d)
+    if scheduler is not None:
+        checked(scheduler)
 
 
 def _layout(runner: Runner) -> Layout:
@@ -301,7 +313,6 @@ def _computing(runner: Runner, scheduler: int | str | None) -> Iterator[Callable
     if scheduler is None:
         yield lambda store: runner(store.pending(), store)
         return
-    from lmdata.cluster import connected
     from lmdata.scaling import scale_out
 
     with connected(scheduler) as client:

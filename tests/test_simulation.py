@@ -111,6 +111,23 @@ def test_a_finished_store_of_the_same_recipe_is_opened(tmp_path, monkeypatch):
         lmdata.simulate(MODEL, TOKENS, steps=4, store=tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("means", "error", "message"),
+    [
+        ({"backend": "numpy:foo"}, UnknownName, "no backend for localmax named 'numpy:foo'"),
+        ({"scheduler": "nonsense"}, InvalidInput, "scheduler is 'nonsense'"),
+        ({"scheduler": 0}, InvalidInput, "at least 1"),
+    ],
+)
+def test_the_means_are_checked_also_where_nothing_is_left_to_be_computed(tmp_path, means, error, message):
+    arguments = {"steps": 3, "store": tmp_path / "run"}
+    lmdata.simulate(MODEL, TOKENS, **arguments)
+    with pytest.raises(error, match=message):
+        lmdata.simulate(MODEL, TOKENS, **arguments, **means)
+    with pytest.raises(error, match=message):
+        lmdata.resume(tmp_path / "run", **means)
+
+
 def test_what_is_not_a_store_is_left_alone(tmp_path):
     place = tmp_path / "notes.txt"
     place.write_text("mine")
