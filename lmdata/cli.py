@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from lmdata import __version__
-from lmdata.errors import ClusterLost, LmdataError, StoreError
+from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
 
 DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: dict[str, Any] = options.command(options)
     except (StoreError, ClusterLost) as error:
         return _fail(error, WRONG_DATA)
-    except (LmdataError, ImportError, FileNotFoundError) as error:
+    except (LmdataError, ImportError) as error:
         return _fail(error, WRONG_INPUT)
     except KeyboardInterrupt as error:
         print(str(error) or "interrupted", file=sys.stderr)
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:  # of what a command reads or writes beside a store
+        return _fail(error, WRONG_INPUT)
     finally:
         signal.signal(signal.SIGTERM, previous)
     code = int(result.pop("exit_code", DONE))
@@ -314,10 +316,16 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
 def _simulate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.library import run_file
 
-    store = options.store or options.spec.with_suffix("")
+    store = options.store or _named_after(options.spec)
     with _progress(options) as progress:
         dataset = run_file(options.spec, store=store, durable=options.durable, progress=progress, **_means(options))
     return _describe(dataset, str(store))
+
+
+def _named_after(spec: Path) -> Path:
+    if not spec.suffix:
+        raise InvalidInput(f"no store can be named after {spec}, which has no ending; say where it goes with --store")
+    return spec.with_suffix("")
 
 
 def _resume(options: argparse.Namespace) -> dict[str, Any]:

@@ -267,14 +267,20 @@ def analyse(
     ------
     UnknownName
         If there is no such pipeline.
+    InvalidInput
+        If the output cannot be a folder.
     """
     found = {file.stem: file for file in _pipeline_folder().glob("[a-z]*.py")}
-    made = {}
-    for pipeline in pipelines or PIPELINES:
+    wanted = pipelines or PIPELINES
+    for pipeline in wanted:
         if pipeline not in found:
             raise UnknownName.among("pipeline", pipeline, found)
-        made[pipeline] = str(_load(found[pipeline]).run(name, output=output, scheduler=scheduler))
-    return made
+    open(name)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: {error}") from error
+    return {each: str(_load(found[each]).run(name, output=output, scheduler=scheduler)) for each in wanted}
 
 
 def _pipeline_folder() -> Path:

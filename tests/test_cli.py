@@ -108,6 +108,29 @@ def test_spec_that_is_too_large_is_not_read_to_its_end():
         library.run_file(Path("/dev/zero"), store="nowhere")
 
 
+@pytest.mark.parametrize("name", ["small", "."])
+def test_spec_without_an_ending_needs_a_store(spec, name, capsys, monkeypatch):
+    monkeypatch.chdir(spec.parent)
+    spec.rename("small")
+    assert cli.main(["simulate", name]) == 2
+    assert f"after {name}, which has no ending; say where it goes with --store" in capsys.readouterr().err
+    assert cli.main(["simulate", name, "--store", "run"]) == (0 if name == "small" else 2)
+    assert name == "small" or "Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("analyse", "hardmax-square"), ("demo",)])
+def test_output_below_a_file_is_refused_without_a_traceback(spec, command, capsys):
+    assert cli.main([*command, "--output", str(spec / "x")]) == 2
+    assert "Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["hardmax-sqare"], ["hardmax-square", "--pipeline", "hull_volume_decai"]])
+def test_analysis_of_what_is_not_there_leaves_no_folder(tmp_path, words, capsys):
+    assert cli.main(["analyse", *words, "--output", str(tmp_path / "out")]) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_names_get_a_suggestion(capsys):
     assert cli.main(["open", "hardmax-sqare"]) == 2
     assert "did you mean 'hardmax-square'" in capsys.readouterr().err
