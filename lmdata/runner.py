@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lmdata.data.checkpoints import Checkpoint
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """A progress hook: called as ``progress(done, total)``, in members, as they finish."""
@@ -45,7 +45,15 @@ SEGMENT_SECONDS = 5.0
 class Sink(Protocol):
     """What takes frames: a `lmdata.data.store.RunStore`, a fork of one, or `Memory`."""
 
-    def put(self, members: Sequence[int], position: NDArray[Any], *, steps_done: int, first_frame: int = 0) -> None:
+    def put(
+        self,
+        members: Sequence[int],
+        position: NDArray[Any],
+        *,
+        steps_done: int,
+        diagnostics: Diagnostics | None = None,
+        first_frame: int = 0,
+    ) -> None:
         """Take the frames of finished members, from ``first_frame`` on."""
 
     def checkpoint(
@@ -310,7 +318,7 @@ class Runner:
         """Where the arithmetic of some member failed, go on with each alone until then, and mark those that fail."""
         if len(front.state) == 1:
             [[number]] = front.blocks
-            _LOG.warning("member %s failed: %s", self.recipe.members[number], error)
+            logger.warning("member %s failed: %s", self.recipe.members[number], error)
             sink.fail([number], str(error), steps_done=front.step)
             return
         numbers = [number for block in front.blocks for number in block]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from lmdata.data.store import RunStore
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 STRETCH_SECONDS = 10.0
 """A task that takes longer ends at a checkpoint: what the loss of a worker can lose."""
@@ -97,7 +97,7 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
                 if fork is not trial:  # another task of these workers may be to blame: try each block alone
                     suspects.extend(fork.blocks)
                     continue
-                _LOG.warning("members %s are given up: %s", fork.blocks[0], found)
+                logger.warning("members %s are given up: %s", fork.blocks[0], found)
                 store.fail(fork.blocks[0], f"every worker that computed it was lost: {found}")
                 done += len(fork.blocks[0])
             store.commit(only_if_due=True)
@@ -245,7 +245,7 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed 
     try:
         return _compute(fork, backend, version, seconds)
     except Exception as error:
-        _LOG.exception("members %s cannot be computed", fork.blocks)
+        logger.exception("members %s cannot be computed", fork.blocks)
         return f"{type(error).__name__}: {error}"
 
 

@@ -153,7 +153,7 @@ def run(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with _resumable(store), _computing(runner, scheduler) as compute:
+    with _resumable(store, durable), _computing(runner, scheduler) as compute:
         if scheduler is not None:
             layout = _spread_out(layout, runner.most)
         with RunStore.create(store, layout, initial=recipe.initial, durable=durable) as writer:
@@ -201,7 +201,7 @@ def resume(
     from lmdata.data.opening import open_dataset
     from lmdata.data.store import RunStore
 
-    with _resumable(store), RunStore.append_to(store, durable=durable) as writer:
+    with _resumable(store, durable), RunStore.append_to(store, durable=durable) as writer:
         recipe = stored_recipe(writer.layout.attrs, writer.initial)
         _check_means(recipe, backend, scheduler)
         if writer.pending():
@@ -267,7 +267,7 @@ def _layout(runner: Runner) -> Layout:
 
 
 def _spread_out(layout: Layout, members: int) -> Layout:
-    """Return the layout with at most so many members in a storage chunk: no two workers share one."""
+    """Return the layout with about so many members in a storage chunk, if it has more: no two workers share one."""
     from lmdata.data.layout import spread
 
     if math.prod(layout.chunk[:-1]) <= members:
@@ -320,17 +320,17 @@ def _computing(runner: Runner, scheduler: int | str | None) -> Iterator[Callable
 
 
 @contextmanager
-def _resumable(store: str | os.PathLike[str]) -> Iterator[None]:
+def _resumable(store: str | os.PathLike[str], durable: bool) -> Iterator[None]:
     """Where a run is stopped, once the store has kept what is finished, say how far it is and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped {_how_far(store)}") from None
+        raise Interrupted(f"stopped {_how_far(store, durable)}") from None
     except ClusterLost as error:
-        raise ClusterLost(f"{error}; stopped {_how_far(store)}") from error.__cause__
+        raise ClusterLost(f"{error}; stopped {_how_far(store, durable)}") from error.__cause__
 
 
-def _how_far(store: str | os.PathLike[str]) -> str:
+def _how_far(store: str | os.PathLike[str], durable: bool) -> str:
     from lmdata.data.opening import open_dataset
     from lmdata.data.storage import Place
 
@@ -339,9 +339,13 @@ def _how_far(store: str | os.PathLike[str]) -> str:
     status = open_dataset(store, allow_partial=True)["status"].values
     if np.all(status == COMPLETE):
         return f"when all {status.size} members were complete: {store} is finished"
+    path = os.fspath(store)
+    call, command = repr(path), shlex.quote(path)
+    if durable:
+        call, command = f"{call}, durable=True", f"{command} --durable"
     return (
-        f"after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on "
-        f"with lmdata.resume({os.fspath(store)!r}), or in a shell: lmdata resume {shlex.quote(os.fspath(store))}"
+        f"after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on with "
+        f"lmdata.resume({call}), or in a shell: lmdata resume {command}"
     )
 
 

@@ -167,6 +167,29 @@ def test_interruption_keeps_finished_members_and_resume_finishes(tmp_path, swept
     xr.testing.assert_equal(finished.load(), swept)
 
 
+@pytest.mark.parametrize(
+    ("durable", "advice"),
+    [(False, r"run'\), or in a shell: .*run$"), (True, r"run', durable=True\), .*run --durable$")],
+)
+def test_what_is_advised_after_an_interruption_goes_on_as_it_began(tmp_path, monkeypatch, durable, advice):
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "GROUP_BYTES", 1)
+    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 1)
+    arguments = {"steps": 2, "seeds": range(2), "store": tmp_path / "run", "durable": durable}
+    with pytest.raises(Interrupted, match=advice):
+        lmdata.simulate(MODEL, TOKENS, **arguments, progress=stop)
+    monkeypatch.setattr(lmdata.Localmax, "advance", _interrupt)
+    with pytest.raises(Interrupted, match=advice):
+        lmdata.resume(tmp_path / "run", durable=durable)
+
+
+def _interrupt(*arguments, **options):
+    raise KeyboardInterrupt
+
+
 def test_interrupted_in_a_long_member_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "FIRST_SEGMENT", 1)
     monkeypatch.setattr(runner, "SEGMENT_SECONDS", 0)
