@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lmdata.data.opening import open_dataset
-from lmdata.data.storage import Place, writing
+from lmdata.data.storage import ELSEWHERE, Place, writing
 from lmdata.errors import InvalidInput, StoreExists
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequen
     entries = {name: catalog[name] for name in names}
     if not entries:
         raise InvalidInput("names is empty; name at least one dataset of the catalogue")
-    with writing(Place(target)):
+    with writing(Place(target), ELSEWHERE):
         target.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:

@@ -42,7 +42,7 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
         raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
     building = target.parent / f".{target.name}.building"
     whole = building / "store"
-    with writing(Place(target)):
+    with writing(Place(target), storage.ELSEWHERE):
         fresh = [target, *(parent for parent in target.parents if not parent.exists())]
         building.mkdir(parents=True, exist_ok=True)
         lock = WriterLock(building / storage.LOCK_FILE)
@@ -75,7 +75,7 @@ def create_remote(place: Place, fill: Fill) -> None:
     StoreError
         If it cannot be written.
     """
-    with writing(place):
+    with writing(place, storage.ELSEWHERE):
         try:
             _create(place, fill)
         except (icechunk.AlreadyExistsError, icechunk.InvalidInputError) as error:

@@ -71,7 +71,7 @@ def save_derived(
     if os.path.lexists(target):
         raise StoreExists(f"there is already something at {target}; choose another place, or remove it first")
     attributes = _provenance(dataset, source, made_by, parameters or {})
-    with writing(Place(target)):
+    with writing(Place(target), storage.ELSEWHERE):
         target.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:

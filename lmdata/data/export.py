@@ -64,7 +64,7 @@ def export_zarr(
     folder = Place.local(target)
     if os.path.lexists(folder):
         raise StoreExists(f"there is already something at {folder}; choose another place, or remove it first")
-    with writing(Place(folder)):
+    with writing(Place(folder), storage.ELSEWHERE):
         folder.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:

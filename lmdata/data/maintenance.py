@@ -42,7 +42,7 @@ def collect_garbage(location: str | os.PathLike[str], *, keep: timedelta = timed
     """
     place = Place.of(location)
     repository = storage.open_repository(place)
-    with writing(place):
+    with writing(place, storage.AGAIN):
         if place.folder is None:
             return tidy(repository, place, keep)
         with WriterLock(place.folder / storage.LOCK_FILE):

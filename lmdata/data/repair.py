@@ -49,7 +49,7 @@ def repair_store(location: str | os.PathLike[str]) -> Report:
         raise InvalidInput(f"{place} is in a bucket, which keeps its own copies; repair a copy of it in a folder")
     if not (place.folder / "repo").exists() and not (place.folder / "overwritten").is_dir():
         storage.open_repository(place)
-    with writing(place), WriterLock(place.folder / storage.LOCK_FILE):
+    with writing(place, storage.AGAIN), WriterLock(place.folder / storage.LOCK_FILE):
         repository = _open_any_state(place, place.folder)
         _go_back(repository, place)
     report = verify(place.folder)

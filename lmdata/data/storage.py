@@ -193,8 +193,16 @@ def summary(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+RESUME = "what was committed is kept: make room or get access, then resume"
+"""Remedy where a run could not be written on."""
+AGAIN = "make room or get access, then try again"
+"""Remedy where a store could not be changed."""
+ELSEWHERE = "make room or get access, or choose another place"
+"""Remedy where something new could not be written."""
+
+
 @contextmanager
-def writing(place: Place) -> Iterator[None]:
+def writing(place: Place, remedy: str = RESUME) -> Iterator[None]:
     """Turn what the libraries raise while writing into a `StoreError` that says what to do."""
     try:
         yield
@@ -203,10 +211,7 @@ def writing(place: Place) -> Iterator[None]:
     except icechunk.ConflictError as error:
         raise StoreError(f"somebody else has written to {place} meanwhile; open it again and go on") from error
     except (icechunk.IcechunkError, OSError) as error:
-        raise StoreError(
-            f"cannot write to {place}: {summary(error)}; what was committed is kept: "
-            "make room or get access, then resume"
-        ) from error
+        raise StoreError(f"cannot write to {place}: {summary(error)}; {remedy}") from error
 
 
 def create_array(

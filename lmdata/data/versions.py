@@ -52,7 +52,7 @@ def publish_version(location: str | os.PathLike[str], version: str) -> None:
     repository = storage.open_repository(place)
     if version in repository.list_tags():
         raise StoreExists(f"{place} has a version {version} already: versions never change")
-    with writing(place):
+    with writing(place, storage.AGAIN):
         repository.create_tag(version, source.session.snapshot_id)
 
 
@@ -73,7 +73,7 @@ def migrate_store(location: str | os.PathLike[str]) -> None:
     if place.folder is None:
         _migrate(repository, place)
         return
-    with writing(place), WriterLock(place.folder / storage.LOCK_FILE):
+    with writing(place, storage.AGAIN), WriterLock(place.folder / storage.LOCK_FILE):
         _migrate(repository, place)
 
 

@@ -13,6 +13,7 @@ from lmdata.data.maintenance import collect_garbage
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
+from lmdata.data.versions import publish_version
 from lmdata.errors import StoreError
 
 from .conftest import WRITER
@@ -103,13 +104,14 @@ def test_what_cannot_be_written_can_be_read(tmp_path, example, read_only):
     for name in ("whole", "plain.zarr"):
         np.testing.assert_array_equal(open_dataset(place / name).position, made.grid)
         assert verify(place / name).ok
-    for act in (
-        lambda: RunStore.append_to(place / "run"),
-        lambda: RunStore.create(place / "new", made.layout),
-        lambda: export_zarr(place / "whole", place / "copy.zarr"),
-        lambda: collect_garbage(place / "run"),
+    for act, remedy in (
+        (lambda: RunStore.append_to(place / "run"), "then resume"),
+        (lambda: RunStore.create(place / "new", made.layout), "choose another place"),
+        (lambda: export_zarr(place / "whole", place / "copy.zarr"), "choose another place"),
+        (lambda: collect_garbage(place / "run"), "try again"),
+        (lambda: publish_version(place / "whole", "v1"), "try again"),
     ):
-        with pytest.raises(StoreError, match=r"cannot write to .*Read-only file system"):
+        with pytest.raises(StoreError, match=rf"cannot write to .*Read-only file system.*{remedy}"):
             act()
 
 
