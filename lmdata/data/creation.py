@@ -20,7 +20,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.lock import WriterLock
 from lmdata.data.reading import Bookkeeping
 from lmdata.data.storage import Place, writing
-from lmdata.errors import StoreExists
+from lmdata.errors import StoreError, StoreExists
 
 Fill = Callable[[zarr.Group], None]
 """What writes the first contents of a store into its root group."""
@@ -36,13 +36,14 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
     StoreLocked
         If somebody else is making a store there.
     StoreError
-        If it cannot be written.
+        If the target is inside another dataset, or it cannot be written.
     """
     if os.path.lexists(target):
         raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
     building = target.parent / f".{target.name}.building"
     whole = building / "store"
     with writing(Place(target), storage.ELSEWHERE):
+        _refuse_inside(target)
         fresh = [target, *(parent for parent in target.parents if not parent.exists())]
         building.mkdir(parents=True, exist_ok=True)
         lock = WriterLock(building / storage.LOCK_FILE)
@@ -63,6 +64,13 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
     with suppress(OSError):  # another creation may have begun in it; it will be refused
         building.rmdir()
     return lock
+
+
+def _refuse_inside(target: Path) -> None:
+    """Refuse to make a store among the files of another dataset, with which it would be copied, or removed."""
+    for parent in target.resolve().parents:
+        if (parent / "zarr.json").exists() or ((parent / "repo").is_file() and (parent / "snapshots").is_dir()):
+            raise StoreError(f"{target} is inside the dataset at {parent}; choose a place that is in no other dataset")
 
 
 def create_remote(place: Place, fill: Fill) -> None:

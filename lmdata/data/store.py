@@ -113,7 +113,7 @@ class RunStore:
         StoreLocked
             If somebody else is making a store there.
         StoreError
-            If it cannot be written.
+            If the location is inside another dataset, or it cannot be written.
         """
         place, lock = Place.of(location), None
 

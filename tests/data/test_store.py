@@ -145,6 +145,21 @@ def test_an_existing_place_is_left_as_it_is(tmp_path, example):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "link"]
 
 
+def test_no_store_is_made_inside_another_dataset(tmp_path, example):
+    made = example()
+    made.write(tmp_path / "run")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "zarr.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    for folder, name in (("run", "run/sub"), ("run", "run/sub/deeper"), ("run", "link/sub"), ("plain", "plain/sub")):
+        with pytest.raises(StoreError, match=f"{name} is inside the dataset at .*/{folder}; choose a place"):
+            RunStore.create(tmp_path / name, made.layout)
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["zarr.json"]
+    assert not list((tmp_path / "run").glob("*sub*"))
+    (tmp_path / "repo").write_text("of something else")
+    made.write(tmp_path / "beside")
+
+
 def test_what_is_no_store_is_not_resumed(tmp_path):
     with pytest.raises(FileNotFoundError, match="no dataset at"):
         RunStore.append_to(tmp_path / "absent")
