@@ -92,6 +92,11 @@ class Changes:
     session: icechunk.ForkSession
     outcomes: dict[int, Outcome]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the states in it: frames are in the store."""
+        return sum(outcome.state.nbytes for outcome in self.outcomes.values() if outcome.state is not None)
+
 
 class ForkWriter:
     """The worker's end of a fork: frames are written, everything else is noted for the coordinator.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from lmdata.data.transaction import Transaction
 
@@ -37,8 +36,9 @@ class Entry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return sum(part.nbytes for part in self.rows if isinstance(part, np.ndarray))
+        """Bytes that it keeps in memory; the frames of forks are kept by the store."""
+        parts = [part.values() if isinstance(part, Mapping) else [part] for part in self.rows]
+        return sum(part.nbytes for part in chain(*parts))
 
     def apply(self, now: Transaction) -> None:
         """Do it."""

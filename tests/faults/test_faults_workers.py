@@ -183,12 +183,14 @@ def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
 
 
 def kill_workers_now_and_then(count):
-    """Kill one of the workers of this process after the other, at random instants."""
-    random = np.random.default_rng(8)
+    """Kill one of the workers of this process after the other, at random instants; return how many there were."""
+    random, killed = np.random.default_rng(8), 0
     for _ in range(count):
         time.sleep(random.uniform(0.3, 1.2))
         if workers := [child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())]:
             random.choice(workers).kill()
+            killed += 1
+    return killed
 
 
 @pytest.mark.long
@@ -199,7 +201,7 @@ def test_workers_that_are_killed_at_random_instants(address, plan, tmp_path, fol
     with ThreadPoolExecutor(1) as pool, suppress(IncompleteDataset):
         killing = pool.submit(kill_workers_now_and_then, 8)
         lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **run)
-    killing.result()
+    assert killing.result() > 0
     assert {problem.kind for problem in verify(tmp_path / "run").problems} <= {"failed"}
     left = set(np.flatnonzero(lmdata.open(tmp_path / "run", allow_partial=True).status.values != 1))
     plan({})

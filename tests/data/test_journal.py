@@ -1,0 +1,29 @@
+"""What the acts of a writer keep in memory until they are committed."""
+
+import numpy as np
+import pytest
+
+from lmdata.data.forks import Changes, Outcome
+from lmdata.data.journal import Entry, Journal
+
+FRAMES, STATES, MARKS = np.zeros((2, 3, 4, 2)), np.zeros((2, 4, 2)), {"ambiguous_ties": np.zeros((2, 3), np.int32)}
+OUTCOMES = {0: Outcome(1, 5, "digest", 0, 6), 1: Outcome(0, 5, "", 0, 6, state=STATES[0])}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ((), 0),
+        ((FRAMES, {}), 8 * 48),
+        ((FRAMES, MARKS), 8 * 48 + 4 * 6),
+        ((FRAMES, MARKS, STATES), 8 * 48 + 4 * 6 + 8 * 16),
+        ((Changes(1, None, OUTCOMES),), 8 * 8),
+    ],
+)
+def test_a_journal_counts_all_that_it_keeps(rows, expected):
+    journal = Journal()
+    for _ in range(2):
+        journal.add(Entry("put", (0, 1), rows, {}))
+    assert journal.nbytes == 2 * expected
+    journal.clear()
+    assert (journal.nbytes, len(journal)) == (0, 0)
