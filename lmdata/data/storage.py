@@ -199,6 +199,8 @@ AGAIN = "make room or get access, then try again"
 """Remedy where a store could not be changed."""
 ELSEWHERE = "make room or get access, or choose another place"
 """Remedy where something new could not be written."""
+CLOCK = "what was committed is kept: set the clock right that was set, then resume or try again"
+"""Remedy where icechunk refuses a commit that would be older than the one before it, or far from its files' times."""
 
 
 @contextmanager
@@ -211,7 +213,8 @@ def writing(place: Place, remedy: str = RESUME) -> Iterator[None]:
     except icechunk.ConflictError as error:
         raise StoreError(f"somebody else has written to {place} meanwhile; open it again and go on") from error
     except (icechunk.IcechunkError, OSError) as error:
-        raise StoreError(f"cannot write to {place}: {summary(error)}; {remedy}") from error
+        told = summary(error)
+        raise StoreError(f"cannot write to {place}: {told}; {CLOCK if 'timestamp' in told else remedy}") from error
 
 
 def create_array(

@@ -1,9 +1,9 @@
 """Clocks, locales, umasks, folders that cannot be written, long and strange paths."""
 
 import os
+import shutil
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -60,18 +60,75 @@ def test_umask(tmp_path, example, umask):
     assert verify(tmp_path / "run").ok
 
 
-@pytest.mark.parametrize("step", [-86400 * 400, 86400 * 400])
-def test_clock_that_is_set_while_a_run_is_written(tmp_path, example, small_blocks, monkeypatch, step):
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(clock, now);
+    if (clock == CLOCK_REALTIME && access(getenv("CLOCK_IS_SET"), F_OK) == 0) now->tv_sec += atol(getenv("CLOCK_STEP"));
+    return code;
+}
+"""
+"""The clock that Python and icechunk ask for the time of day, set by a step once a file is there."""
+
+
+@pytest.fixture
+def wrong_clock(tmp_path, monkeypatch):
+    """Give the processes started from now on a clock that goes wrong once the file, which is returned, is there."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler to make a clock with")
+    (tmp_path / "clock.c").write_text(CLOCK)
+    library = tmp_path / "clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "clock.c", "-ldl"], check=True)
+
+    def start(step):
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        monkeypatch.setenv("CLOCK_STEP", str(step))
+        monkeypatch.setenv("CLOCK_IS_SET", str(tmp_path / "set"))
+        return tmp_path / "set"
+
+    return start
+
+
+YEAR = 86400 * 365
+
+
+@pytest.mark.parametrize("step", [-YEAR, YEAR], ids=["back", "ahead"])
+def test_clock_that_is_set_while_a_run_is_written(tmp_path, writer, wrong_clock, check_finished, capfd, step):
+    """icechunk refuses a commit that is older than the one before, or newer than its files: what is there stays."""
+    place, is_set = tmp_path / "run", wrong_clock(step)
+    stopped = writer(place, 100)
+    stopped.wait_for(1)
+    is_set.touch()
+    stopped.finish(expected=1)
+    assert stopped.process.returncode == 1
+    told = capfd.readouterr().err
+    assert f"StoreError: cannot write to {place}" in told
+    assert "set the clock right" in told
+    report = verify(place)
+    assert not report.damaged
+    assert len(stopped.committed) <= report.complete < report.members
+    is_set.unlink()
+    writer(place, 100).finish()
+    check_finished(place, 100)
+
+
+@pytest.mark.parametrize("step", [-YEAR, YEAR], ids=["back", "ahead"])
+def test_garbage_collected_by_a_wrong_clock(tmp_path, example, small_blocks, wrong_clock, step):
     made = example()
-    now = time.time
-    with RunStore.create(tmp_path / "run", made.layout) as store:
-        made.put(store, store.pending()[0])
-        store.commit()
-        monkeypatch.setattr(time, "time", lambda: now() + step)
-        made.finish(store)
-    collect_garbage(tmp_path / "run")
-    assert verify(tmp_path / "run").ok
-    np.testing.assert_array_equal(open_dataset(tmp_path / "run").position, made.grid)
+    place, is_set = made.write(tmp_path / "run"), wrong_clock(step)
+    is_set.touch()
+    program = "import sys; from lmdata.data.maintenance import collect_garbage; collect_garbage(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True)
+    assert done.returncode == (step < 0)
+    assert ("set the clock right" in done.stderr) == (step < 0)
+    assert verify(place).ok
+    np.testing.assert_array_equal(open_dataset(place).position, made.grid)
 
 
 @pytest.fixture
