@@ -86,11 +86,12 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What comes back of a fork: its session, and the outcome of each member that was touched."""
+    """What comes back of a fork: its session, the outcomes of what was touched, and who was complete beside it."""
 
     number: int
     session: icechunk.ForkSession
     outcomes: dict[int, Outcome]
+    complete: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
@@ -179,7 +180,7 @@ class ForkWriter:
                 reason=self._reasons.get(member, ""),
                 state=self._now.states.get(member),
             )
-        return Changes(self._fork.number, self._fork.session, outcomes)
+        return Changes(self._fork.number, self._fork.session, outcomes, self._fork.complete)
 
     def _note(self, members: Sequence[int], first: int, count: int) -> None:
         for member in members:

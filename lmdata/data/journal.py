@@ -47,19 +47,27 @@ class Entry:
     def unfinished(self, now: Transaction) -> Entry | None:
         """Return what is left of it, if others have finished some of the members; None if nothing is.
 
-        Nothing is left of a fork of which any member is finished: its chunks hold older frames of that member.
+        Nothing is left of a fork if any member in its chunks was finished: they hold older frames of that member.
         """
         if self.act == "reset":
             return self
         done = now.members.complete.ravel()
         left = [row for row, member in enumerate(self.members) if not done[member]]
+        if self.act == "merge" and (
+            len(left) < len(self.members) or self._beside(now).difference(self.rows[0].complete)
+        ):
+            left = []
         if len(left) == len(self.members):
             return self
-        if not left or self.act == "merge":
+        if not left:
             logger.info("somebody else has finished members %s", self.members)
             return None
         rows = tuple(_pick(part, left) for part in self.rows)
         return replace(self, members=[self.members[row] for row in left], rows=rows)
+
+    def _beside(self, now: Transaction) -> set[int]:
+        """Return the finished members that share a chunk with these."""
+        return {other for member in self.members for other in now.complete_beside([member])}
 
 
 def _pick(rows: Any, left: list[int]) -> Any:

@@ -334,7 +334,7 @@ class RunStore:
         RecipeMismatch
             If anything else differs.
         StoreError
-            If it cannot be written; the store is then as it was.
+            If forks are out, or it cannot be written; the store is then as it was.
         """
         wider = replace(layout, chunk=self.layout.chunk)
         if not wider.extends(self.layout):
@@ -348,6 +348,8 @@ class RunStore:
                 f"each seed of {self._place} starts from tokens that were given, and the new seeds have none; "
                 "simulate them into a store of their own"
             )
+        if self._forks:
+            raise StoreError(f"{len(self._forks)} forks of {self._place} are out; merge or withdraw them first")
         self.commit()
         try:
             with writing(self._place):

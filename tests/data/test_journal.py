@@ -17,7 +17,7 @@ OUTCOMES = {0: Outcome(1, 5, "digest", 0, 6), 1: Outcome(0, 5, "", 0, 6, state=S
         ((FRAMES, {}), 8 * 48),
         ((FRAMES, MARKS), 8 * 48 + 4 * 6),
         ((FRAMES, MARKS, STATES), 8 * 48 + 4 * 6 + 8 * 16),
-        ((Changes(1, None, OUTCOMES),), 8 * 8),
+        ((Changes(1, None, OUTCOMES, ()),), 8 * 8),
     ],
 )
 def test_a_journal_counts_all_that_it_keeps(rows, expected):

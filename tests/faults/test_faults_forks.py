@@ -296,6 +296,30 @@ def test_forks_are_merged_again_where_somebody_else_commits_first(tmp_path, made
     assert open_dataset(tmp_path / "run").attrs["digest"] == digest
 
 
+def test_a_fork_is_dropped_where_somebody_else_has_finished_a_member_beside_its_own(tmp_path, made, digest):
+    mine, theirs = two_writers(made, tmp_path / "run")
+    first, second = mine.pending()[:2]
+    forks = [mine.fork([block[1:]]) for block in (first, second)]
+    for fork in forks:
+        mine.merge(computed(made, fork))
+    made.put(theirs, first[:1])
+    theirs.close()
+    mine.close()
+    assert {problem.kind for problem in verify(tmp_path / "run").problems} == {"missing"}
+    with RunStore.append_to(tmp_path / "run") as store:
+        assert store.pending()[:2] == [first[1:], second[:1]]
+        made.finish(store)
+    assert open_dataset(tmp_path / "run").attrs["digest"] == digest
+
+
+def test_a_store_is_not_extended_while_forks_are_out(tmp_path, made):
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        fork = store.fork(store.pending()[:1])
+        with pytest.raises(StoreError, match=r"1 forks of .*run are out"):
+            store.extend(replace(made.layout, seeds=(*made.layout.seeds, 99)))
+        store.withdraw(fork)
+
+
 def test_a_fork_is_dropped_where_somebody_else_has_finished_one_of_its_members(tmp_path, made, digest):
     mine, theirs = two_writers(made, tmp_path / "run")
     block = mine.pending()[0]
