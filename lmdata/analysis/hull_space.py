@@ -115,36 +115,34 @@ def _set_facet(
     planes[f, 3], planes[f, 4], planes[f, 5] = points[a, 0], points[a, 1], points[a, 2]
 
 
-@compiled()
-def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the triangles (f, 3) of the hull of ``points`` (n, 3), counter-clockwise from outside.
+@compiled(borrowed=True)
+def _enclose(
+    points: NDArray[np.float64],
+    start: NDArray[np.int64],
+    facets: NDArray[np.int64],
+    twins: NDArray[np.int64],
+    rim: NDArray[np.int64],
+    planes: NDArray[np.float64],
+    top: NDArray[np.float64],
+    seen: NDArray[np.int64],
+    queued: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    apex: NDArray[np.int64],
+    follows: NDArray[np.int64],
+    starting: NDArray[np.int64],
+    free: NDArray[np.int64],
+    pending: NDArray[np.int64],
+    visible: NDArray[np.int64],
+    fresh: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Fill the facets of the hull; return how many have been used, and how many of these, in ``free``, are no more.
 
-    ``start`` holds four affinely independent points, from `simplex`. Coordinates lie within [-1, 1], each
-    zero or of magnitude at least 2^-300.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> corners = np.vstack([np.zeros(3), np.eye(3), np.full((1, 3), 0.1)])
-    >>> len(facets_of(corners, simplex(corners)))
-    4
+    Of facet f, edge k runs from corner k to corner k + 1 and ``twins[f, k]`` is the facet on its other side.
+    ``planes[f]`` are its normal and a point, ``seen[f]`` is the round in which it was found visible, ``first[f]`` the
+    first point beyond it, of a list linked by ``follows``, ``apex[f]`` the highest of them and ``top[f]`` its height.
+    ``starting[p]`` is the new facet whose outer edge starts at point p.
     """
     n = points.shape[0]
-    room = 2 * n  # at most 2n - 4 facets live; removed ones are used again
-    facets = np.empty((room, 3), np.int64)  # corners; edge k runs from corner k to corner k + 1
-    twins = np.empty((room, 3), np.int64)  # the facet on the other side of edge k
-    planes = np.empty((room, 6))
-    seen = np.zeros(room, np.int64)  # the round in which the facet was found visible
-    first = np.full(room, -1)  # points beyond the facet, a linked list through `follows`
-    apex, top = np.full(room, -1), np.empty(room)  # the highest of them, and its height
-    follows = np.full(n, -1)
-    starting = np.full(n, -1)  # new facet whose outer edge starts at this corner
-    free = np.empty(room, np.int64)
-    pending, queued = np.empty(room, np.int64), np.zeros(room, np.bool_)
-    visible = np.empty(room, np.int64)
-    rim = np.empty((room, 3), np.int64)
-    fresh = np.empty(room, np.int64)
-
     a, b, c, p = start[0], start[1], start[2], start[3]
     if orient_space(points[a], points[b], points[c], points[p]) < 0:
         b, c = c, b
@@ -244,11 +242,38 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
             after = starting[facets[f, 1]]
             twins[f, 1] = after
             twins[after, 2] = f
+    return used, freed
 
+
+@compiled()
+def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the triangles (f, 3) of the hull of ``points`` (n, 3), counter-clockwise from outside.
+
+    ``start`` holds four affinely independent points, from `simplex`. Coordinates lie within [-1, 1], each
+    zero or of magnitude at least 2^-300.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> corners = np.vstack([np.zeros(3), np.eye(3), np.full((1, 3), 0.1)])
+    >>> len(facets_of(corners, simplex(corners)))
+    4
+    """
+    n = points.shape[0]
+    room = 2 * n  # at most 2n - 4 facets live; removed ones are used again
+    facets, twins, rim = np.empty((3, room, 3), np.int64)
+    planes, top = np.empty((room, 6)), np.empty(room)
+    lists, seen, queued = np.empty((4, room), np.int64), np.zeros(room, np.int64), np.zeros(room, np.bool_)
+    nobody, nowhere = np.full((2, room), -1), np.full((2, n), -1)
+    used, freed = _enclose(
+        points, start, facets, twins, rim, planes, top, seen, queued,
+        nobody[0], nobody[1], nowhere[0], nowhere[1], lists[0], lists[1], lists[2], lists[3],
+    )  # fmt: skip
     alive = np.ones(used, np.bool_)
     for k in range(freed):
-        alive[free[k]] = False
-    return facets[:used][alive]
+        alive[lists[0, k]] = False
+    hull: NDArray[np.int64] = facets[:used][alive]
+    return hull
 
 
 @compiled(borrowed=True)

@@ -51,13 +51,11 @@ def compiled[F: Callable[..., Any]](
     >>> callable(compiled(relaxed=("nnan", "nsz")))
     True
     """
-    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": not borrowed}
     if relaxed:
         options["fastmath"] = set(relaxed)
     if inline:
         options["inline"] = "always"
-    if borrowed:
-        options["_nrt"] = False
 
     def compile_later(function: F) -> F:
         dispatcher = numba.njit(**options)(function)
