@@ -36,7 +36,8 @@ def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     everything = recipe.member_bytes * recipe.size
     held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
     working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
-    needs = [(held + working, available_memory(), "available memory", "give store=PATH, use fewer tokens, or record=k")]
+    remedy = "give store=PATH, use fewer tokens, or record=k" if store is None else "use fewer tokens, or fewer seeds"
+    needs = [(held + working, available_memory(), "available memory", remedy)]
     if store is not None and "://" not in os.fspath(store):
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
         free = shutil.disk_usage(folder).free
