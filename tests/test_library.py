@@ -78,7 +78,7 @@ def test_interrupted_building_goes_on_at_the_next_opening(empty_cache, monkeypat
     from lmdata import runner
 
     monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 1)
-    monkeypatch.setattr(runner, "GROUP_BYTES", 1)
+    monkeypatch.setattr(runner, "GROUP_BYTES", 2**16)  # one member at a time
 
     def stop(done, total):
         if done == 3:
