@@ -164,7 +164,10 @@ class _Tasks:
         for task in done:
             fork = self._forks.pop(task)
             with _reaching():
-                found = task.exception() if task.status == "error" else task.result()
+                try:
+                    found = task.exception() if task.status == "error" else task.result()
+                except KilledWorker as error:  # it became one since
+                    found = error
             if isinstance(found, KilledWorker):
                 yield fork, found
             elif isinstance(found, Computed):

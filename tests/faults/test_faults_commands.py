@@ -89,14 +89,12 @@ def members_in(store):
     return {json.dumps([float(delta), int(seed)]) for delta, seed in there.member.values}
 
 
-def stop(process, store, number, delay):
-    """Send a signal some time after the command writes the store; return the members there, and what it said."""
-    writing = store / "writer.lock"
-    deadline = time.monotonic() + 60
-    while process.poll() is None and not (writing.exists() and f'"pid": {process.pid},' in writing.read_text()):
-        assert time.monotonic() < deadline, "the command writes nothing"
-        time.sleep(0.01)
-    time.sleep(delay)
+def stop(process, store, number, computed, begun):
+    """Send a signal when the command has begun so many members; return the members that are then there."""
+    before, deadline = len(computed.read_text().splitlines()), time.monotonic() + 60
+    while process.poll() is None and len(computed.read_text().splitlines()) < before + begun:
+        assert time.monotonic() < deadline, "the command computes nothing"
+        time.sleep(0.005)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     there = members_in(store)
@@ -113,13 +111,13 @@ def stop(process, store, number, delay):
     return there
 
 
-def stop_twice_and_finish(start, spec, store, computed, number, delays, expected):
+def stop_twice_and_finish(start, spec, store, computed, number, begun, expected):
     """Stop the simulation, then its resumption; resume to the end. Return how many signals hit a run in progress."""
     computed.write_text("")
     hit, there = 0, set()
-    for words, delay in zip((["simulate", spec, "--store", store], ["resume", store]), delays, strict=True):
+    for words, some in zip((["simulate", spec, "--store", store], ["resume", store]), begun, strict=True):
         before, done = computed.read_text().splitlines(), there
-        there = stop(start(*words), store, number, delay)
+        there = stop(start(*words), store, number, computed, some)
         assert there >= done
         assert not done & set(computed.read_text().splitlines()[len(before) :]), "a committed member was computed again"
         hit += 0 < len(there) < MEMBERS
@@ -153,6 +151,6 @@ def every_member():
 def test_stopped_command_and_resumption_end_at_the_same_digests(start, spec, whole, tmp_path, number, times):
     draw, hit = random.Random(int(number)), 0
     for attempt in range(times):
-        store, delays = tmp_path / f"run{attempt}", (draw.uniform(0.0, 1.2), draw.uniform(0.0, 0.5))
-        hit += stop_twice_and_finish(start, spec, store, tmp_path / "computed", number, delays, whole)
+        store, begun = tmp_path / f"run{attempt}", (draw.randint(20, 80), draw.randint(5, 30))
+        hit += stop_twice_and_finish(start, spec, store, tmp_path / "computed", number, begun, whole)
     assert hit > times, "too few signals hit a run in progress"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -162,11 +163,12 @@ def test_no_name_runs_a_script_while_a_page_is_used(browser, pair, tmp_path):
     said = ""
     for figure in browser.driver.find_elements("css selector", ".figure"):
         browser.run("arguments[0].scrollIntoView({block: 'center'})", figure)
-        for x in np.linspace(-0.3, 0.3, 7):
-            for y in np.linspace(-0.3, 0.3, 5):
+        for x in np.linspace(-0.35, 0.35, 15):
+            for y in np.linspace(-0.35, 0.35, 11):
                 size = figure.size
                 move = ActionChains(browser.driver, duration=0)
                 move.move_to_element_with_offset(figure, int(x * size["width"]), int(y * size["height"])).perform()
+                time.sleep(0.02)  # until what is said there is drawn
                 said += browser.run(TOOLTIPS)
     assert "token" in said, "nothing was hovered over"
     assert not browser.run("return window.broken")
