@@ -22,7 +22,7 @@ Timed = Callable[[], float]
 REST = 0.3
 """Seconds of rest before a turn: compiled peers keep their threads spinning for a while."""
 
-TURN = 0.05
+TURN = 0.1
 """Seconds that a turn lasts at least."""
 
 
@@ -95,13 +95,14 @@ def peer_steps(
 def race(contenders: Mapping[str, Timed], repeats: int) -> dict[str, dict[str, float]]:
     """Return median, least and number of the seconds of each contender, taken in turn.
 
-    A turn begins after `REST`, when the threads of the one before have gone to sleep, and is the mean of as many runs
-    as fit into `TURN`: one short run would measure how fast threads wake up.
+    A turn begins after `REST`, when the threads of the one before have gone to sleep. After one run that does not count
+    it is the mean of as many as fit into `TURN`: a short run by itself would measure how fast a machine wakes up.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
             time.sleep(REST)
+            run()
             taken = [run()]
             while sum(taken) < TURN:
                 taken.append(run())
