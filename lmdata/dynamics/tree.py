@@ -32,11 +32,11 @@ TOGETHER = 32
 GRAIN = 16
 """Tokens that are compared one by one rather than split into smaller boxes: a leaf or more."""
 
-TASKS = 64
-"""Subtrees that are worked on apart from each other."""
+TASKS, SUBTREE = 64, 128
+"""Subtrees that are worked on apart from each other, at most, and tokens in one of them, at least."""
 
-WORTH_A_THREAD = 8192
-"""Tokens that are sorted, or boxes of tokens filled, in the time it takes to wake a thread; listening takes longer."""
+WORTH_A_THREAD, LISTENING = 8192, 2048
+"""Tokens that are sorted, or that listen, in the time in which it pays to wake a thread."""
 
 
 @compiled(inline=True)
@@ -221,7 +221,7 @@ def _find_pulls(
 def _plan(n: int, leaf: int) -> tuple[Shape, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the shape of the tree, the roots of the subtrees, the nodes above these roots and all others."""
     shape = shape_of(n, leaf)
-    roots, above = cut(shape, max(leaf, n // TASKS))
+    roots, above = cut(shape, max(leaf, n // TASKS, SUBTREE))
     return shape, roots, above, np.setdiff1d(np.arange(len(shape.begin)), above)
 
 
@@ -233,7 +233,8 @@ class System:
     ) -> None:
         n, d = state.shape
         padded = -(-n // LANES) * LANES
-        self.n, self.leaf, self.axes = n, leaf, axes_of(d)
+        self.n: int = n
+        self.leaf, self.axes = leaf, axes_of(d)
         self.matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
         self.ids = np.arange(n)
         self.one = np.ones(padded)
@@ -265,8 +266,12 @@ class System:
     def _over_subtrees(self, spread: Spread, task: Callable[[NDArray[np.int64]], None]) -> None:
         """Call the task with the nodes of some subtrees, until it has been called with all."""
         bounds = np.append(np.searchsorted(self.below, self.roots), len(self.below))
-        grain = -(-len(self.roots) * WORTH_A_THREAD // self.n)
+        grain = self._roots_with(WORTH_A_THREAD)
         spread(lambda begin, end: task(self.below[bounds[begin] : bounds[end]]), len(self.roots), grain)
+
+    def _roots_with(self, tokens: int) -> int:
+        """Return how many subtrees have about so many tokens."""
+        return -(-len(self.roots) * tokens // self.n)
 
     def listen(self, delta: float, spread: Spread) -> None:
         """Fill counts and pulls: whom the tokens listen to."""
@@ -286,7 +291,7 @@ class System:
             arguments = (*tokens, *halves_of, *self.shape, *corners, self.totals, *thresholds, *scratch)
             _find_pulls(*arguments, roots, self.axes)
 
-        spread(run, len(self.roots), 1)
+        spread(run, len(self.roots), self._roots_with(LISTENING))
 
     def step(self, delta: float, gain: float, spread: Spread) -> bool:
         """Move the tokens by one step; return whether any is elsewhere now."""
