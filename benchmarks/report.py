@@ -50,7 +50,7 @@ def markdown(machine: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             ratio = f" ({taken['median'] / ours:.3g} x)" if ours and name != "lmdata" else ""
             cells.append(f"{name} {taken['median']:.3g} {row['unit']}{ratio}")
         cells.extend(f"{name} {row[name]:.4g}" for name in ("exponent", "peak_MB") if name in row)
-        lines.append(f"| {row['work']} | {row['backend']} | {'; '.join(cells)} |")
+        lines.append(f"| {row['work']} | {row['backend']} | {'<br>'.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
