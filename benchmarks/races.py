@@ -75,8 +75,8 @@ def large_products(repeats: int) -> list[Row]:
 
 def whole_runs(sizes: tuple[tuple[int, int], ...]) -> list[Row]:
     """Time every one of 30 steps of large systems, for hardmax and a large sensitivity; the worst counts."""
-    from lmdata.dynamics.threads import crew
     from lmdata.dynamics.tree import System
+    from lmdata.numerics.threads import crew
 
     rows = []
     for n, d in sizes:

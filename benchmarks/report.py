@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lmdata.dynamics.threads import cores
+from lmdata.numerics.threads import cores
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"

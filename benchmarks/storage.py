@@ -24,8 +24,8 @@ from lmdata.data.storage import Place
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
 from lmdata.dynamics import backends
-from lmdata.dynamics.checks import check_batch
 from lmdata.dynamics.family import Softmax
+from lmdata.numerics.checks import check_batch
 
 Row = dict[str, Any]
 Array = NDArray[Any]

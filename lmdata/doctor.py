@@ -8,8 +8,8 @@ import shutil
 from typing import Any
 
 from lmdata.dynamics.backends import choose
-from lmdata.dynamics.threads import cores
 from lmdata.errors import BackendUnavailable
+from lmdata.numerics.threads import cores
 
 SIZES = {
     "1000 members, 16 tokens, 2 components": (1000, 16, 2),

@@ -19,8 +19,8 @@ import numpy as np
 from lmdata.cluster import checked, connected
 from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.backends import choose
-from lmdata.dynamics.random import ROOT_ENTROPY
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
+from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.recipe import Recipe
 from lmdata.runner import Memory, Progress, Runner
 from lmdata.sizes import check_size

@@ -18,8 +18,8 @@ import lmdata
 from lmdata import cli
 from lmdata.cluster import computing, connected
 from lmdata.data.store import RunStore
-from lmdata.dynamics.threads import cores
 from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.numerics.threads import cores
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.members import measured, positions
 from lmdata.analysis.neighbours import present
-from lmdata.dynamics.compiled import compiled
 from lmdata.errors import InvalidInput
+from lmdata.numerics.compiled import compiled
 
 SOURCE = "phase diagram of self-attention on the sphere, arXiv 2312.10794"
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.members import measured, positions
 from lmdata.dynamics.canonical import scores
-from lmdata.dynamics.checks import as_real_array
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_real_array
 
 
 def cell_of(points: NDArray[np.floating], vertices: NDArray[np.float64], *, unit: bool = False) -> NDArray[np.int64]:

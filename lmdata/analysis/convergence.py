@@ -11,7 +11,7 @@ from lmdata.analysis.members import CORE, LOCALMAX, by_member, measured, model_o
 from lmdata.analysis.polytope import scale_of
 from lmdata.analysis.times import lasts_from
 from lmdata.data import registry
-from lmdata.dynamics.checks import as_number
+from lmdata.numerics.checks import as_number
 
 FLOOR = 1e-12
 """Displacements below this, relative to the scale of a member, are rounding."""

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.members import CORE, measured, positions
 from lmdata.analysis.neighbours import present
-from lmdata.dynamics.checks import as_number, as_real_array
-from lmdata.dynamics.family.arrays import apply
 from lmdata.dynamics.family.attend import attend
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import apply
+from lmdata.numerics.checks import as_number, as_real_array
 
 ROUNDING = 1e-13
 """A change below this, relative to the first energy, is rounding."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.dynamics.checks import as_count, as_number, as_real_array
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_count, as_number, as_real_array
 
 
 def equiangular_alignment(

@@ -11,7 +11,7 @@ from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.members import measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics import tokens
-from lmdata.dynamics.checks import as_count
+from lmdata.numerics.checks import as_count
 
 GEOMETRY = "convex hull of the tokens"
 """Source of the measures that any dataset has."""

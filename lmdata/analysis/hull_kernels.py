@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from lmdata.analysis.hull_plane import area, chain
 from lmdata.analysis.hull_space import corners_of, facets_of, simplex, volume
 from lmdata.analysis.predicates import orient_plane
-from lmdata.dynamics.compiled import compiled
-from lmdata.dynamics.threads import crew
 from lmdata.errors import InvalidInput
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.threads import crew
 
 RANK_TOLERANCE = 1e-12
 VERTEX_TOLERANCE = 1e-9

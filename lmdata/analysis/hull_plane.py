@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.analysis.predicates import orient_plane
-from lmdata.dynamics.compiled import compiled
+from lmdata.numerics.compiled import compiled
 
 _RUN = 16  # runs of this length are sorted by insertion, then merged
 _CERTAIN = 64.0 * 2.0**-53  # a determinant beyond this times the largest coordinate squared has the right sign

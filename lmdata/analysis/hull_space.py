@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.analysis.predicates import orient_plane, orient_space
-from lmdata.dynamics.compiled import compiled
+from lmdata.numerics.compiled import compiled
 
 # With coordinates within [-1, 1], a height over a plane (its computed normal) beyond this has the right sign.
 _CERTAIN = 400.0 * 2.0**-53

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lmdata.analysis.members import CORE, localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import bounded_energy
-from lmdata.dynamics.checks import as_number
+from lmdata.numerics.checks import as_number
 
 ROUNDING = 1e-12
 """A rise below this, relative to the first energy, is rounding."""

@@ -13,8 +13,8 @@ from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
 from lmdata.analysis.times import lasts_from
-from lmdata.dynamics.checks import as_number
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.checks import as_number
 
 RADIUS = 0.1
 """Default radius, relative to the scale of a member."""

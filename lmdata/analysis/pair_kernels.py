@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
+from lmdata.numerics.compiled import compiled
 
 
 @compiled()

@@ -12,7 +12,7 @@ from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics.canonical import neighbour_mean
-from lmdata.dynamics.checks import as_number
+from lmdata.numerics.checks import as_number
 
 TOLERANCE = 1e-4
 """Default of ``tolerance``, relative to the scale of a member."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
+from lmdata.numerics.compiled import compiled
 
 _UNIT = 2.0**-53
 _FILTER_PLANE = (3.0 + 16.0 * _UNIT) * _UNIT

@@ -14,8 +14,8 @@ from lmdata.analysis.members import CORE, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.planes import rescaled_values
 from lmdata.analysis.polytope import scale_of
-from lmdata.dynamics.checks import as_number
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 SAME = 1e-6
 """Eigenvalues closer than this share of the largest are one: rounding splits a defective one by less."""

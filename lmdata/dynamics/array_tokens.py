@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_count, as_tokens
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_count, as_tokens
 
 
 @dataclass(frozen=True)

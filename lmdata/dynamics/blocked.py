@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lmdata.dynamics.canonical import alignment_keys, split
-from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.fused import steady_from
-from lmdata.dynamics.threads import Spread, crew
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.threads import Spread, crew
 
 BLOCK = 2**21
 """Scores held at once by each thread, unless that is less than 16 rows."""

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.lanes import axes_of, components, larger, maxima, pulls_of, sums
-from lmdata.dynamics.threads import crew
-from lmdata.dynamics.vectors import LANES, absolute, largest, load, rint, some, splat, store
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.threads import crew
+from lmdata.numerics.vectors import LANES, absolute, largest, load, rint, some, splat, store
 
 GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""

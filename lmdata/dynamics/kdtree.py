@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.lanes import components
 from lmdata.errors import InvalidInput
+from lmdata.numerics.compiled import compiled
 
 
 class Shape(NamedTuple):

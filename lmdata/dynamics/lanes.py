@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
-from lmdata.dynamics.vectors import LANES, load, some, splat, spread, store, where
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.vectors import LANES, load, some, splat, spread, store, where
 
 WRITTEN_OUT = (2, 3)
 """Dimensions whose loops are written out."""

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics import random
-from lmdata.dynamics.checks import as_count, as_number
+from lmdata.numerics import random
+from lmdata.numerics.checks import as_count, as_number
 
 
 @dataclass(frozen=True)
 class RandomTokens(ABC):
-    """Base of the random sources: ``n`` tokens of ``d`` components for each seed, by :mod:`lmdata.dynamics.random`."""
+    """Base of the random sources: ``n`` tokens of ``d`` components for each seed, by :mod:`lmdata.numerics.random`."""
 
     kind: ClassVar[str]
     depends_on_seed: ClassVar[bool] = True

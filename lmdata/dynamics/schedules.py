@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_count, as_number, as_numbers
 from lmdata.dynamics.model import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.checks import as_count, as_number, as_numbers
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_count
-from lmdata.dynamics.random import lengths
 from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.numerics.checks import as_count
+from lmdata.numerics.random import lengths
 
 COMPONENTS = 256
 EMBEDDING = "wordllama/l2_supercat_256"

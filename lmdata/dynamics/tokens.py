@@ -186,7 +186,7 @@ def array(values: Any, *, labels: Sequence[str] | None = None, seeds: Sequence[i
     Raises
     ------
     InvalidInput
-        If the values are no finite real tokens (see :func:`lmdata.dynamics.checks.as_tokens`), or the labels or
+        If the values are no finite real tokens (see :func:`lmdata.numerics.checks.as_tokens`), or the labels or
         seeds do not fit them.
 
     Examples

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.fused import halves, keys_of, steady_from
 from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
 from lmdata.dynamics.lanes import axes_of, components, larger, maxima_of_boxes, pulls_of, smaller, sums_of_boxes
-from lmdata.dynamics.threads import Spread, crew
-from lmdata.dynamics.vectors import LANES, largest, load, smallest, splat, spread, store
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.threads import Spread, crew
+from lmdata.numerics.vectors import LANES, largest, load, smallest, splat, spread, store
 
 LEAF = 8
 """Tokens in a leaf."""

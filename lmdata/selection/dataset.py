@@ -14,7 +14,7 @@ import xarray as xr
 
 from lmdata.data.digest import canonical_json, dataset_digest, member_digest, member_key
 from lmdata.data.registry import COMPLETE, FAILED, SCHEMA
-from lmdata.dynamics.random import ROOT_ENTROPY
+from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.selection.problem import Problem
 from lmdata.selection.variables import VARIABLES, describe
 

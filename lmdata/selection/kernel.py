@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.compiled import compiled
-from lmdata.selection.elementary import exp, log, signed_power, softplus
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.elementary import exp, log, signed_power, softplus
 
 LOGISTIC, EXPONENTIAL, CORRELATION = 0, 1, 2
 

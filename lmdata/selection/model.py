@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_number
 from lmdata.dynamics.model import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.checks import as_number
 
 TRAINED = ("prompt", "weight", "joint")
 LOSSES = ("logistic", "exponential", "correlation")

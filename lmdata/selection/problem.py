@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_real_array
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_real_array
 
 type Floats = NDArray[np.float64]
 

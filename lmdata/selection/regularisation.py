@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmdata.dynamics.checks import as_number
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.sources import ProblemSource, Starts

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.checks import as_count
 from lmdata.errors import UnknownName
+from lmdata.numerics.checks import as_count
 from lmdata.selection.problem import Problem
 from lmdata.selection.sources import PlainSource
 

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.checks import as_number
 from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.numerics.checks import as_number
 
 type Floats = NDArray[np.float64]
 type Norm = float | Literal["nuclear"]

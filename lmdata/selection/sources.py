@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics import random
-from lmdata.dynamics.checks import as_count, as_number
 from lmdata.dynamics.model import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics import random
+from lmdata.numerics.checks import as_count, as_number
 from lmdata.selection.problem import Problem
 
 DATA_STREAM, START_STREAM = 1, 2
@@ -197,7 +197,7 @@ class Gaussian(PlainSource):
 def gaussian(samples: int, tokens: int, features: int, *, queries: str = "none") -> Gaussian:
     """Return random problems: standard normal tokens and value vector, labels by the toss of a coin.
 
-    The bits are the same on every machine (see lmdata.dynamics.random).
+    The bits are the same on every machine (see lmdata.numerics.random).
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.threads import crew
 from lmdata.errors import InvalidInput
+from lmdata.numerics.threads import crew
 from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe

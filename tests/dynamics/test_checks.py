@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import Localmax, tokens
-from lmdata.dynamics.checks import as_tokens, check_scores
 from lmdata.dynamics.schedules import Explicit
 from lmdata.errors import InvalidInput, ResolutionWarning
+from lmdata.numerics.checks import as_tokens, check_scores
 
 
 def refused(match):

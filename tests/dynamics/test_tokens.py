@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 
-from lmdata.dynamics import random, tokens
+from lmdata.dynamics import tokens
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics import random
 
 SOURCES = [
     tokens.uniform(6, 2),

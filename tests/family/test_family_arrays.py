@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from lmdata.dynamics.family.arrays import apply, exponential_of, inner
+from lmdata.numerics.arrays import apply, exponential_of, inner
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 7])

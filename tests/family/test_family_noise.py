@@ -10,7 +10,7 @@ import pytest
 from lmdata.dynamics import tokens
 from lmdata.dynamics.family import Noisy, SelfAttention, Softmax
 from lmdata.dynamics.family.noisy import standard_normal
-from lmdata.dynamics.random import ROOT_ENTROPY, normal_quantile
+from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
 
 
 def advance(model, state, record, *, seed=0):

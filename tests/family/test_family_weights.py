@@ -23,8 +23,8 @@ from lmdata.dynamics.family.weights import (
     softmax_weights,
     uniform_weights,
 )
-from lmdata.dynamics.vectors import LANES, load, store
 from lmdata.errors import AccuracyWarning, InvalidInput
+from lmdata.numerics.vectors import LANES, load, store
 
 SCORES = st.integers(1, 7).flatmap(
     lambda n: st.lists(

@@ -8,7 +8,7 @@ import sys
 
 CALLER = """
 import os
-from lmdata.dynamics import compiled
+from lmdata.numerics import compiled
 compiled._sources = lambda: os.environ["SOURCES"]
 @compiled.compiled()
 def twice(x):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lmdata.dynamics.threads import cores, crew
+from lmdata.numerics.threads import cores, crew
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, None])
@@ -70,7 +70,7 @@ def run_all(threads, count):
 
 FORKED = """
 import os, warnings
-from lmdata.dynamics.threads import crew
+from lmdata.numerics.threads import crew
 warnings.simplefilter("ignore")  # of threads beside a fork, which is what this is about
 done = []
 crew(2)(lambda begin, end: done.append(begin), 8, 1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics.vectors import (
+from lmdata.numerics.vectors import (
     LANES,
     absolute,
     largest,

@@ -11,9 +11,9 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from lmdata.numerics.elementary import exp, log, signed_power, softplus
 from lmdata.selection import Problem, TokenSelection, construction, gaussian, given, starts, train
 from lmdata.selection import model as equations
-from lmdata.selection.elementary import exp, log, signed_power, softplus
 
 LOSSES = ("logistic", "exponential", "correlation")
 

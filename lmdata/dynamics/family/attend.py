@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmdata.dynamics.threads import crew
+from lmdata.numerics.threads import crew
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lmdata.dynamics.compiled import compiled
 from lmdata.dynamics.lanes import larger
-from lmdata.dynamics.vectors import LANES, load, splat, spread, store, times_power, where
+from lmdata.numerics.compiled import compiled
+from lmdata.numerics.vectors import LANES, load, splat, spread, store, times_power, where
 
 ROWS = 32
 """Rows that a task computes side by side, so that a key is fetched once for all of them: a multiple of 32."""

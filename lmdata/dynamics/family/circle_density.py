@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lmdata.dynamics.canonical import scores
-from lmdata.dynamics.family.arrays import apply
 from lmdata.dynamics.family.base import AttentionFlow, Own
 from lmdata.dynamics.family.parameters import Matrix, as_array, choice, matrix, number
 from lmdata.dynamics.model import register
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lmdata.dynamics.family.arrays import apply, inner
+from lmdata.numerics.arrays import apply, inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

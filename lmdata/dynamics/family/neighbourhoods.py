@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lmdata.dynamics.canonical import BLOCK, alignment_keys, pull, scores, split
-from lmdata.dynamics.family.arrays import per_member
 from lmdata.dynamics.family.base import AttentionMap, Own
 from lmdata.dynamics.family.geometry import Ellipsoid, Euclidean, Geometry
 from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, matrix, number
@@ -27,6 +26,7 @@ from lmdata.dynamics.family.weights import (
 )
 from lmdata.dynamics.model import register
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import per_member
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from lmdata.dynamics.family.arrays import per_member
 from lmdata.dynamics.family.base import AttentionModel, stacked
 from lmdata.dynamics.family.geometry import Euclidean, Geometry
 from lmdata.dynamics.family.parameters import check_parameters, choice, number
 from lmdata.dynamics.model import Frames, Model, model_from_specification, read_parameters, register
-from lmdata.dynamics.random import ROOT_ENTROPY, normal_quantile
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.arrays import per_member
+from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lmdata.dynamics.checks import as_alignment, as_count, as_number, as_real_array
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_alignment, as_count, as_number, as_real_array
 
 Matrix = tuple[tuple[float, ...], ...]
 """A matrix as a model keeps it: immutable, hashable, exact in JSON."""

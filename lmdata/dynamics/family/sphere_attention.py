@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lmdata.dynamics.canonical import scores
-from lmdata.dynamics.family.arrays import apply
 from lmdata.dynamics.family.attend import attend
 from lmdata.dynamics.family.base import AttentionFlow, Own
 from lmdata.dynamics.family.geometry import Ellipsoid
@@ -16,6 +15,7 @@ from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, ma
 from lmdata.dynamics.family.weights import mask_future, softmax_weights
 from lmdata.dynamics.model import register
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

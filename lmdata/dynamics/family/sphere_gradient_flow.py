@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lmdata.dynamics.canonical import scores
-from lmdata.dynamics.family.arrays import apply
 from lmdata.dynamics.family.attend import attend
 from lmdata.dynamics.family.base import Own
 from lmdata.dynamics.family.parameters import Matrix, as_array, choice, matrix
 from lmdata.dynamics.family.sphere_attention import SphereFlow
 from lmdata.dynamics.model import register
+from lmdata.numerics.arrays import apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

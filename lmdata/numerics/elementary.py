@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from lmdata.dynamics.compiled import compiled
+from lmdata.numerics.compiled import compiled
 
 _LN2_HIGH = 0.6931471803691238  # ln 2 with 21 trailing zero bits: k times it is exact for |k| < 2^20
 _LN2_LOW = 1.9082149292705877e-10

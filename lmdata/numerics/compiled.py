@@ -47,7 +47,7 @@ def compiled[F: Callable[..., Any]](
 
     Examples
     --------
-    >>> from lmdata.dynamics.compiled import compiled
+    >>> from lmdata.numerics.compiled import compiled
     >>> callable(compiled(relaxed=("nnan", "nsz")))
     True
     """
