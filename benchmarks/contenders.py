@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
-from lmdata.dynamics import backends
+from lmdata.dynamics.kernels import backends
 
 Timed = Callable[[], float]
 """Makes the work once and returns its seconds."""

@@ -54,7 +54,7 @@ def steps(interpreters: Mapping[str, Interpreter], repeats: int) -> list[Row]:
 
 def large_products(repeats: int) -> list[Row]:
     """Race a step of n = 20000, d = 64 with the bare matrix products in float32 that its scores need."""
-    from lmdata.dynamics.blocked import BLOCK
+    from lmdata.dynamics.kernels.blocked import BLOCK
 
     n, d = 20_000, 64
     backend, ours = lmdata_steps(1, n, d, DELTA, 1)
@@ -75,7 +75,7 @@ def large_products(repeats: int) -> list[Row]:
 
 def whole_runs(sizes: tuple[tuple[int, int], ...]) -> list[Row]:
     """Time every one of 30 steps of large systems, for hardmax and a large sensitivity; the worst counts."""
-    from lmdata.dynamics.tree import System
+    from lmdata.dynamics.kernels.tree import System
     from lmdata.numerics.threads import crew
 
     rows = []
@@ -147,7 +147,7 @@ def hulls(repeats: int) -> list[Row]:
 
 def softmax(repeats: int) -> list[Row]:
     """Race the streamed softmax step with the dense one in NumPy: nanoseconds a pair."""
-    from lmdata.dynamics.family.attend import attend
+    from lmdata.dynamics.kernels.attend import attend
 
     n = 2000
     z = tokens(1, n, 2)

@@ -7,7 +7,7 @@ import platform
 import shutil
 from typing import Any
 
-from lmdata.dynamics.backends import choose
+from lmdata.dynamics.kernels.backends import choose
 from lmdata.errors import BackendUnavailable
 from lmdata.numerics.threads import cores
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from lmdata.data.registry import COMPLETE, FAILED, variable
-from lmdata.dynamics.backends import Choice, choose
+from lmdata.dynamics.kernels.backends import Choice, choose
 from lmdata.recipe import Recipe
 
 if TYPE_CHECKING:

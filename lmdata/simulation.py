@@ -18,7 +18,7 @@ import numpy as np
 
 from lmdata.cluster import checked, connected
 from lmdata.data.registry import COMPLETE
-from lmdata.dynamics.backends import choose
+from lmdata.dynamics.kernels.backends import choose
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.recipe import Recipe

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.members import CORE, measured, positions
 from lmdata.analysis.neighbours import present
-from lmdata.dynamics.family.attend import attend
+from lmdata.dynamics.kernels.attend import attend
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply
 from lmdata.numerics.checks import as_number, as_real_array

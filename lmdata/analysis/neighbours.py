@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.canonical import neighbourhoods
+from lmdata.dynamics.kernels.canonical import neighbourhoods
 
 BLOCK_PAIRS = 2**16
 """Pairs of tokens held at a time, or those of one frame."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
-from lmdata.dynamics.canonical import neighbour_mean
+from lmdata.dynamics.kernels.canonical import neighbour_mean
 from lmdata.numerics.checks import as_number
 
 TOLERANCE = 1e-4

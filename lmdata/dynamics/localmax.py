@@ -10,7 +10,7 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.dynamics.backends import choose, kernel, to_host, to_namespace
+from lmdata.dynamics.kernels.backends import choose, kernel, to_host, to_namespace
 from lmdata.dynamics.model import Frames, read_parameters, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
@@ -28,7 +28,7 @@ class Localmax:
         m_i(t)   = mean of z_j over j in C_i(t)
         z_i(t+1) = (z_i + alpha m_i) / (1 + alpha)
 
-    Computed as :mod:`lmdata.dynamics.canonical` defines it: the same bits by every backend.
+    Computed as :mod:`lmdata.dynamics.kernels.canonical` defines it: the same bits by every backend.
 
     Parameters
     ----------

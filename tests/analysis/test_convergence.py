@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import lmdata
 from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.times import lasts_from
-from lmdata.dynamics.canonical import neighbour_mean
+from lmdata.dynamics.kernels.canonical import neighbour_mean
 from lmdata.errors import InvalidInput
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import lmdata
 from lmdata.analysis.quiescent import closed_sets
-from lmdata.dynamics.canonical import neighbourhoods
+from lmdata.dynamics.kernels.canonical import neighbourhoods
 from lmdata.dynamics.model import model_from_specification
 
 

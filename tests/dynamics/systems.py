@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from lmdata.dynamics.canonical import SMALLEST_EXPONENT
+from lmdata.dynamics.kernels.canonical import SMALLEST_EXPONENT
 
 UNIT = 2.0**-53
 """Relative error of one float64 operation."""

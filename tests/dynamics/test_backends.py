@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import Localmax
-from lmdata.dynamics.backends import KERNELS, NAMESPACES, choose, kernel, to_host, to_namespace
+from lmdata.dynamics.kernels.backends import KERNELS, NAMESPACES, choose, kernel, to_host, to_namespace
 from lmdata.errors import BackendUnavailable, UnknownName
 
 SIZE = {"members": 2, "tokens": 8, "components": 2}

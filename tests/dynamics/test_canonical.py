@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import canonical
+from lmdata.dynamics.kernels import canonical
 
 from .systems import System, exact_step, literal_step, rounding_bound, systems
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lmdata.dynamics import Localmax, canonical, tokens
+from lmdata.dynamics import Localmax, tokens
+from lmdata.dynamics.kernels import canonical
 from lmdata.dynamics.published import CONFIGURATIONS
 
 NAMES = ("emerging-leader", "triangle", "square", "followed-token")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import canonical
+from lmdata.dynamics.kernels import canonical
 from lmdata.dynamics.schedules import Geometric
 
 from .systems import System, clusters, exact_step, extreme, systems

@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmdata.dynamics.family import Sinkformer
-from lmdata.dynamics.family.attend import attend
-from lmdata.dynamics.family.attend_kernel import exponential
 from lmdata.dynamics.family.weights import (
     THRESHOLD_RULES,
     close_neighbours,
@@ -23,6 +21,8 @@ from lmdata.dynamics.family.weights import (
     softmax_weights,
     uniform_weights,
 )
+from lmdata.dynamics.kernels.attend import attend
+from lmdata.dynamics.kernels.attend_kernel import exponential
 from lmdata.errors import AccuracyWarning, InvalidInput
 from lmdata.numerics.vectors import LANES, load, store
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics import blocked, canonical, fused, kdtree, lanes, tree
+from lmdata.dynamics.kernels import blocked, canonical, fused, kdtree, lanes, tree
 from lmdata.errors import InvalidInput
 
 from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, tokens_of
@@ -140,7 +140,8 @@ def test_ambiguous_ties_are_counted_where_rounding_decides():
 PROGRAM = """
 import sys
 import numpy as np
-from lmdata.dynamics import blocked, canonical
+from lmdata.dynamics.kernels import blocked
+from lmdata.dynamics.kernels import canonical
 sys.path.insert(0, sys.argv[1])
 from hinging import KINDS, batch_of, same_bits
 for kind in KINDS:

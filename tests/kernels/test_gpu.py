@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmdata.dynamics import canonical, gpu
+from lmdata.dynamics.kernels import canonical, gpu
 
 from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, tokens_of
 

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from lmdata.dynamics.backends import KERNELS, choose, kernel
-from lmdata.dynamics.planner import plan, why_not
+from lmdata.dynamics.kernels.backends import KERNELS, choose, kernel
+from lmdata.dynamics.kernels.planner import plan, why_not
 from lmdata.errors import BackendUnavailable
 
 SIZES = [(n, d) for n in (1, 64, 500, 2000, 20_000, 1_000_000) for d in (1, 2, 3, 4, 6, 7, 64, 256)]

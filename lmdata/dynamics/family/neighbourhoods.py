@@ -1,6 +1,6 @@
 """Maps in which every neighbour counts the same: bounded confidence, and localmax under other rules.
 
-Both take the order-free sums of the canonical step (`lmdata.dynamics.canonical`): permuting the tokens permutes the
+Both take the order-free sums of the canonical step (`lmdata.dynamics.kernels.canonical`): permuting the tokens permutes the
 result bit for bit, and coincident tokens stay coincident.
 """
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.canonical import BLOCK, alignment_keys, pull, scores, split
 from lmdata.dynamics.family.base import AttentionMap, Own
 from lmdata.dynamics.family.geometry import Ellipsoid, Euclidean, Geometry
 from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, matrix, number
@@ -24,6 +23,7 @@ from lmdata.dynamics.family.weights import (
     mask_future,
     uniform_weights,
 )
+from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, scores, split
 from lmdata.dynamics.model import register
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import per_member

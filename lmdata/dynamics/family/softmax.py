@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lmdata.dynamics.canonical import scores
-from lmdata.dynamics.family.attend import attend
 from lmdata.dynamics.family.base import AttentionMap, Own
 from lmdata.dynamics.family.parameters import Matrix, as_array, flag, matrix, number
 from lmdata.dynamics.family.weights import mask_future, softmax_weights
+from lmdata.dynamics.kernels.attend import attend
+from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.numerics.arrays import apply
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lmdata.dynamics.lanes import larger
+from lmdata.dynamics.kernels.lanes import larger
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.vectors import LANES, load, splat, spread, store, times_power, where
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lmdata.dynamics.gpu import SHARED_NUMBERS, fused_size
+from lmdata.dynamics.kernels.gpu import SHARED_NUMBERS, fused_size
 
 TREE_FROM = {1: 250, 2: 1000, 3: 600, 4: 700, 5: 800, 6: 1200}
 """Components, and from how many tokens on a tree is the fastest; in more components its boxes decide nothing."""

@@ -3,7 +3,7 @@
 Scores of a few rows at a time come from a matrix product in float32, scaled by powers of two so that nothing overflows.
 Whatever the order of its sums, such a score is off by at most (d + 8) 2^-24 |y_i| max_j |z_j|, so that it decides every
 entry farther than that from the threshold. Only the others are computed in float64 in the order of the canonical step
-(`lmdata.dynamics.canonical`): one by one, or the whole row where they are many. Sums over neighbours are exact, so a
+(`lmdata.dynamics.kernels.canonical`): one by one, or the whole row where they are many. Sums over neighbours are exact, so a
 row with more neighbours than not takes those of all tokens less those of the others. No n x n array is ever held.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from lmdata.dynamics.canonical import alignment_keys, split
-from lmdata.dynamics.fused import steady_from
+from lmdata.dynamics.kernels.canonical import alignment_keys, split
+from lmdata.dynamics.kernels.fused import steady_from
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.threads import Spread, crew
 
@@ -263,7 +263,7 @@ def advance(
     threads: int | None = None,
     rows: int | None = None,
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
-    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.canonical.advance`.
+    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.kernels.canonical.advance`.
 
     ``threads`` (default: one a core) shares out the members, or the rows where members are few; ``rows`` is how many
     are multiplied at once. Neither touches the result. The matrix products of the process run on one thread meanwhile.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.planner import plan, why_not
+from lmdata.dynamics.kernels.planner import plan, why_not
 from lmdata.errors import BackendUnavailable, InvalidInput, UnknownName
 
 logger = logging.getLogger(__name__)
@@ -19,14 +19,14 @@ NAMESPACES = ("numpy", "cupy")
 
 KERNELS: dict[str, dict[str, str]] = {
     "localmax": {
-        "numpy:canonical": "lmdata.dynamics.canonical:advance",
-        "numpy:fused": "lmdata.dynamics.fused:advance",
-        "numpy:tree": "lmdata.dynamics.tree:advance",
-        "numpy:blocked": "lmdata.dynamics.blocked:advance",
-        "cupy:canonical": "lmdata.dynamics.canonical:advance",
-        "cupy:fused": "lmdata.dynamics.gpu:advance_fused",
-        "cupy:tree": "lmdata.dynamics.gpu:advance_tree",
-        "cupy:blocked": "lmdata.dynamics.gpu:advance_blocked",
+        "numpy:canonical": "lmdata.dynamics.kernels.canonical:advance",
+        "numpy:fused": "lmdata.dynamics.kernels.fused:advance",
+        "numpy:tree": "lmdata.dynamics.kernels.tree:advance",
+        "numpy:blocked": "lmdata.dynamics.kernels.blocked:advance",
+        "cupy:canonical": "lmdata.dynamics.kernels.canonical:advance",
+        "cupy:fused": "lmdata.dynamics.kernels.gpu:advance_fused",
+        "cupy:tree": "lmdata.dynamics.kernels.gpu:advance_tree",
+        "cupy:blocked": "lmdata.dynamics.kernels.gpu:advance_blocked",
     },
 }
 """For each kind of model its kernels, ``"namespace:name"`` to ``"module:function"``, imported at first use."""

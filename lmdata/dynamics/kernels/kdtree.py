@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.lanes import components
+from lmdata.dynamics.kernels.lanes import components
 from lmdata.errors import InvalidInput
 from lmdata.numerics.compiled import compiled
 

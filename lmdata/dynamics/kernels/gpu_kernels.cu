@@ -1,4 +1,4 @@
-// Localmax on a GPU: the canonical step of lmdata/dynamics/canonical.py, the same bits.
+// Localmax on a GPU: the canonical step of lmdata/dynamics/kernels/canonical.py, the same bits.
 //
 // Products and sums of scores are rounded on their own (__dmul_rn, __dadd_rn: never fused); sums of halves are exact, so
 // in any order. COMPONENTS is set when compiling. Threads of a block share its work in strides of blockDim.x, so that

@@ -2,7 +2,7 @@
 
 A member's tokens stay in the fastest cache, component by component, from its first step to its last. Scores
 are summed over ascending components without fused multiply-add, sums over neighbours are exact in any order
-(`lmdata.dynamics.canonical`), and a member whose state repeats is finished. Eight tokens listen side by side, one in
+(`lmdata.dynamics.kernels.canonical`), and a member whose state repeats is finished. Eight tokens listen side by side, one in
 each lane of a vector register.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.lanes import axes_of, components, larger, maxima, pulls_of, sums
+from lmdata.dynamics.kernels.lanes import axes_of, components, larger, maxima, pulls_of, sums
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.threads import crew
 from lmdata.numerics.vectors import LANES, absolute, largest, load, rint, some, splat, store
@@ -30,7 +30,7 @@ def _power(exponent: int) -> Any:
 
 @compiled(borrowed=True)
 def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
-    """Split the first n of positions (d, padded) into high + low, 0 beyond: `lmdata.dynamics.canonical.split`.
+    """Split the first n of positions (d, padded) into high + low, 0 beyond: `lmdata.dynamics.kernels.canonical.split`.
 
     Whatever fills the positions up has no larger components than they have.
     """
@@ -219,7 +219,7 @@ def advance(
     *,
     threads: int | None = None,
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.canonical.advance`.
+    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.kernels.canonical.advance`.
 
     ``threads`` (default: one a core) shares out the members and does not touch the result.
 

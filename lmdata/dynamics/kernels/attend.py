@@ -68,7 +68,7 @@ def attend(
     >>> increment[0, :, 0], mass[0]
     (array([ 0.5, -0.5]), array([2., 2.]))
     """
-    from lmdata.dynamics.family.attend_kernel import ROWS, attend_rows, workspace
+    from lmdata.dynamics.kernels.attend_kernel import ROWS, attend_rows, workspace
 
     m, n, _ = values.shape
     increment, mass = np.empty(values.shape), np.empty((m, n))

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.canonical import alignment_keys, split
+from lmdata.dynamics.kernels.canonical import alignment_keys, split
 
 SOURCE = Path(__file__).with_name("gpu_kernels.cu")
 
@@ -97,7 +97,7 @@ def advance_fused(
     device: Device | None = None,
     threads: int = THREADS,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step a batch of small members in one launch; arguments are those of `lmdata.dynamics.canonical.advance`."""
+    """Step a batch of small members in one launch; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
     device = device or Cupy()
     xp = device.xp
     members, n, d = state.shape
@@ -128,7 +128,7 @@ def advance_tree(
     threads: int = THREADS,
     tile: int = TILE,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step members of many tokens in few dimensions; arguments are those of `lmdata.dynamics.canonical.advance`."""
+    """Step members of many tokens in few dimensions; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
     chosen = device or Cupy()
     matrix = None if alignment is None else chosen.xp.asarray(alignment)
 
@@ -196,7 +196,7 @@ def advance_blocked(
     threads: int = THREADS,
     rows: int | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step members of many components; arguments are those of `lmdata.dynamics.canonical.advance`."""
+    """Step members of many components; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
     chosen = device or Cupy()
     matrix = None if alignment is None else chosen.xp.asarray(alignment)
 
@@ -223,7 +223,7 @@ def sum_neighbours(
 ) -> tuple[Array, Array]:
     """Return the number of neighbours (n,) and the sums (n, w) of their values (n, w), for one system (n, d).
 
-    The float32 scores and their error bounds are those of `lmdata.dynamics.blocked`.
+    The float32 scores and their error bounds are those of `lmdata.dynamics.kernels.blocked`.
     """
     xp = device.xp
     n, d = tokens.shape

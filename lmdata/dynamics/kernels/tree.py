@@ -4,7 +4,7 @@ Tokens that listen and tokens that are listened to are walked as two trees side 
 Moore 2001). For a box of keys y and a box of tokens z the products y_k z_k have their extremes at corners, and rounding
 is monotone: summed over ascending components like the scores themselves, the extremes of the terms bound every
 *computed* score of the pair of boxes, without any tolerance. A box wholly below a threshold is skipped, one wholly
-above enters by its count and its exact sums (`lmdata.dynamics.canonical`); what remains is compared token by token.
+above enters by its count and its exact sums (`lmdata.dynamics.kernels.canonical`); what remains is compared token by token.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.fused import halves, keys_of, steady_from
-from lmdata.dynamics.kdtree import Shape, arrange, cut, gather, shape_of
-from lmdata.dynamics.lanes import axes_of, components, larger, maxima_of_boxes, pulls_of, smaller, sums_of_boxes
+from lmdata.dynamics.kernels.fused import halves, keys_of, steady_from
+from lmdata.dynamics.kernels.kdtree import Shape, arrange, cut, gather, shape_of
+from lmdata.dynamics.kernels.lanes import axes_of, components, larger, maxima_of_boxes, pulls_of, smaller, sums_of_boxes
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.threads import Spread, crew
 from lmdata.numerics.vectors import LANES, largest, load, smallest, splat, spread, store
@@ -353,7 +353,7 @@ def advance(
     threads: int | None = None,
     leaf: int = LEAF,
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.canonical.advance`.
+    """Step a batch of members; arguments and frames are those of `lmdata.dynamics.kernels.canonical.advance`.
 
     ``threads`` (default: one a core) shares out the listening tokens, ``leaf`` is the size of a leaf, a multiple of
     eight; neither touches the result.
