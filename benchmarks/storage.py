@@ -23,8 +23,8 @@ from lmdata.data.layout import Layout
 from lmdata.data.storage import Place
 from lmdata.data.store import RunStore
 from lmdata.data.verify import verify
-from lmdata.dynamics.family import Softmax
 from lmdata.dynamics.kernels import backends
+from lmdata.dynamics.models import Softmax
 from lmdata.numerics.checks import check_batch
 
 Row = dict[str, Any]

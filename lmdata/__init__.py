@@ -20,10 +20,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "simulation": ("simulate", "resume"),
     "library": ("open", "verify", "catalog"),
-    "dynamics.localmax": ("Localmax",),
-    "dynamics.family": (
-        *("CircleDensityFlow", "KrauseAttention", "LocalmaxVariant", "Noisy", "SelfAttention", "Sinkformer"),
-        *("Softmax", "SphereAttention", "SphereGradientFlow"),
+    "dynamics.models": (
+        *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
+        *("Sinkformer", "Softmax", "SphereAttention", "SphereGradientFlow"),
     ),
     "analysis": (
         *("hull_volume", "hull_decay", "mean_width", "limit_polytope", "vertex_occupancy", "quiescent_sets"),
@@ -49,8 +48,7 @@ if TYPE_CHECKING:
     from lmdata.analysis import *  # noqa: F403
     from lmdata.dynamics import schedules as schedules
     from lmdata.dynamics import tokens as tokens
-    from lmdata.dynamics.family import *  # noqa: F403
-    from lmdata.dynamics.localmax import Localmax as Localmax
+    from lmdata.dynamics.models import *  # noqa: F403
     from lmdata.library import catalog as catalog
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import verify as verify

@@ -29,10 +29,10 @@ def test_every_public_name_is_there():
 
 def test_the_table_of_public_names_is_complete():
     import lmdata.analysis
-    import lmdata.dynamics.family
+    import lmdata.dynamics.models
 
     assert set(lmdata._HOMES["analysis"]) == set(lmdata.analysis.__all__)
-    assert set(lmdata._HOMES["dynamics.family"]) == set(lmdata.dynamics.family.__all__)
+    assert set(lmdata._HOMES["dynamics.models"]) == set(lmdata.dynamics.models.__all__)
 
 
 def test_unknown_attribute_is_an_attribute_error():

@@ -330,7 +330,7 @@ def _refuse(*arguments, **options):
 
 @pytest.mark.parametrize("store", [False, True])
 def test_what_a_model_says_of_its_own_accuracy_is_kept(store, tmp_path, monkeypatch):
-    from lmdata.dynamics.family import SelfAttention
+    from lmdata.dynamics.models import SelfAttention
 
     place = tmp_path / "run" if store else None
     model = SelfAttention(step_size=0.1)

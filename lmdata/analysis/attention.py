@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.members import measured, model_of, positions
 from lmdata.analysis.neighbours import present
-from lmdata.dynamics.family.base import AttentionFlow
-from lmdata.dynamics.family.weights import uniform_weights
 from lmdata.dynamics.kernels.canonical import neighbourhoods
-from lmdata.dynamics.localmax import Localmax
 from lmdata.dynamics.model import Model
+from lmdata.dynamics.models.base import AttentionFlow
+from lmdata.dynamics.models.localmax import Localmax
+from lmdata.dynamics.models.weights import uniform_weights
 from lmdata.errors import InvalidInput
 
 SOURCE = "attention matrix of self-attention dynamics, arXiv 2305.05465"

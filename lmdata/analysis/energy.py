@@ -106,7 +106,7 @@ def energy(
     Examples
     --------
     >>> import lmdata
-    >>> from lmdata.dynamics.family import SphereGradientFlow
+    >>> from lmdata.dynamics.models import SphereGradientFlow
     >>> ds = lmdata.simulate(SphereGradientFlow(), lmdata.tokens.sphere(6, 3), steps=20)
     >>> energy(ds).against.item()
     0

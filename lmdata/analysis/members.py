@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.dynamics.localmax import Localmax
 from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
 from lmdata.errors import InvalidInput
 

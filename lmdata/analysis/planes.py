@@ -115,7 +115,7 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     Examples
     --------
     >>> import lmdata
-    >>> from lmdata.dynamics.family import SelfAttention
+    >>> from lmdata.dynamics.models import SelfAttention
     >>> model = SelfAttention(values=[[1.0, 0.0], [0.0, 0.2]])
     >>> ds = lmdata.simulate(model, lmdata.tokens.uniform(8, 2), steps=100, record=[0, 100])
     >>> hyperplanes(ds).plane_count.isel(seed=0).values

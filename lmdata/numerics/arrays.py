@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmdata.dynamics.family.parameters import Matrix
+    from lmdata.dynamics.models.parameters import Matrix
 
     Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import pytest
 
 import lmdata
 from lmdata.analysis import members
-from lmdata.dynamics.family import Softmax
+from lmdata.dynamics.models import Softmax
 from lmdata.errors import InvalidInput
 
 TOKENS = [[1.0, 0.0], [0.5, 0.5], [-1.0, 0.2]]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import Localmax, tokens
-from lmdata.dynamics.family import (
+from lmdata.dynamics.model import model_from_specification
+from lmdata.dynamics.models import (
     CircleDensityFlow,
     KrauseAttention,
     LocalmaxVariant,
@@ -17,7 +18,6 @@ from lmdata.dynamics.family import (
     SphereAttention,
     SphereGradientFlow,
 )
-from lmdata.dynamics.model import model_from_specification
 from lmdata.errors import InvalidInput, UnknownName
 
 BAD = [

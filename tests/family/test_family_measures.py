@@ -17,7 +17,7 @@ from lmdata.analysis.planes import hyperplanes, leading_direction
 from lmdata.analysis.spectrum import anisotropy, span_dimension
 from lmdata.analysis.transport import distances, transport_distance
 from lmdata.data import registry
-from lmdata.dynamics.family import (
+from lmdata.dynamics.models import (
     Noisy,
     SelfAttention,
     Sinkformer,

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmdata.dynamics import Localmax, tokens
-from lmdata.dynamics.family import (
+from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.dynamics.models import (
     CircleDensityFlow,
     KrauseAttention,
     LocalmaxVariant,
@@ -22,8 +23,7 @@ from lmdata.dynamics.family import (
     SphereAttention,
     SphereGradientFlow,
 )
-from lmdata.dynamics.family.noisy import standard_normal
-from lmdata.dynamics.model import Model, model_from_specification
+from lmdata.dynamics.models.noisy import standard_normal
 from lmdata.errors import UnknownName
 
 SPACE = [
@@ -115,7 +115,7 @@ def carry_noise_along(monkeypatch, change):
     def drawn(seeds, step, shape):
         return change(standard_normal(seeds, step, shape))
 
-    monkeypatch.setattr("lmdata.dynamics.family.noisy.standard_normal", drawn)
+    monkeypatch.setattr("lmdata.dynamics.models.noisy.standard_normal", drawn)
 
 
 @every_model

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import tokens
-from lmdata.dynamics.family import Noisy, SelfAttention, Softmax
-from lmdata.dynamics.family.noisy import standard_normal
+from lmdata.dynamics.models import Noisy, SelfAttention, Softmax
+from lmdata.dynamics.models.noisy import standard_normal
 from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
 
 

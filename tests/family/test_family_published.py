@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lmdata.analysis.energy import interaction_energies
-from lmdata.dynamics.family import CircleDensityFlow, SelfAttention, SphereAttention, SphereGradientFlow
-from lmdata.dynamics.family.circle_density import circle_kernel
-from lmdata.dynamics.family.weights import sinkhorn_weights, softmax_weights
+from lmdata.dynamics.models import CircleDensityFlow, SelfAttention, SphereAttention, SphereGradientFlow
+from lmdata.dynamics.models.circle_density import circle_kernel
+from lmdata.dynamics.models.weights import sinkhorn_weights, softmax_weights
 
 
 def run(model, start, record):

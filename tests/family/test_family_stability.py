@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import tokens
-from lmdata.dynamics.family import (
+from lmdata.dynamics.models import (
     CircleDensityFlow,
     SelfAttention,
     Sinkformer,
     SphereAttention,
     SphereGradientFlow,
 )
-from lmdata.dynamics.family.steppers import SCHEMES
+from lmdata.dynamics.models.steppers import SCHEMES
 from lmdata.errors import AccuracyWarning
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import tokens
-from lmdata.dynamics.family import SelfAttention, Sinkformer, SphereAttention, SphereGradientFlow
-from lmdata.dynamics.family.steppers import SCHEMES, adaptive, exponential, runge_kutta
+from lmdata.dynamics.models import SelfAttention, Sinkformer, SphereAttention, SphereGradientFlow
+from lmdata.dynamics.models.steppers import SCHEMES, adaptive, exponential, runge_kutta
 from lmdata.errors import InvalidInput
 
 TURN = [[1.0, 0.4], [-0.4, 0.8]]

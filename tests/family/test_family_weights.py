@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.dynamics.family import Sinkformer
-from lmdata.dynamics.family.weights import (
+from lmdata.dynamics.kernels.attend import attend
+from lmdata.dynamics.kernels.attend_kernel import exponential
+from lmdata.dynamics.models import Sinkformer
+from lmdata.dynamics.models.weights import (
     THRESHOLD_RULES,
     close_neighbours,
     hardmax_weights,
@@ -21,8 +23,6 @@ from lmdata.dynamics.family.weights import (
     softmax_weights,
     uniform_weights,
 )
-from lmdata.dynamics.kernels.attend import attend
-from lmdata.dynamics.kernels.attend_kernel import exponential
 from lmdata.errors import AccuracyWarning, InvalidInput
 from lmdata.numerics.vectors import LANES, load, store
 

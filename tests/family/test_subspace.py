@@ -9,7 +9,7 @@ import xarray as xr
 import lmdata
 from lmdata.analysis.subspace import depths, splitting, subspace_polytope
 from lmdata.data import registry
-from lmdata.dynamics.family import SelfAttention, Softmax
+from lmdata.dynamics.models import SelfAttention, Softmax
 from lmdata.errors import InvalidInput
 
 LINE = np.array([0.0, 2.0, 5.0])

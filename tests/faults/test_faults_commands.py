@@ -28,7 +28,7 @@ COMMAND = """
 import json, os, sys, time
 from lmdata import cli, runner
 from lmdata.data import layout, store
-from lmdata.dynamics import localmax
+from lmdata.dynamics.models import localmax
 layout.BLOCK_BYTES, runner.GROUP_BYTES = 2**19, 2**20  # a few members at a time
 store.COMMIT_INTERVAL, store.COMMIT_SHARE = 0.05, 1  # and many commits
 advance = localmax.Localmax.advance.__func__

@@ -2,8 +2,8 @@
 
 A member's tokens stay in the fastest cache, component by component, from its first step to its last. Scores
 are summed over ascending components without fused multiply-add, sums over neighbours are exact in any order
-(`lmdata.dynamics.kernels.canonical`), and a member whose state repeats is finished. Eight tokens listen side by side, one in
-each lane of a vector register.
+(`lmdata.dynamics.kernels.canonical`), and a member whose state repeats is finished. Eight tokens listen side by side,
+one in each lane of a vector register.
 """
 
 from __future__ import annotations

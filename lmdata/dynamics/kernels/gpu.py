@@ -97,7 +97,7 @@ def advance_fused(
     device: Device | None = None,
     threads: int = THREADS,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step a batch of small members in one launch; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
+    """Step a batch of small members in one launch; arguments as for `lmdata.dynamics.kernels.canonical.advance`."""
     device = device or Cupy()
     xp = device.xp
     members, n, d = state.shape
@@ -128,7 +128,7 @@ def advance_tree(
     threads: int = THREADS,
     tile: int = TILE,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step members of many tokens in few dimensions; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
+    """Step members of many tokens in few dimensions; arguments as for `lmdata.dynamics.kernels.canonical.advance`."""
     chosen = device or Cupy()
     matrix = None if alignment is None else chosen.xp.asarray(alignment)
 
@@ -196,7 +196,7 @@ def advance_blocked(
     threads: int = THREADS,
     rows: int | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """Step members of many components; arguments are those of `lmdata.dynamics.kernels.canonical.advance`."""
+    """Step members of many components; arguments as for `lmdata.dynamics.kernels.canonical.advance`."""
     chosen = device or Cupy()
     matrix = None if alignment is None else chosen.xp.asarray(alignment)
 

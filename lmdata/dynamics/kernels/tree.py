@@ -4,7 +4,8 @@ Tokens that listen and tokens that are listened to are walked as two trees side 
 Moore 2001). For a box of keys y and a box of tokens z the products y_k z_k have their extremes at corners, and rounding
 is monotone: summed over ascending components like the scores themselves, the extremes of the terms bound every
 *computed* score of the pair of boxes, without any tolerance. A box wholly below a threshold is skipped, one wholly
-above enters by its count and its exact sums (`lmdata.dynamics.kernels.canonical`); what remains is compared token by token.
+above enters by its count and its exact sums (`lmdata.dynamics.kernels.canonical`); what remains is compared token
+by token.
 """
 
 from __future__ import annotations

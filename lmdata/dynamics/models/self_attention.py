@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.family import steppers
-from lmdata.dynamics.family.base import AttentionFlow, Own
-from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, matrix, number
-from lmdata.dynamics.family.weights import mask_future, softmax_weights
 from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
+from lmdata.dynamics.models import steppers
+from lmdata.dynamics.models.base import AttentionFlow, Own
+from lmdata.dynamics.models.parameters import Matrix, as_array, choice, flag, matrix, number
+from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply, exponential_of
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from lmdata.dynamics.family import steppers
-from lmdata.dynamics.family.geometry import Euclidean, Geometry
-from lmdata.dynamics.family.parameters import check_components, check_parameters, choice, flag, number
 from lmdata.dynamics.model import Frames, read_parameters
+from lmdata.dynamics.models import steppers
+from lmdata.dynamics.models.geometry import Euclidean, Geometry
+from lmdata.dynamics.models.parameters import check_components, check_parameters, choice, flag, number
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.checks import check_scores

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.family.base import AttentionFlow, Own, warn_accuracy
-from lmdata.dynamics.family.parameters import Matrix, as_array, choice, count, matrix, number
-from lmdata.dynamics.family.weights import Balanced, sinkhorn_weights
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
+from lmdata.dynamics.models.base import AttentionFlow, Own, warn_accuracy
+from lmdata.dynamics.models.parameters import Matrix, as_array, choice, count, matrix, number
+from lmdata.dynamics.models.weights import Balanced, sinkhorn_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply, per_member
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.family.base import Own
-from lmdata.dynamics.family.parameters import Matrix, as_array, choice, matrix
-from lmdata.dynamics.family.sphere_attention import SphereFlow
 from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
+from lmdata.dynamics.models.base import Own
+from lmdata.dynamics.models.parameters import Matrix, as_array, choice, matrix
+from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.numerics.arrays import apply
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lmdata.dynamics.family.base import AttentionMap, Own
-from lmdata.dynamics.family.parameters import Matrix, as_array, flag, matrix, number
-from lmdata.dynamics.family.weights import mask_future, softmax_weights
 from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
+from lmdata.dynamics.models.base import AttentionMap, Own
+from lmdata.dynamics.models.parameters import Matrix, as_array, flag, matrix, number
+from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.numerics.arrays import apply
 
 if TYPE_CHECKING:

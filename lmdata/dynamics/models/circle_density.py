@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.family.base import AttentionFlow, Own
-from lmdata.dynamics.family.parameters import Matrix, as_array, choice, matrix, number
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
+from lmdata.dynamics.models.base import AttentionFlow, Own
+from lmdata.dynamics.models.parameters import Matrix, as_array, choice, matrix, number
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply
 

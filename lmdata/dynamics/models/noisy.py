@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from lmdata.dynamics.family.base import AttentionModel, stacked
-from lmdata.dynamics.family.geometry import Euclidean, Geometry
-from lmdata.dynamics.family.parameters import check_parameters, choice, number
 from lmdata.dynamics.model import Frames, Model, model_from_specification, read_parameters, register
+from lmdata.dynamics.models.base import AttentionModel, stacked
+from lmdata.dynamics.models.geometry import Euclidean, Geometry
+from lmdata.dynamics.models.parameters import check_parameters, choice, number
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
@@ -63,7 +63,7 @@ class Noisy:
 
     Examples
     --------
-    >>> from lmdata.dynamics.family.softmax import Softmax
+    >>> from lmdata.dynamics.models.softmax import Softmax
     >>> model = Noisy(model=Softmax(inverse_temperature=2.0), scale=0.1)
     >>> model.sweepable
     ('scale', 'inverse_temperature', 'influence')

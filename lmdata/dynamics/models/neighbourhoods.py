@@ -1,7 +1,7 @@
 """Maps in which every neighbour counts the same: bounded confidence, and localmax under other rules.
 
-Both take the order-free sums of the canonical step (`lmdata.dynamics.kernels.canonical`): permuting the tokens permutes the
-result bit for bit, and coincident tokens stay coincident.
+Both take the order-free sums of the canonical step (`lmdata.dynamics.kernels.canonical`): permuting the tokens permutes
+the result bit for bit, and coincident tokens stay coincident.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from lmdata.dynamics.family.base import AttentionMap, Own
-from lmdata.dynamics.family.geometry import Ellipsoid, Euclidean, Geometry
-from lmdata.dynamics.family.parameters import Matrix, as_array, choice, flag, matrix, number
-from lmdata.dynamics.family.sphere_attention import ON_SURFACE
-from lmdata.dynamics.family.weights import (
+from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, scores, split
+from lmdata.dynamics.model import register
+from lmdata.dynamics.models.base import AttentionMap, Own
+from lmdata.dynamics.models.geometry import Ellipsoid, Euclidean, Geometry
+from lmdata.dynamics.models.parameters import Matrix, as_array, choice, flag, matrix, number
+from lmdata.dynamics.models.sphere_attention import ON_SURFACE
+from lmdata.dynamics.models.weights import (
     THRESHOLD_RULES,
     close_neighbours,
     localmax_neighbours,
     mask_future,
     uniform_weights,
 )
-from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, scores, split
-from lmdata.dynamics.model import register
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import per_member
 
@@ -108,7 +108,7 @@ class LocalmaxVariant(AttentionMap):
     alignment : matrix (d, d), optional
         A, symmetric positive definite; the identity by default.
     threshold : {"absolute", "spread", "maximum"}
-        What delta is measured in; see `lmdata.dynamics.family.weights.localmax_neighbours`.
+        What delta is measured in; see `lmdata.dynamics.models.weights.localmax_neighbours`.
     causal : bool
         Token i attends to the tokens j <= i alone: maxima and spreads are over these.
     geometry : {"euclidean", "sphere"}
