@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from lmdata.data.digest import sha256_of_json
-from lmdata.dynamics.array_tokens import ArrayTokens
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
+from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput
 from lmdata.sweep import (
     MOST_MEMBERS,

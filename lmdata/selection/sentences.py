@@ -33,7 +33,7 @@ class Sentences(PlainSource):
 
     def draw(self, seed: int) -> Problem:
         """Return the problem, whatever the seed; needs the ``text`` extra."""
-        from lmdata.dynamics.text import TextTokens
+        from lmdata.dynamics.tokens.sentence import TextTokens
 
         labels, texts = zip(*shipped(self.topic), strict=True)
         words = [TextTokens(text).words for text in texts]

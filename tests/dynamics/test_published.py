@@ -5,7 +5,7 @@ import pytest
 
 from lmdata.dynamics import Localmax, tokens
 from lmdata.dynamics.kernels import canonical
-from lmdata.dynamics.published import CONFIGURATIONS
+from lmdata.dynamics.tokens.published import CONFIGURATIONS
 
 NAMES = ("emerging-leader", "triangle", "square", "followed-token")
 """In the order of the reference's cases 0..3."""

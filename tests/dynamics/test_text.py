@@ -6,8 +6,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from lmdata.dynamics import text as text_module
 from lmdata.dynamics import tokens
+from lmdata.dynamics.tokens import sentence as text_module
 from lmdata.errors import BackendUnavailable, InvalidInput
 
 SENTENCE = "The film's acting wasn’t brilliant: the plot, the sets - all second-rate."

@@ -4,7 +4,8 @@ Scores of a few rows at a time come from a matrix product in float32, scaled by 
 Whatever the order of its sums, such a score is off by at most (d + 8) 2^-24 |y_i| max_j |z_j|, so that it decides every
 entry farther than that from the threshold. Only the others are computed in float64 in the order of the canonical step
 (`lmdata.dynamics.kernels.canonical`): one by one, or the whole row where they are many. Sums over neighbours are
-exact, so a row with more neighbours than not takes those of all tokens less those of the others. No n x n array is ever held.
+exact, so a row with more neighbours than not takes those of all tokens less those of the others. No n x n array is
+ever held.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Token sources: where the tokens of a run start. Public as ``lmdata.tokens``."""
+"""What a token source is, and the makers of those that ship."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.array_tokens import ArrayTokens, named
 from lmdata.dynamics.model import read_parameters
-from lmdata.dynamics.published import ConfigurationTokens
-from lmdata.dynamics.random_tokens import Ball, Normal, Sphere, Uniform
-from lmdata.dynamics.text import COMPONENTS, EMBEDDING, TextTokens
+from lmdata.dynamics.tokens.drawn import Ball, Normal, Sphere, Uniform
+from lmdata.dynamics.tokens.given import ArrayTokens, named
+from lmdata.dynamics.tokens.published import ConfigurationTokens
+from lmdata.dynamics.tokens.sentence import COMPONENTS, EMBEDDING, TextTokens
 from lmdata.errors import InvalidInput, UnknownName
 
 
