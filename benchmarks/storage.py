@@ -17,11 +17,11 @@ from zarr.storage import LocalStore
 import lmdata
 from benchmarks.contenders import Timed, race, timed
 from benchmarks.peers import tokens
-from lmdata.data import storage
 from lmdata.data.export import export_zarr
 from lmdata.data.layout import Layout
-from lmdata.data.storage import Place
-from lmdata.data.store import RunStore
+from lmdata.data.store import storage
+from lmdata.data.store.storage import Place
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.dynamics.kernels import backends
 from lmdata.dynamics.models import Softmax

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tqdm import tqdm
 
-    from lmdata.data.checkpoints import Checkpoint
+    from lmdata.data.store.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ SEGMENT_SECONDS = 5.0
 
 
 class Sink(Protocol):
-    """What takes frames: a `lmdata.data.store.RunStore`, a fork of one, or `Memory`."""
+    """What takes frames: a `lmdata.data.store.writer.RunStore`, a fork of one, or `Memory`."""
 
     def put(
         self,

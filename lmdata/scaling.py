@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Self
 import icechunk
 import zarr
 
-from lmdata.data.forks import Block, Changes, Fork, ForkWriter
 from lmdata.data.layout import Layout
-from lmdata.data.reading import read_initial, read_layout
 from lmdata.data.registry import ABSENT
-from lmdata.data.storage import summary
+from lmdata.data.store.forks import Block, Changes, Fork, ForkWriter
+from lmdata.data.store.reading import read_initial, read_layout
+from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
 from lmdata.runner import Runner, reporting
 from lmdata.simulation import stored_recipe
@@ -35,7 +35,7 @@ from lmdata.warned import listening
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
 
-    from lmdata.data.store import RunStore
+    from lmdata.data.store.writer import RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ def compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed 
     Parameters
     ----------
     fork
-        Of `lmdata.data.store.RunStore.fork`.
+        Of `lmdata.data.store.writer.RunStore.fork`.
     backend
         The one that the coordinator has chosen.
     version

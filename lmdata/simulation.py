@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmdata.data.layout import Layout
-    from lmdata.data.store import RunStore
+    from lmdata.data.store.writer import RunStore
     from lmdata.dynamics.model import Model
 
 
@@ -136,7 +136,7 @@ def run(
     if store is not None:
         if not isinstance(store, str | os.PathLike) or not os.fspath(store):
             raise InvalidInput(f"store must be a path; got {store!r}")
-        from lmdata.data.storage import Place
+        from lmdata.data.store.storage import Place
 
         if Place.of(store).taken():
             _check_means(recipe, backend, scheduler)
@@ -151,7 +151,7 @@ def run(
     if store is None:
         return _in_memory(recipe, layout, runner)
     from lmdata.data.opening import open_dataset
-    from lmdata.data.store import RunStore
+    from lmdata.data.store.writer import RunStore
 
     with _resumable(store, durable), _computing(runner, scheduler) as compute:
         if scheduler is not None:
@@ -199,7 +199,7 @@ def resume(
     True
     """
     from lmdata.data.opening import open_dataset
-    from lmdata.data.store import RunStore
+    from lmdata.data.store.writer import RunStore
 
     with _resumable(store, durable), RunStore.append_to(store, durable=durable) as writer:
         recipe = stored_recipe(writer.layout.attrs, writer.initial)
@@ -332,7 +332,7 @@ def _resumable(store: str | os.PathLike[str], durable: bool) -> Iterator[None]:
 
 def _how_far(store: str | os.PathLike[str], durable: bool) -> str:
     from lmdata.data.opening import open_dataset
-    from lmdata.data.storage import Place
+    from lmdata.data.store.storage import Place
 
     if not Place.of(store).taken():
         return f"before {store} was made: nothing is kept"

@@ -12,7 +12,7 @@ import pytest
 import lmdata
 from lmdata import cli, library
 from lmdata.data.catalog import Catalog
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.versions import publish_version
 from lmdata.errors import InvalidInput
 

@@ -17,7 +17,7 @@ import pytest
 import lmdata
 from lmdata import cli
 from lmdata.cluster import computing, connected
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.errors import BackendUnavailable, InvalidInput
 from lmdata.numerics.threads import cores
 

@@ -193,8 +193,8 @@ def _interrupt(*arguments, **options):
 def test_interrupted_in_a_long_member_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "FIRST_SEGMENT", 1)
     monkeypatch.setattr(runner, "SEGMENT_SECONDS", 0)
-    monkeypatch.setattr("lmdata.data.store.COMMIT_INTERVAL", 0)
-    monkeypatch.setattr("lmdata.data.store.COMMIT_SHARE", 0)
+    monkeypatch.setattr("lmdata.data.store.writer.COMMIT_INTERVAL", 0)
+    monkeypatch.setattr("lmdata.data.store.writer.COMMIT_SHARE", 0)
     whole = lmdata.simulate(MODEL, TOKENS, steps=9)
     advance = lmdata.Localmax.advance.__func__
     starts = []

@@ -10,7 +10,7 @@ from typing import Any
 import platformdirs
 
 from lmdata.data.digest import sha256_of_json
-from lmdata.data.lock import WriterLock
+from lmdata.data.store.lock import WriterLock
 
 Progress = Callable[[int, int], None] | bool | None
 Build = Callable[[dict[str, Any], Path, Progress], None]

@@ -19,8 +19,8 @@ from lmdata.data.catalog_file import Driver, Entry, checked_entry, read_catalog,
 from lmdata.data.catalog_mistakes import explain
 from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
-from lmdata.data.lock import WriterLock
 from lmdata.data.opening import open_dataset
+from lmdata.data.store.lock import WriterLock
 from lmdata.data.verify import Problem, Report, verify
 from lmdata.errors import CatalogError, CorruptDataset, StaleDataset, UnknownName
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lmdata.data.opening import open_dataset
-from lmdata.data.storage import ELSEWHERE, Place, writing
+from lmdata.data.store.storage import ELSEWHERE, Place, writing
 from lmdata.errors import InvalidInput, StoreExists
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore
 
-from lmdata.data import guard, storage
 from lmdata.data.digest import canonical_json, sha256_of_json
-from lmdata.data.durable import sync_entry, sync_files
 from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
-from lmdata.data.reading import UNREADABLE, strictly
-from lmdata.data.storage import Place, writing
+from lmdata.data.store import guard, storage
+from lmdata.data.store.durable import sync_entry, sync_files
+from lmdata.data.store.reading import UNREADABLE, strictly
+from lmdata.data.store.storage import Place, writing
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreExists
 
 DERIVED = 1

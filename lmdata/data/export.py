@@ -12,13 +12,13 @@ from pathlib import Path
 import zarr
 from zarr.storage import LocalStore
 
-from lmdata.data import guard, storage
 from lmdata.data.archive import pack, unpack
-from lmdata.data.creation import create_folder, create_remote, declare
 from lmdata.data.derived import is_derived
 from lmdata.data.opening import open_dataset
-from lmdata.data.reading import Stored, read
-from lmdata.data.storage import Place, writing
+from lmdata.data.store import guard, storage
+from lmdata.data.store.creation import create_folder, create_remote, declare
+from lmdata.data.store.reading import Stored, read
+from lmdata.data.store.storage import Place, writing
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, StoreExists
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from lmdata.data import storage
-from lmdata.data.reading import UNREADABLE
+from lmdata.data.store import storage
+from lmdata.data.store.reading import UNREADABLE
 from lmdata.errors import CorruptDataset
 
 

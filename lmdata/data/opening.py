@@ -10,12 +10,13 @@ import numpy as np
 import xarray as xr
 from zarr.core.sync import sync
 
-from lmdata.data import registry, storage
+from lmdata.data import registry
 from lmdata.data.derived import is_derived, open_derived
 from lmdata.data.layout import assemble
 from lmdata.data.lazy import stored
-from lmdata.data.reading import Stored, read_failures
-from lmdata.data.storage import Place
+from lmdata.data.store import storage
+from lmdata.data.store.reading import Stored, read_failures
+from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, IncompleteDataset
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import icechunk
 
-from lmdata.data import storage
-from lmdata.data.lock import WriterLock
-from lmdata.data.reading import Stored
-from lmdata.data.storage import Place, writing
-from lmdata.data.store import RunStore
+from lmdata.data.store import storage
+from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.reading import Stored
+from lmdata.data.store.storage import Place, writing
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import Report, verify
 from lmdata.errors import CorruptDataset, InvalidInput, StoreError
 

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lmdata.data import registry, storage
+from lmdata.data import registry
 from lmdata.data.derived import is_derived, verify_derived
 from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
-from lmdata.data.reading import Stored, read_failures
-from lmdata.data.storage import Place
+from lmdata.data.store import storage
+from lmdata.data.store.reading import Stored, read_failures
+from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, LmdataError
 
 READERS = 2
@@ -58,7 +59,7 @@ class Report:
     problems
         All of them.
     damaged
-        Numbers of the members whose data is not what was written: `lmdata.data.store.RunStore.reset` takes them.
+        Numbers of the members whose data is not what was written: `lmdata.data.store.writer.RunStore.reset` takes them.
     advice
         What to do.
     """

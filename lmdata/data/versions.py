@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 import icechunk
 import zarr
 
-from lmdata.data import registry, storage
-from lmdata.data.lock import WriterLock
-from lmdata.data.reading import Stored
-from lmdata.data.storage import Place, writing
+from lmdata.data import registry
+from lmdata.data.store import storage
+from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.reading import Stored
+from lmdata.data.store.storage import Place, writing
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, RecipeMismatch, StoreExists
 

@@ -12,7 +12,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from lmdata.data.layout import Layout
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 
 
 class Example:
@@ -85,7 +85,7 @@ class RawStore:
     def __init__(self, place: Path) -> None:
         from zarr.storage import LocalStore
 
-        from lmdata.data.storage import Place, open_repository
+        from lmdata.data.store.storage import Place, open_repository
 
         self.session = None
         if (place / "zarr.json").exists():

@@ -14,7 +14,7 @@ from lmdata.data.catalog_file import read_catalog
 from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.errors import CatalogError, CorruptDataset, IncompleteDataset, StaleDataset, StoreExists, UnknownName
 
 CATALOG = """

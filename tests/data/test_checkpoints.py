@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 
 
 def keep(store, made, members, frames, first=0):

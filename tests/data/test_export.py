@@ -5,7 +5,7 @@ import zarr
 
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, StoreExists
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lmdata.data.forks import Changes, Outcome
-from lmdata.data.journal import Entry, Journal
+from lmdata.data.store.forks import Changes, Outcome
+from lmdata.data.store.journal import Entry, Journal
 
 FRAMES, STATES, MARKS = np.zeros((2, 3, 4, 2)), np.zeros((2, 4, 2)), {"ambiguous_ties": np.zeros((2, 3), np.int32)}
 OUTCOMES = {0: Outcome(1, 5, "digest", 0, 6), 1: Outcome(0, 5, "", 0, 6, state=STATES[0])}

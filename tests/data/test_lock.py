@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from lmdata.data.lock import WriterLock
+from lmdata.data.store.lock import WriterLock
 from lmdata.errors import StoreLocked
 
 HOLD = """
 import pathlib, sys, time
-from lmdata.data.lock import WriterLock
+from lmdata.data.store.lock import WriterLock
 lock = WriterLock(pathlib.Path(sys.argv[1]))
 {more}
 print("held", flush=True)

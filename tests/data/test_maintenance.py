@@ -3,11 +3,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from lmdata.data import store as module
-from lmdata.data.maintenance import KEPT_COPIES, collect_garbage
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
-from lmdata.data.store import RunStore
+from lmdata.data.store import writer as module
+from lmdata.data.store.maintenance import KEPT_COPIES, collect_garbage
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, InvalidInput, StoreLocked
 

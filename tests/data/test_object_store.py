@@ -9,8 +9,8 @@ import lmdata
 from lmdata import cli
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
-from lmdata.data.storage import Place
-from lmdata.data.store import RunStore
+from lmdata.data.store.storage import Place
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
 from lmdata.simulation import Interrupted

@@ -7,9 +7,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.data import lazy, storage
+from lmdata.data import lazy
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store import storage
+from lmdata.data.store.writer import RunStore
 from lmdata.errors import CorruptDataset, IncompleteDataset, RecipeMismatch, StoreError
 
 

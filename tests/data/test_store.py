@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lmdata.data import store as module
 from lmdata.data.digest import dataset_digest
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store import writer as module
+from lmdata.data.store.writer import RunStore
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists, StoreLocked
 
 
@@ -180,7 +180,7 @@ def test_second_writer_is_refused_and_names_the_first(tmp_path, example):
 def test_interrupted_creation_leaves_nothing_at_the_place_and_is_cleared_by_the_next(tmp_path, example, monkeypatch):
     made = example()
     with monkeypatch.context() as patch:
-        patch.setattr("lmdata.data.creation._rename", lambda whole, target: os.kill(os.getpid(), 0) or 1 / 0)
+        patch.setattr("lmdata.data.store.creation._rename", lambda whole, target: os.kill(os.getpid(), 0) or 1 / 0)
         with pytest.raises(ZeroDivisionError):
             RunStore.create(tmp_path / "run", made.layout)
     assert [path.name for path in tmp_path.iterdir()] == [".run.building"]
@@ -309,7 +309,7 @@ def test_failed_commit_can_be_tried_again(tmp_path, example, small_blocks, monke
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr("lmdata.data.transaction.dataset_digest", full)
+            patch.setattr("lmdata.data.store.transaction.dataset_digest", full)
             with pytest.raises(StoreError, match=r"No space left .* make room or get access, then resume"):
                 store.commit()
     np.testing.assert_array_equal(open_dataset(tmp_path / "run").position, made.grid)

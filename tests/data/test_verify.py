@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, StoreError
 
@@ -107,7 +107,7 @@ def test_changed_coordinates_and_attributes_are_refused(tmp_path, example, raw, 
 def test_foreign_things_are_told(tmp_path, example):
     import zarr
 
-    from lmdata.data.storage import Place, open_repository
+    from lmdata.data.store.storage import Place, open_repository
 
     place = example().write(tmp_path / "run")
     session = open_repository(Place.of(place)).writable_session("main")

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmdata.data import guard, registry, storage, versions
+from lmdata.data import registry, versions
 from lmdata.data.catalog import Catalog
 from lmdata.data.export import export_zarr
-from lmdata.data.maintenance import collect_garbage
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store import guard, storage
+from lmdata.data.store.maintenance import collect_garbage
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.data.versions import migrate_store, publish_version
 from lmdata.errors import (

@@ -19,7 +19,8 @@ MEMBERS = 240
 WRITER = """
 import pathlib, sys
 import numpy as np
-from lmdata.data import layout, store
+from lmdata.data import layout
+from lmdata.data.store import writer as store
 layout.BLOCK_BYTES = 8000
 store.COMMIT_INTERVAL = 0.01
 place, members = pathlib.Path(sys.argv[1]), int(sys.argv[2])

@@ -27,7 +27,8 @@ MEMBERS = 120
 COMMAND = """
 import json, os, sys, time
 from lmdata import cli, runner
-from lmdata.data import layout, store
+from lmdata.data import layout
+from lmdata.data.store import writer as store
 from lmdata.dynamics.models import localmax
 layout.BLOCK_BYTES, runner.GROUP_BYTES = 2**19, 2**20  # a few members at a time
 store.COMMIT_INTERVAL, store.COMMIT_SHARE = 0.05, 1  # and many commits

@@ -10,17 +10,18 @@ import pytest
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 
 COMMITTER = """
 import json, logging, sys
 import numpy as np
-from lmdata.data.storage import Place
-from lmdata.data.store import RunStore
+from lmdata.data.store.storage import Place
+from lmdata.data.store.writer import RunStore
 conflicts = []
-logging.getLogger("lmdata.data.store").setLevel("INFO")
-logging.getLogger("lmdata.data.store").addHandler(type("Count", (logging.Handler,), {"emit": conflicts.append})())
+logger = logging.getLogger("lmdata.data.store.writer")
+logger.setLevel("INFO")
+logger.addHandler(type("Count", (logging.Handler,), {"emit": conflicts.append})())
 place, number = sys.argv[1], int(sys.argv[2])
 run = RunStore(Place.of(place), None, durable=False)
 said = []

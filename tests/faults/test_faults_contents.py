@@ -11,10 +11,10 @@ import pytest
 
 import lmdata
 from lmdata.data.export import export_zarr
-from lmdata.data.maintenance import collect_garbage
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
-from lmdata.data.store import RunStore
+from lmdata.data.store.maintenance import collect_garbage
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreLocked
 

@@ -9,7 +9,7 @@ from lmdata.data.derived import save_derived
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import LmdataError
 

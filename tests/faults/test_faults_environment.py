@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lmdata.data.export import export_zarr
-from lmdata.data.maintenance import collect_garbage
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.maintenance import collect_garbage
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.data.versions import publish_version
 from lmdata.errors import StoreError
@@ -123,7 +123,7 @@ def test_garbage_collected_by_a_wrong_clock(tmp_path, example, small_blocks, wro
     made = example()
     place, is_set = made.write(tmp_path / "run"), wrong_clock(step)
     is_set.touch()
-    program = "import sys; from lmdata.data.maintenance import collect_garbage; collect_garbage(sys.argv[1])"
+    program = "import sys; from lmdata.data.store.maintenance import collect_garbage; collect_garbage(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True)
     assert done.returncode == (step < 0)
     assert ("set the clock right" in done.stderr) == (step < 0)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import zarr
 
-from lmdata.data.forks import ForkWriter
 from lmdata.data.opening import open_dataset
 from lmdata.data.registry import COMPLETE
-from lmdata.data.storage import Place
-from lmdata.data.store import RunStore
+from lmdata.data.store.forks import ForkWriter
+from lmdata.data.store.storage import Place
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, InvalidInput, StoreError
 
@@ -267,8 +267,8 @@ def test_members_whose_chunk_is_out_in_a_fork_are_not_changed_until_it_is_back(t
 
 def test_the_writer_does_not_tidy_up_while_forks_are_out(tmp_path, made, monkeypatch):
     tidied = []
-    monkeypatch.setattr("lmdata.data.store.TIDY_COMMITS", 2)
-    monkeypatch.setattr("lmdata.data.store.tidy", lambda *arguments: tidied.append(len(store.pending())))
+    monkeypatch.setattr("lmdata.data.store.writer.TIDY_COMMITS", 2)
+    monkeypatch.setattr("lmdata.data.store.writer.tidy", lambda *arguments: tidied.append(len(store.pending())))
     with RunStore.create(tmp_path / "run", made.layout) as store:
         forks = [store.fork([block]) for block in store.pending()]
         for fork in forks:

@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lmdata.data import layout as layout_module
 from lmdata.data.layout import Layout
-from lmdata.data.maintenance import collect_garbage
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.maintenance import collect_garbage
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, RecipeMismatch, StoreLocked
 

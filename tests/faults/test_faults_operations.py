@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import LmdataError, StoreError
 

@@ -9,7 +9,7 @@ import lmdata
 from lmdata import cli
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import InvalidInput, LmdataError, StoreError
 from lmdata.selection import SelectionRecipe, TokenSelection, construction, run_to_store

@@ -21,7 +21,7 @@ import pytest
 
 import lmdata
 from lmdata import cluster, scaling
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import AccuracyWarning, ClusterLost, IncompleteDataset, StoreError
 

@@ -14,7 +14,7 @@ from lmdata.data.derived import save_derived
 from lmdata.data.export import export_zarr
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset
-from lmdata.data.store import RunStore
+from lmdata.data.store.writer import RunStore
 
 
 def main() -> None:

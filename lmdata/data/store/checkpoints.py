@@ -10,8 +10,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import storage
-from lmdata.data.reading import read
+from lmdata.data.store import storage
+from lmdata.data.store.reading import read
 
 GROUP = "checkpoints"
 

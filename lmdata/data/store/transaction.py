@@ -12,16 +12,17 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import checkpoints, registry, storage
-from lmdata.data.blocks import Blocks
-from lmdata.data.checkpoints import Checkpoint, Member
+from lmdata.data import registry
 from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.layout import Layout
-from lmdata.data.reading import Bookkeeping, naming, open_group, read_failures, read_layout
+from lmdata.data.store import checkpoints, storage
+from lmdata.data.store.blocks import Blocks
+from lmdata.data.store.checkpoints import Checkpoint, Member
+from lmdata.data.store.reading import Bookkeeping, naming, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
 
 if TYPE_CHECKING:
-    from lmdata.data.forks import Changes
+    from lmdata.data.store.forks import Changes
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from lmdata.data.transaction import Transaction
+from lmdata.data.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Entry:
     Parameters
     ----------
     act
-        Method of `lmdata.data.transaction.Transaction`.
+        Method of `lmdata.data.store.transaction.Transaction`.
     members
         What it is done to.
     rows

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import icechunk
 
-from lmdata.data import storage
-from lmdata.data.lock import WriterLock
-from lmdata.data.storage import Place, writing
+from lmdata.data.store import storage
+from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.storage import Place, writing
 
 READERS_KEEP = timedelta(hours=1)
 """A dataset stays readable at least this long after a newer commit, also while its writer tidies up."""

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
-from lmdata.data import guard, registry, storage
+from lmdata.data import registry
 from lmdata.data.layout import Layout
-from lmdata.data.storage import Place
+from lmdata.data.store import guard, storage
+from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
 UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError, ZarrUserWarning)
@@ -196,7 +197,7 @@ def open_group(store: Any, place: str) -> zarr.Group:
     Raises
     ------
     StoreError, RecipeMismatch, CorruptDataset
-        See `lmdata.data.guard.check_group`.
+        See `lmdata.data.store.guard.check_group`.
     """
     try:
         with strictly(), naming(place):

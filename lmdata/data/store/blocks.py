@@ -9,9 +9,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import storage
 from lmdata.data.layout import Layout
-from lmdata.data.reading import UNREADABLE
+from lmdata.data.store import storage
+from lmdata.data.store.reading import UNREADABLE
 from lmdata.errors import CorruptDataset, InvalidInput
 
 

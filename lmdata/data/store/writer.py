@@ -22,18 +22,18 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import storage
-from lmdata.data.checkpoints import Checkpoint
-from lmdata.data.creation import create_folder, create_remote, declare
-from lmdata.data.durable import sync_files
-from lmdata.data.forks import Changes, Fork, Forks, check
-from lmdata.data.journal import Entry, Journal
 from lmdata.data.layout import Layout
-from lmdata.data.lock import WriterLock
-from lmdata.data.maintenance import tidy
-from lmdata.data.reading import read_initial
-from lmdata.data.storage import Place, writing
-from lmdata.data.transaction import Transaction
+from lmdata.data.store import storage
+from lmdata.data.store.checkpoints import Checkpoint
+from lmdata.data.store.creation import create_folder, create_remote, declare
+from lmdata.data.store.durable import sync_files
+from lmdata.data.store.forks import Changes, Fork, Forks, check
+from lmdata.data.store.journal import Entry, Journal
+from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.maintenance import tidy
+from lmdata.data.store.reading import read_initial
+from lmdata.data.store.storage import Place, writing
+from lmdata.data.store.transaction import Transaction
 from lmdata.errors import RecipeMismatch, StoreError
 
 logger = logging.getLogger(__name__)
@@ -270,7 +270,7 @@ class RunStore:
         return self._now.last_checkpoint(members)
 
     def fork(self, blocks: Sequence[tuple[int, ...]]) -> Fork:
-        """Give blocks to a worker, which computes them into a fork of the store; see `lmdata.data.forks`.
+        """Give blocks to a worker, which computes them into a fork of the store; see `lmdata.data.store.forks`.
 
         Parameters
         ----------

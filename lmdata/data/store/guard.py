@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import zarr
 
-from lmdata.data import registry, storage
+from lmdata.data import registry
 from lmdata.data.layout import FRAME_BYTES, MEMBERS
+from lmdata.data.store import storage
 from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
 
 CODECS = frozenset({"bytes", "blosc", "zstd", "crc32c"})

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.checkpoints import Checkpoint, Member
 from lmdata.data.layout import Layout
-from lmdata.data.reading import Bookkeeping
-from lmdata.data.transaction import Transaction
+from lmdata.data.store.checkpoints import Checkpoint, Member
+from lmdata.data.store.reading import Bookkeeping
+from lmdata.data.store.transaction import Transaction
 from lmdata.errors import StoreError
 
 Chunk = tuple[str, tuple[int, ...]]
@@ -108,7 +108,7 @@ class ForkWriter:
     Parameters
     ----------
     fork
-        From `lmdata.data.store.RunStore.fork`.
+        From `lmdata.data.store.writer.RunStore.fork`.
     layout
         Of the store.
     """
@@ -131,7 +131,7 @@ class ForkWriter:
         diagnostics: Mapping[str, NDArray[Any]] | None = None,
         first_frame: int = 0,
     ) -> None:
-        """Write the last frames of members; see `lmdata.data.store.RunStore.put`."""
+        """Write the last frames of members; see `lmdata.data.store.writer.RunStore.put`."""
         marks = diagnostics or {}
         stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
         self._now.put(members, stored, marks, steps_done=steps_done, first_frame=first_frame)
@@ -147,7 +147,7 @@ class ForkWriter:
         first_frame: int,
         diagnostics: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Write some frames of members; see `lmdata.data.store.RunStore.checkpoint`."""
+        """Write some frames of members; see `lmdata.data.store.writer.RunStore.checkpoint`."""
         marks = diagnostics or {}
         stored = self._now.blocks.accept(members, position, marks, first_frame)
         own = np.ascontiguousarray(state, np.float64)

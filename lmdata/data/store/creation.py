@@ -14,12 +14,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data import storage
-from lmdata.data.durable import sync_entry, sync_files
 from lmdata.data.layout import Layout
-from lmdata.data.lock import WriterLock
-from lmdata.data.reading import Bookkeeping
-from lmdata.data.storage import Place, writing
+from lmdata.data.store import storage
+from lmdata.data.store.durable import sync_entry, sync_files
+from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.reading import Bookkeeping
+from lmdata.data.store.storage import Place, writing
 from lmdata.errors import StoreError, StoreExists
 
 Fill = Callable[[zarr.Group], None]
