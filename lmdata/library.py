@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lmdata.data.catalog import Catalog
-from lmdata.data.catalog_file import load_yaml
+from lmdata.data.catalog.catalog import Catalog
+from lmdata.data.catalog.file import load_yaml
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
@@ -94,7 +94,7 @@ def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool |
 
 
 catalog = Catalog(build)
-"""The named datasets; see `lmdata.data.catalog.Catalog`."""
+"""The named datasets; see `lmdata.data.catalog.catalog.Catalog`."""
 
 
 def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -> xarray.Dataset:  # noqa: A001

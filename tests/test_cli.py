@@ -11,7 +11,7 @@ import pytest
 
 import lmdata
 from lmdata import cli, library
-from lmdata.data.catalog import Catalog
+from lmdata.data.catalog.catalog import Catalog
 from lmdata.data.store.writer import RunStore
 from lmdata.data.versions import publish_version
 from lmdata.errors import InvalidInput

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 import yaml
 
-from lmdata.data.cache import cache_folder
-from lmdata.data.catalog import Catalog, shipped_files
-from lmdata.data.catalog_file import read_catalog
+from lmdata.data.catalog.cache import cache_folder
+from lmdata.data.catalog.catalog import Catalog, shipped_files
+from lmdata.data.catalog.file import read_catalog
 from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset

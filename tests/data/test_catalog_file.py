@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from lmdata.data.catalog_file import FILE_BYTES, Earlier, Entry, _File, load_yaml, read_catalog, resolve, write_catalog
+from lmdata.data.catalog.file import FILE_BYTES, Earlier, Entry, _File, load_yaml, read_catalog, resolve, write_catalog
 from lmdata.errors import CatalogError
 
 GOOD = """

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lmdata.data import registry, versions
-from lmdata.data.catalog import Catalog
+from lmdata.data.catalog.catalog import Catalog
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import guard, storage

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lmdata
-from lmdata.data.catalog_file import read_catalog
+from lmdata.data.catalog.file import read_catalog
 from lmdata.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]

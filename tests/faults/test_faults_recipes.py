@@ -7,7 +7,7 @@ import pytest
 
 import lmdata
 from lmdata import cli
-from lmdata.data.catalog import Catalog
+from lmdata.data.catalog.catalog import Catalog
 from lmdata.errors import CatalogError, LmdataError
 
 GOOD = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"

@@ -13,7 +13,7 @@ import pytest
 
 import lmdata
 from lmdata import selection, view
-from lmdata.data.catalog_file import Entry, checked_entry
+from lmdata.data.catalog.file import Entry, checked_entry
 from lmdata.view import selection as training_figures
 from lmdata.view.dashboard import dashboard
 

@@ -17,8 +17,8 @@ from lmdata.data.store.storage import ELSEWHERE, Place, writing
 from lmdata.errors import InvalidInput, StoreExists
 
 if TYPE_CHECKING:
-    from lmdata.data.catalog import Catalog
-    from lmdata.data.catalog_file import Entry
+    from lmdata.data.catalog.catalog import Catalog
+    from lmdata.data.catalog.file import Entry
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {"intake": (".yaml", ".yml"), "stac": (".json",)}
 """Formats, and how their files end."""
@@ -27,7 +27,7 @@ ZARR_TYPE = "application/vnd+zarr"
 
 
 def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequence[str]) -> None:  # noqa: A002
-    """Write a catalogue for another program; see `lmdata.data.catalog.Catalog.export`.
+    """Write a catalogue for another program; see `lmdata.data.catalog.catalog.Catalog.export`.
 
     Everything is checked first, then written into a folder beside the target, and moved when it is whole.
 

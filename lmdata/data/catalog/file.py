@@ -26,7 +26,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from lmdata.data.catalog_mistakes import explain, explain_yaml, shown
+from lmdata.data.catalog.mistakes import explain, explain_yaml, shown
 from lmdata.data.digest import canonical_json
 from lmdata.errors import CatalogError, InvalidInput
 

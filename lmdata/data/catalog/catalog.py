@@ -14,9 +14,9 @@ from typing import Any
 import xarray as xr
 from pydantic import ValidationError
 
-from lmdata.data.cache import Build, Cache, Progress, cache_folder
-from lmdata.data.catalog_file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
-from lmdata.data.catalog_mistakes import explain
+from lmdata.data.catalog.cache import Build, Cache, Progress, cache_folder
+from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
+from lmdata.data.catalog.mistakes import explain
 from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
@@ -320,7 +320,7 @@ class Catalog(Mapping[str, Entry]):
         names
             Datasets to write; without it, those that are built already: no recipe is computed.
         """
-        from lmdata.data.catalog_export import export_catalog
+        from lmdata.data.catalog.export import export_catalog
 
         export_catalog(self, Path(target), format=format, names=self._built() if names is None else names)
 
@@ -401,7 +401,7 @@ class Catalog(Mapping[str, Entry]):
 
 def shipped_files() -> list[Path]:
     """Return the catalogue files that ship: inside the installed package, or beside it in a working copy."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     inside = sorted((package / "catalogs").glob("*.yaml"))
     return inside or sorted((package.parent / "catalogs").glob("*.yaml"))
 

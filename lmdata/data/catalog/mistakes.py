@@ -67,7 +67,7 @@ def _tell(place: tuple[int | str, ...], kind: str, message: str, value: Any) -> 
 def _allowed(fields: tuple[int | str, ...]) -> str:
     """Return what the innermost field of a path may be."""
     known = [field for field in fields if field in ALLOWED]
-    return ALLOWED[str(known[-1])] if known else "as described in lmdata.data.catalog_file"
+    return ALLOWED[str(known[-1])] if known else "as described in lmdata.data.catalog.file"
 
 
 def shown(value: Any) -> str:
