@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "simulation": ("simulate", "resume"),
+    "runs.simulation": ("simulate", "resume"),
     "library": ("open", "verify", "catalog"),
     "dynamics.models": (
         *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from lmdata.library import catalog as catalog
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import verify as verify
-    from lmdata.simulation import resume as resume
-    from lmdata.simulation import simulate as simulate
+    from lmdata.runs.simulation import resume as resume
+    from lmdata.runs.simulation import simulate as simulate
 
 
 def __getattr__(name: str) -> Any:

@@ -17,9 +17,9 @@ from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
-from lmdata.recipe import Recipe
-from lmdata.runner import Progress
-from lmdata.simulation import resume, run
+from lmdata.runs.recipe import Recipe
+from lmdata.runs.runner import Progress
+from lmdata.runs.simulation import resume, run
 
 if TYPE_CHECKING:
     import xarray
@@ -44,7 +44,7 @@ def run_specification(
     Parameters
     ----------
     specification : mapping
-        Of a simulation (see `lmdata.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
+        Of a simulation (see `lmdata.runs.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
     store, backend, durable, scheduler, progress
         As for `lmdata.simulate`; training runs have one backend, and no scheduler.
 

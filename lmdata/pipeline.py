@@ -13,7 +13,7 @@ import xarray
 
 import lmdata
 from lmdata.data.digest import canonical_json
-from lmdata.simulation import versions
+from lmdata.runs.simulation import versions
 
 MOST_VALUES, MOST_SEEDS = 12, 4
 """Values of each swept parameter, and seeds, that the page of a pipeline shows."""

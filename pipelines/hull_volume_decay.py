@@ -14,8 +14,8 @@ import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.cluster import computing
 from lmdata.pipeline import command, keep, publish, selected
+from lmdata.runs.cluster import computing
 
 MEASURE = "hull-volume-decay"
 TEXT = (

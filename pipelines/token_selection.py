@@ -14,8 +14,8 @@ import xarray as xr
 
 import lmdata
 from lmdata import selection, view
-from lmdata.cluster import computing
 from lmdata.data.derived import is_derived, save_derived
+from lmdata.runs.cluster import computing
 from lmdata.view import selection as figures
 
 TITLE = "Token selection by training"

@@ -16,10 +16,10 @@ import pytest
 
 import lmdata
 from lmdata import cli
-from lmdata.cluster import computing, connected
 from lmdata.data.store.writer import RunStore
 from lmdata.errors import BackendUnavailable, InvalidInput
 from lmdata.numerics.threads import cores
+from lmdata.runs.cluster import computing, connected
 
 
 @pytest.mark.parametrize(

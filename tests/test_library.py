@@ -37,7 +37,7 @@ def test_xarray_builds_by_name_once_and_lazily(empty_cache, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("simulated again")
 
-    monkeypatch.setattr("lmdata.simulation.Runner.__call__", refuse)
+    monkeypatch.setattr("lmdata.runs.simulation.Runner.__call__", refuse)
     again = xr.open_dataset("lmdata:hardmax-square")
     xr.testing.assert_equal(first, again)
     assert lmdata.open("hardmax-square").position.chunks is not None
@@ -75,7 +75,7 @@ def test_a_dataset_that_is_not_the_catalogues_is_not_served(empty_cache, monkeyp
 
 
 def test_interrupted_building_goes_on_at_the_next_opening(empty_cache, monkeypatch):
-    from lmdata import runner
+    from lmdata.runs import runner
 
     monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 1)
     monkeypatch.setattr(runner, "GROUP_BYTES", 2**16)  # one member at a time

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 import lmdata
-from lmdata import runner
 from lmdata.errors import (
     BackendUnavailable,
     IncompleteDataset,
@@ -20,7 +19,8 @@ from lmdata.errors import (
     StoreExists,
     UnknownName,
 )
-from lmdata.simulation import Interrupted
+from lmdata.runs import runner
+from lmdata.runs.simulation import Interrupted
 
 MODEL = lmdata.Localmax(influence=0.5)
 TOKENS = lmdata.tokens.uniform(7, 2)
@@ -365,7 +365,7 @@ def test_careless_arguments_are_refused_at_once(change, error, message):
     [([["influence"]], "pairs"), ([1, 2], "pairs"), ([["influence", [1]], ["influence", [2]]], "twice")],
 )
 def test_bad_sweeps_of_recipes_are_refused(sweep, message):
-    from lmdata.recipe import Recipe
+    from lmdata.runs.recipe import Recipe
 
     tokens = {"kind": "uniform", "n": 3, "d": 2}
     with pytest.raises(InvalidInput, match=message):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdata.sizes import available_memory
+from lmdata.runs.sizes import available_memory
 
 
 def machine(root, *, cgroup="", **folders):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmdata.errors import InvalidInput
-from lmdata.sweep import check_record, check_seeds, check_steps, check_sweep, members, recorded_steps
+from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, members, recorded_steps
 
 NAMES = ("alignment_sensitivity", "influence")
 

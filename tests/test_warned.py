@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lmdata.warned import listening
+from lmdata.runs.warned import listening
 
 THREADS = 4
 

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from lmdata.data.digest import sha256_of_json
 from lmdata.errors import InvalidInput
+from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, recorded_steps
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.sources import Given, ProblemSource, Starts, source_from_specification
 from lmdata.selection.sources import starts as starts_of
-from lmdata.sweep import check_record, check_seeds, check_steps, check_sweep, recorded_steps
 
 _KEYS = ("lmdata_recipe", "model", "tokens", "starts", "steps", "record", "seeds", "sweep", "dtype")
 

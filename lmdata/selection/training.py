@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 from lmdata.numerics.threads import crew
+from lmdata.runs.sizes import available_memory
 from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.sources import ProblemSource, Starts
-from lmdata.sizes import available_memory
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,7 @@ from lmdata.data.store.storage import Place
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
-from lmdata.simulation import Interrupted
+from lmdata.runs.simulation import Interrupted
 
 from .conftest import SECRET
 

@@ -10,7 +10,7 @@ import pytest
 
 import lmdata
 from lmdata.data.catalog.file import read_catalog
-from lmdata.recipe import Recipe
+from lmdata.runs.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "gallery").glob("*.py"))

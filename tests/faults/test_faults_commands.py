@@ -26,7 +26,8 @@ MEMBERS = 120
 
 COMMAND = """
 import json, os, sys, time
-from lmdata import cli, runner
+from lmdata import cli
+from lmdata.runs import runner
 from lmdata.data import layout
 from lmdata.data.store import writer as store
 from lmdata.dynamics.models import localmax

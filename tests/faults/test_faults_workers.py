@@ -20,16 +20,16 @@ import psutil
 import pytest
 
 import lmdata
-from lmdata import cluster, scaling
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import AccuracyWarning, ClusterLost, IncompleteDataset, StoreError
+from lmdata.runs import cluster, scaling
 
 FAULTS = """
 import json, os, pathlib, signal, time, warnings
 import lmdata
 from lmdata.errors import AccuracyWarning
-from lmdata import runner
+from lmdata.runs import runner
 
 runner.FIRST_SEGMENT, runner.SEGMENT_SECONDS = 1, 0
 folder = pathlib.Path(os.environ["LMDATA_FAULTS"])
@@ -94,7 +94,7 @@ def address(folder):
 def plan(folder, monkeypatch):
     """Say which seeds fail how, and from which step on: ``plan({3: ("die", 0)})``."""
     monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 1000)  # three members a chunk
-    monkeypatch.setattr("lmdata.runner.FIRST_SEGMENT", 1000)  # one chunk a task
+    monkeypatch.setattr("lmdata.runs.runner.FIRST_SEGMENT", 1000)  # one chunk a task
     monkeypatch.setattr(scaling, "LOOK_SECONDS", 0.2)
 
     def write(faults):
@@ -114,7 +114,7 @@ def one_step_a_task(monkeypatch):
 
 @pytest.fixture
 def all_blocks_in_a_task(monkeypatch):
-    monkeypatch.setattr("lmdata.runner.FIRST_SEGMENT", 10000)
+    monkeypatch.setattr("lmdata.runs.runner.FIRST_SEGMENT", 10000)
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +291,9 @@ def test_a_worker_with_another_version_refuses(tmp_path):
 
 COORDINATOR = """
 import sys
-from lmdata import cli, runner, scaling
+from lmdata import cli
+from lmdata.runs import runner
+from lmdata.runs import scaling
 from lmdata.data import layout
 runner.FIRST_SEGMENT, layout.BLOCK_BYTES, scaling.PATIENCE_SECONDS = 1000, 1000, 2
 sys.exit(cli.main(sys.argv[1:]))

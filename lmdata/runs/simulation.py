@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmdata.cluster import checked, connected
 from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.kernels.backends import choose
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.numerics.random import ROOT_ENTROPY
-from lmdata.recipe import Recipe
-from lmdata.runner import Memory, Progress, Runner
-from lmdata.sizes import check_size
+from lmdata.runs.cluster import checked, connected
+from lmdata.runs.recipe import Recipe
+from lmdata.runs.runner import Memory, Progress, Runner
+from lmdata.runs.sizes import check_size
 
 if TYPE_CHECKING:
     import xarray
@@ -86,7 +86,7 @@ def simulate(
     scheduler : int or str, optional
         With a store: let the workers of a dask.distributed cluster compute, while this process commits. Either the
         number of worker processes to be started here, or the address of a scheduler, ``tls://...`` on another
-        machine (see `lmdata.cluster.connected`), whose workers must reach the store under the same path. A script
+        machine (see `lmdata.runs.cluster.connected`), whose workers must reach the store under the same path. A script
         that starts workers needs the usual ``if __name__ == "__main__":``.
     progress : callable, bool or None
         Called as ``progress(done, total)`` after each batch; True shows a tqdm bar; silent by default.
@@ -313,7 +313,7 @@ def _computing(runner: Runner, scheduler: int | str | None) -> Iterator[Callable
     if scheduler is None:
         yield lambda store: runner(store.pending(), store)
         return
-    from lmdata.scaling import scale_out
+    from lmdata.runs.scaling import scale_out
 
     with connected(scheduler) as client:
         yield lambda store: scale_out(runner, store, client)

@@ -28,9 +28,9 @@ from lmdata.data.store.forks import Block, Changes, Fork, ForkWriter
 from lmdata.data.store.reading import read_initial, read_layout
 from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
-from lmdata.runner import Runner, reporting
-from lmdata.simulation import stored_recipe
-from lmdata.warned import listening
+from lmdata.runs.runner import Runner, reporting
+from lmdata.runs.simulation import stored_recipe
+from lmdata.runs.warned import listening
 
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
@@ -62,7 +62,7 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
     store
         Its blocks are given out as forks.
     client
-        From `lmdata.cluster.connected`.
+        From `lmdata.runs.cluster.connected`.
 
     Raises
     ------

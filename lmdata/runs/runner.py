@@ -18,7 +18,7 @@ import numpy as np
 
 from lmdata.data.registry import COMPLETE, FAILED, variable
 from lmdata.dynamics.kernels.backends import Choice, choose
-from lmdata.recipe import Recipe
+from lmdata.runs.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lmdata.errors import InvalidInput
-from lmdata.recipe import Recipe
-from lmdata.runner import GROUP_BYTES
+from lmdata.runs.recipe import Recipe
+from lmdata.runs.runner import GROUP_BYTES
 
 ROOT = Path("/")
 CGROUP_FILES = {

@@ -18,7 +18,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput
-from lmdata.sweep import (
+from lmdata.runs.sweep import (
     MOST_MEMBERS,
     Member,
     check_record,
