@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.members import measured, positions
+from lmdata.analysis.measuring import measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.errors import InvalidInput
 from lmdata.numerics.compiled import compiled

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.members import measured, model_of, positions
+from lmdata.analysis.measuring import measured, model_of, positions
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics.kernels.canonical import neighbourhoods
 from lmdata.dynamics.model import Model

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.analysis.members import measured, positions
+from lmdata.analysis.measuring import measured, positions
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_real_array

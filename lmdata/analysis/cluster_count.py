@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.members import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.times import lasts_from
 from lmdata.errors import InvalidInput

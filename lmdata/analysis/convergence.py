@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.fit_kernels import decay_rate
-from lmdata.analysis.members import CORE, LOCALMAX, by_member, measured, model_of, positions
+from lmdata.analysis.measuring import CORE, LOCALMAX, by_member, measured, model_of, positions
 from lmdata.analysis.polytope import scale_of
 from lmdata.analysis.times import lasts_from
 from lmdata.data import registry

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.analysis.members import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics.kernels.attend import attend
 from lmdata.errors import InvalidInput

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lmdata.analysis import hull_kernels
 from lmdata.analysis.fit_kernels import decay_rate
-from lmdata.analysis.members import measured, positions
+from lmdata.analysis.measuring import measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics import tokens
 from lmdata.numerics.checks import as_count

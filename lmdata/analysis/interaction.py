@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import count_edges, sink_components
-from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs
 
 

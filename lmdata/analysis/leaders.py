@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs
 
 

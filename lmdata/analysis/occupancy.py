@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.members import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import CORE, localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.members import CORE, measured, model_of, positions
+from lmdata.analysis.measuring import CORE, measured, model_of, positions
 from lmdata.errors import InvalidInput
 
 

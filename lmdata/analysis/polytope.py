@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
-from lmdata.analysis.members import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.dynamics.kernels.canonical import neighbour_mean
 from lmdata.numerics.checks import as_number

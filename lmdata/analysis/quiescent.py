@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import forget_listeners
-from lmdata.analysis.members import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import CORE, localmax_of, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs, present
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope
 from lmdata.analysis.times import lasts_from

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.hull_kernels import QHULL_RANK
-from lmdata.analysis.members import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.planes import rescaled_values
 from lmdata.analysis.polytope import scale_of

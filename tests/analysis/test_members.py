@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lmdata
-from lmdata.analysis import members
+from lmdata.analysis import measuring as members
 from lmdata.dynamics.models import Softmax
 from lmdata.errors import InvalidInput
 
