@@ -15,7 +15,7 @@ from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
 from lmdata.runs.simulation import Interrupted
 
-from .conftest import SECRET
+from ..conftest import SECRET
 
 
 @pytest.fixture

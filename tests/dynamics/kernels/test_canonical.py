@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lmdata.dynamics.kernels import canonical
 
-from .systems import System, exact_step, literal_step, rounding_bound, systems
+from ..systems import System, exact_step, literal_step, rounding_bound, systems
 
 STRICT_DEVICES = [array_api_strict.Device("CPU_DEVICE"), array_api_strict.Device("device1")]
 many = settings(max_examples=100, deadline=None, derandomize=True)

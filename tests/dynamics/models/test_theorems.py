@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lmdata.dynamics.kernels import canonical
 from lmdata.dynamics.schedules import Geometric
 
-from .systems import System, clusters, exact_step, extreme, systems
+from ..systems import System, clusters, exact_step, extreme, systems
 
 SETTLED, APART = 1e-9, 1e-5
 """Residual motion of a limit, and the distance from which on two tokens are of different clusters."""

@@ -97,7 +97,9 @@ def test_specifications_that_are_none(specification, error, message):
 
 def test_a_kind_belongs_to_one_class():
     assert register(Localmax) is Localmax
-    with pytest.raises(InvalidInput, match=r"model kind 'localmax' is taken by lmdata\.dynamics\.localmax\.Localmax"):
+    with pytest.raises(
+        InvalidInput, match=r"model kind 'localmax' is taken by lmdata\.dynamics\.models\.localmax\.Localmax"
+    ):
         register(type("Other", (), {"kind": "localmax"}))
 
 
