@@ -376,7 +376,7 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _analyse(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdata.library import analyse
+    from lmdata.pipeline import analyse
 
     made = analyse(options.name, pipelines=options.pipeline, output=options.output, scheduler=options.scheduler)
     lines = [f"{pipeline}: {place}" for pipeline, place in made.items()]
@@ -384,7 +384,7 @@ def _analyse(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _dashboard(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdata.view.dashboard import serve
+    from lmdata.view.server import serve
 
     serve(options.name, port=options.port, open_browser=not options.no_browser, ready=_announce)
     return {"text": ""}

@@ -35,7 +35,7 @@ def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
     """
     import lmdata
     from lmdata import view
-    from lmdata.library import analyse
+    from lmdata.pipeline import analyse
 
     started = time.perf_counter()
     output.mkdir(parents=True, exist_ok=True)

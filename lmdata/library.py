@@ -1,12 +1,10 @@
-"""Datasets by name or path: the catalogue and its builder, opening, verifying, and the pipelines that ship."""
+"""Datasets by name or path: the catalogue and its builder, opening, verifying, repairing."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lmdata.data.catalog.catalog import Catalog
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     import xarray
 
     from lmdata.selection import SelectionRecipe
-
-PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
-"""The pipelines that suit every dataset of tokens that move."""
 
 
 def run_specification(
@@ -245,55 +240,3 @@ def run_file(
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
     return _run(recipe, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress)
-
-
-def analyse(
-    name: str, *, pipelines: Sequence[str] | None = None, output: Path, scheduler: int | str | None = None
-) -> dict[str, str]:
-    """Run pipelines on a dataset; return for each the page of its figure.
-
-    Parameters
-    ----------
-    name : str
-        A catalogued name or the path of a store.
-    pipelines : sequence of str, optional
-        Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
-    output : path
-        Folder for the figures; the numbers go into the user's own catalogue, as NAME-<measure>.
-    scheduler : int or str, optional
-        As for `lmdata.simulate`; threads by default.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such pipeline.
-    InvalidInput
-        If the output cannot be a folder.
-    """
-    found = {file.stem: file for file in _pipeline_folder().glob("[a-z]*.py")}
-    wanted = pipelines or PIPELINES
-    for pipeline in wanted:
-        if pipeline not in found:
-            raise UnknownName.among("pipeline", pipeline, found)
-    open(name)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: {error}") from error
-    return {each: str(_load(found[each]).run(name, output=output, scheduler=scheduler)) for each in wanted}
-
-
-def _pipeline_folder() -> Path:
-    """Return where the pipelines are: inside the package when installed from a wheel, beside it in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "pipelines"
-    return inside if inside.is_dir() else package.parent / "pipelines"
-
-
-def _load(file: Path) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"lmdata_pipeline_{file.stem}", file)
-    if specification is None or specification.loader is None:
-        raise InvalidInput(f"{file} cannot be loaded as a pipeline")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module

@@ -1,11 +1,13 @@
-"""What the files of ``pipelines/`` share: the kept result, the figures, the command line."""
+"""Pipelines: what the files of ``pipelines/`` share, and running them by name."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,11 @@ import xarray
 
 import lmdata
 from lmdata.data.digest import canonical_json
+from lmdata.errors import InvalidInput, UnknownName
 from lmdata.runs.simulation import versions
 
+PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
+"""The pipelines that suit every dataset of tokens that move."""
 MOST_VALUES, MOST_SEEDS = 12, 4
 """Values of each swept parameter, and seeds, that the page of a pipeline shows."""
 
@@ -117,3 +122,55 @@ def command(run: Callable[..., Path], description: str | None) -> None:
     parser.add_argument("--scheduler", help="number of dask workers to start here, or a scheduler's address")
     options = parser.parse_args()
     print(run(options.name, output=options.output, scheduler=options.scheduler))  # noqa: T201 - it is a command
+
+
+def analyse(
+    name: str, *, pipelines: Sequence[str] | None = None, output: Path, scheduler: int | str | None = None
+) -> dict[str, str]:
+    """Run pipelines on a dataset; return for each the page of its figure.
+
+    Parameters
+    ----------
+    name : str
+        A catalogued name or the path of a store.
+    pipelines : sequence of str, optional
+        Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
+    output : path
+        Folder for the figures; the numbers go into the user's own catalogue, as NAME-<measure>.
+    scheduler : int or str, optional
+        As for `lmdata.simulate`; threads by default.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such pipeline.
+    InvalidInput
+        If the output cannot be a folder.
+    """
+    found = {file.stem: file for file in _pipeline_folder().glob("[a-z]*.py")}
+    wanted = pipelines or PIPELINES
+    for pipeline in wanted:
+        if pipeline not in found:
+            raise UnknownName.among("pipeline", pipeline, found)
+    lmdata.open(name)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: {error}") from error
+    return {each: str(_load(found[each]).run(name, output=output, scheduler=scheduler)) for each in wanted}
+
+
+def _pipeline_folder() -> Path:
+    """Return where the pipelines are: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "pipelines"
+    return inside if inside.is_dir() else package.parent / "pipelines"
+
+
+def _load(file: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"lmdata_pipeline_{file.stem}", file)
+    if specification is None or specification.loader is None:
+        raise InvalidInput(f"{file} cannot be loaded as a pipeline")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

@@ -11,9 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmdata.dynamics.models.parameters import Matrix
-
     Array = NDArray[np.float64]
+
+Matrix = tuple[tuple[float, ...], ...]
+"""A matrix as a model keeps it: immutable, hashable, exact in JSON."""
 
 
 def apply(matrix: Array | None, tokens: Array) -> Array:

@@ -8,6 +8,7 @@ run to run (time, versions, backend, place) stays outside.
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from lmdata.data.digest import sha256_of_json
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
-from lmdata.errors import InvalidInput
+from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.runs.sweep import (
     MOST_MEMBERS,
     Member,
@@ -204,6 +205,23 @@ class Recipe:
             if mine.get(key) != other.get(key)
         ]
         return "\n".join(lines)
+
+
+def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None) -> Recipe:
+    """Return the recipe that a store's attributes hold, with the tokens kept beside it where it needs them.
+
+    Raises
+    ------
+    RecipeMismatch
+        If the recipe id in the attributes is not that of the recipe.
+    """
+    recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
+    if recipe.id != attrs["recipe_id"]:
+        raise RecipeMismatch(
+            f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "
+            "the store was edited or damaged; make it anew"
+        )
+    return recipe
 
 
 def _pairs(sweep: list[Any]) -> dict[str, Any]:

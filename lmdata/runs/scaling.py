@@ -24,12 +24,13 @@ import zarr
 
 from lmdata.data.layout import Layout
 from lmdata.data.registry import ABSENT
-from lmdata.data.store.forks import Block, Changes, Fork, ForkWriter
+from lmdata.data.store.changes import Block, Changes, Fork
+from lmdata.data.store.forks import ForkWriter
 from lmdata.data.store.reading import read_initial, read_layout
 from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
+from lmdata.runs.recipe import stored_recipe
 from lmdata.runs.runner import Runner, reporting
-from lmdata.runs.simulation import stored_recipe
 from lmdata.runs.warned import listening
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,13 +21,12 @@ from lmdata.dynamics.kernels.backends import choose
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.runs.cluster import checked, connected
-from lmdata.runs.recipe import Recipe
+from lmdata.runs.recipe import Recipe, stored_recipe
 from lmdata.runs.runner import Memory, Progress, Runner
 from lmdata.runs.sizes import check_size
 
 if TYPE_CHECKING:
     import xarray
-    from numpy.typing import NDArray
 
     from lmdata.data.layout import Layout
     from lmdata.data.store.writer import RunStore
@@ -209,23 +208,6 @@ def resume(
             with _computing(runner, scheduler) as compute:
                 compute(writer)
     return open_dataset(store)
-
-
-def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None) -> Recipe:
-    """Return the recipe that a store's attributes hold, with the tokens kept beside it where it needs them.
-
-    Raises
-    ------
-    RecipeMismatch
-        If the recipe id in the attributes is not that of the recipe.
-    """
-    recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
-    if recipe.id != attrs["recipe_id"]:
-        raise RecipeMismatch(
-            f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "
-            "the store was edited or damaged; make it anew"
-        )
-    return recipe
 
 
 def _check_means(recipe: Recipe, backend: str, scheduler: int | str | None) -> None:

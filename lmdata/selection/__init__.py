@@ -18,10 +18,9 @@ from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.regularisation import regularisation_path
+from lmdata.selection.runs import run, run_to_store, train
 from lmdata.selection.sentences import sentences
 from lmdata.selection.sources import construction, gaussian, given, starts
-from lmdata.selection.storing import run_to_store
-from lmdata.selection.training import run, train
 
 __all__ = [
     "Problem",

@@ -15,12 +15,12 @@ import xarray as xr
 from lmdata.data.digest import canonical_json, dataset_digest, member_digest, member_key
 from lmdata.data.registry import COMPLETE, FAILED, SCHEMA
 from lmdata.numerics.random import ROOT_ENTROPY
+from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
 from lmdata.selection.variables import VARIABLES, describe
 
 if TYPE_CHECKING:
     from lmdata.selection.recipe import SelectionRecipe
-    from lmdata.selection.training import Paths
 
 _TRAINED = {"prompt": "prompt", "joint": "prompt", "weight": "weight"}
 

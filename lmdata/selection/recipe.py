@@ -11,7 +11,8 @@ from lmdata.errors import InvalidInput
 from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, recorded_steps
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
-from lmdata.selection.sources import Given, ProblemSource, Starts, source_from_specification
+from lmdata.selection.source import ProblemSource, source_from_specification
+from lmdata.selection.sources import Given, Starts
 from lmdata.selection.sources import starts as starts_of
 
 _KEYS = ("lmdata_recipe", "model", "tokens", "starts", "steps", "record", "seeds", "sweep", "dtype")

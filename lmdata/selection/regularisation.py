@@ -12,9 +12,10 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
-from lmdata.selection.sources import ProblemSource, Starts
+from lmdata.selection.runs import train
+from lmdata.selection.source import ProblemSource
+from lmdata.selection.sources import Starts
 from lmdata.selection.sources import starts as normal_starts
-from lmdata.selection.training import train
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,11 +11,12 @@ import numpy as np
 from lmdata.errors import UnknownName
 from lmdata.numerics.checks import as_count
 from lmdata.selection.problem import Problem
-from lmdata.selection.sources import PlainSource
+from lmdata.selection.source import PlainSource, register
 
 TOPICS = ("film", "food", "service")
 
 
+@register
 @dataclass(frozen=True)
 class Sentences(PlainSource):
     """See :func:`sentences`."""

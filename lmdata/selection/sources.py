@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,66 +16,13 @@ from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics import random
 from lmdata.numerics.checks import as_count, as_number
 from lmdata.selection.problem import Problem
+from lmdata.selection.source import PlainSource, register
 
 DATA_STREAM, START_STREAM = 1, 2
 """Independent streams of random numbers of one seed."""
 
 
-@runtime_checkable
-class ProblemSource(Protocol):
-    """Gives the problem of a seed; frozen, and described by its specification."""
-
-    kind: ClassVar[str]
-    sweepable: ClassVar[tuple[str, ...]]
-    """The numeric parameters that a sweep may vary; each needs ``with_parameter(name, value)``."""
-
-    @property
-    def depends_on_seed(self) -> bool:
-        """Whether different seeds have different problems."""
-        ...
-
-    def with_parameter(self, name: str, value: float) -> Self:
-        """Return a validated copy in which a sweepable parameter has another value."""
-        ...
-
-    def specification(self) -> dict[str, Any]:
-        """Return the source as plain JSON values, from which `source_from_specification` makes it again."""
-        ...
-
-    def draw(self, seed: int) -> Problem:
-        """Return the problem of a seed."""
-        ...
-
-
-class PlainSource:
-    """The specification of a source that is a dataclass of plain numbers and words."""
-
-    kind: ClassVar[str]
-    sweepable: ClassVar[tuple[str, ...]] = ()
-
-    def specification(self) -> dict[str, Any]:
-        """Return the source as plain JSON values."""
-        return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}  # type: ignore[arg-type]
-
-    def with_parameter(self, name: str, value: float) -> Self:
-        """Return a validated copy in which a sweepable parameter has another value."""
-        if name not in self.sweepable:
-            raise UnknownName.among(f"sweepable parameter of problem {self.kind!r}", name, self.sweepable)
-        return dataclasses.replace(self, **{name: value})  # type: ignore[type-var]
-
-    @classmethod
-    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
-        """Return the source of a specification."""
-        names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        parameters = read_parameters(specification, f"problem {cls.kind!r}", names)
-        try:
-            return cls(**parameters)
-        except TypeError as error:
-            raise InvalidInput(
-                f"problem {cls.kind!r} lacks a parameter ({error}); it has {', '.join(names)}"
-            ) from error
-
-
+@register
 @dataclass(frozen=True)
 class Construction(PlainSource):
     """See :func:`construction`."""
@@ -166,6 +113,7 @@ CONSTRUCTIONS: dict[str, Callable[[Construction, int], Problem]] = {
 }
 
 
+@register
 @dataclass(frozen=True)
 class Gaussian(PlainSource):
     """See :func:`gaussian`."""
@@ -214,6 +162,7 @@ def gaussian(samples: int, tokens: int, features: int, *, queries: str = "none")
     return Gaussian(samples, tokens, features, queries)
 
 
+@register
 @dataclass(frozen=True, eq=False)
 class Given(PlainSource):
     """See :func:`given`."""
@@ -327,29 +276,3 @@ def normal(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.float64
     generator = np.random.PCG64(np.random.SeedSequence(random.ROOT_ENTROPY, spawn_key=(seed, stream)))
     words = generator.random_raw(math.prod(shape)) >> np.uint64(12)
     return random.normal_quantile((words.astype(np.float64).reshape(shape) + 0.5) * 2.0**-52)
-
-
-def source_from_specification(specification: Any) -> ProblemSource:
-    """Return the problem source of a specification, of whichever kind it names.
-
-    Raises
-    ------
-    InvalidInput, UnknownName
-        If it has no kind, or one that is not known, or a parameter is missing or not known.
-
-    Examples
-    --------
-    >>> source_from_specification({"kind": "construction", "name": "single-local"}).name
-    'single-local'
-    """
-    if not isinstance(specification, Mapping) or "kind" not in specification:
-        raise InvalidInput(
-            f"problem {specification!r:.200} has no 'kind'; give {{'kind': 'construction', 'name': ...}}"
-        )
-    from lmdata.selection.sentences import Sentences
-
-    kinds: dict[str, Any] = {cls.kind: cls for cls in (Construction, Gaussian, Given, Sentences)}
-    if specification["kind"] not in kinds:
-        raise UnknownName.among("problem", str(specification["kind"]), kinds)
-    source: ProblemSource = kinds[specification["kind"]].from_specification(specification)
-    return source

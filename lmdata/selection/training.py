@@ -1,26 +1,23 @@
-"""Training runs as labelled datasets."""
+"""Training the members of a recipe: problems are drawn, and each start is trained on its own."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.memory import available_memory
 from lmdata.numerics.threads import crew
-from lmdata.runs.sizes import available_memory
 from lmdata.selection.model import LOSSES, TokenSelection
+from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
-from lmdata.selection.sources import ProblemSource, Starts
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from lmdata.selection.kernel import DataSet
 
 type Progress = Callable[[int, int], None]
@@ -29,82 +26,12 @@ BATCH = 256
 """Members between two reports of progress."""
 
 
-def train(
-    model: TokenSelection,
-    problem: ProblemSource | Problem,
-    *,
-    steps: int,
-    starts: Starts | Any = None,
-    seeds: Sequence[int] = (0,),
-    sweep: Mapping[str, Sequence[float]] | None = None,
-    record: int | Sequence[int] | None = None,
-    store: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-) -> xr.Dataset:
-    """Train one-layer softmax attention from every start, on the problem of every seed, at every swept value.
-
-    Parameters
-    ----------
-    model
-        What is trained, by which loss and how.
-    problem
-        A source such as ``construction("single-local")``, ``gaussian(...)`` or ``sentences()``, or a `Problem`.
-    steps
-        Number of iterations T; iteration 0 is the start.
-    starts
-        Starts of the prompt or of W: an array (start, feature) or (start, feature, feature), or
-        ``starts(count=...)``; zero by default. In joint training v starts at the problem's value vector.
-    seeds
-        Seeds of random problems and of random starts.
-    sweep
-        Values of parameters of the model or of the problem; each becomes a dimension of that name.
-    record
-        Iterations to keep: all, every k-th and the last, or exactly these.
-    store
-        Where to keep the run: a new folder, or one that holds the same run already. In memory without it. It is
-        trained in memory and appears in one move when it is whole, so that there is nothing to resume.
-    progress
-        Called as ``progress(members done, members)``.
-
-    Returns
-    -------
-    xarray.Dataset
-        In memory, or lazy from the store, with dims (<swept>, start, seed, iteration, sample, token, feature): the
-        trained ``prompt``, ``weight`` or ``value`` and the ``loss`` by iteration; ``status``, ``digest`` and
-        ``steps_done`` by member; and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``,
-        ``fixed_weight``, ``query_vector``, ``word``, as far as there are such. All numbers are dimensionless. A member
-        whose numbers overflow has the status failed, and NaN from there on.
-
-    Raises
-    ------
-    InvalidInput
-        Before any work, naming the argument, its value and the remedy.
-    RecipeMismatch, StoreError
-        If the store holds something else, or cannot be written.
-
-    Examples
-    --------
-    >>> from lmdata.selection import TokenSelection, construction, train
-    >>> ds = train(TokenSelection(), construction("single-local"), starts=[[0, 1, 0], [0, -1.5, 0]], steps=200)
-    >>> dict(ds.prompt.sizes)
-    {'start': 2, 'seed': 1, 'iteration': 201, 'feature': 3}
-    """
-    recipe = SelectionRecipe.of(model, problem, steps=steps, starts=starts, seeds=seeds, sweep=sweep, record=record)
-    if store is None:
-        return run(recipe, progress=progress)
-    from lmdata.selection.storing import run_to_store
-
-    return run_to_store(recipe, store, progress=progress)
-
-
-def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Dataset:
-    """Run a recipe; `train` with its arguments already checked."""
-    from lmdata.selection.dataset import assemble
-
+def train_members(recipe: SelectionRecipe, progress: Progress | None = None) -> tuple[list[Problem], Paths]:
+    """Train every member of a recipe; return the problems (C order of problem parameters and seeds) and the paths."""
     problems = draw_problems(recipe)
     _check_size(recipe, len(next(iter(problems.values())).value))
     members = _members(recipe, problems)
-    paths = Paths.empty(recipe, members)
+    paths = Paths.empty(recipe.model.trained, len(members), len(recipe.recorded), len(members[0].problem.value))
     spread = crew()
     for first in range(0, len(members), BATCH):
         batch = range(first, min(first + BATCH, len(members)))
@@ -116,7 +43,7 @@ def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Data
         spread(task, len(batch), 1)
         if progress is not None:
             progress(batch.stop, len(members))
-    return assemble(recipe, list(problems.values()), paths)
+    return list(problems.values()), paths
 
 
 def _check_size(recipe: SelectionRecipe, features: int) -> None:
@@ -129,31 +56,6 @@ def _check_size(recipe: SelectionRecipe, features: int) -> None:
             f"the run has {members:,} members of {len(recipe.recorded):,} iterations of {numbers:,} numbers, "
             f"{needed / 2**30:,.2f} GiB in all, more than the available memory of {limit / 2**30:,.2f} GiB (a run is "
             "trained in memory, and stored when it is whole): record fewer iterations (record=k), or train in parts"
-        )
-
-
-@dataclass(frozen=True)
-class Paths:
-    """What training gives, a row a member; NaN from where numbers overflowed."""
-
-    weights: NDArray[np.float64]
-    """Prompt (member, frame, feature, 1), or W (member, frame, feature, query feature)."""
-    values: NDArray[np.float64]
-    """Value vector (member, frame, feature) of joint training; no frames otherwise."""
-    losses: NDArray[np.float64]
-    """Mean loss (member, frame)."""
-    steps_done: NDArray[np.int64]
-
-    @classmethod
-    def empty(cls, recipe: SelectionRecipe, members: list[_Member]) -> Paths:
-        """Return paths to write into."""
-        m, frames = len(members), len(recipe.recorded)
-        d = len(members[0].problem.value)
-        return cls(
-            weights=np.full((m, frames, d, d if recipe.model.trained == "weight" else 1), np.nan),
-            values=np.full((m, frames if recipe.model.trained == "joint" else 0, d), np.nan),
-            losses=np.full((m, frames), np.nan),
-            steps_done=np.zeros(m, np.int64),
         )
 
 

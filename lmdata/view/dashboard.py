@@ -17,13 +17,10 @@ from lmdata.view.members import Members, is_localmax
 from lmdata.view.occupancy import scenes as occupancy_scenes
 from lmdata.view.quiescent import scenes as quiescent_scenes
 from lmdata.view.scene import Live, Scenes
-from lmdata.view.server import serve
 from lmdata.view.training import Training, is_training, training_page
 from lmdata.view.trajectories import scenes as trajectory_scenes
 from lmdata.view.volume import scenes as volume_scenes
 from lmdata.view.words import scenes as word_scenes
-
-__all__ = ["dashboard", "serve"]
 
 INTERVAL = 250
 """Milliseconds between two frames of the time player."""

@@ -13,7 +13,7 @@ import numpy as np
 import xarray
 from numpy.typing import NDArray
 
-import lmdata
+from lmdata import analysis
 from lmdata.analysis.clusters import clusters
 from lmdata.data.registry import COMPLETE, FAILED
 from lmdata.errors import IncompleteDataset, InvalidInput
@@ -112,35 +112,35 @@ class Member:
     @cached_property
     def polytope(self) -> xarray.Dataset:
         """Limit polytope: `lmdata.limit_polytope`."""
-        return self._measure(lmdata.limit_polytope, "token_vertex", "vertex_position")
+        return self._measure(analysis.limit_polytope, "token_vertex", "vertex_position")
 
     @cached_property
     def leaders(self) -> NDArray[np.bool_]:
         """Leaders, dims (time, token): `lmdata.leaders`; none for other models than localmax."""
         if not self.localmax:
             return np.zeros(self.position.shape[:2], dtype=bool)
-        return np.asarray(self._measure(lmdata.leaders, "leader")["leader"].transpose("time", "token").values)
+        return np.asarray(self._measure(analysis.leaders, "leader")["leader"].transpose("time", "token").values)
 
     @cached_property
     def volume(self) -> NDArray[np.float64]:
         """Relative hull volume over time: `lmdata.hull_volume`."""
-        return np.asarray(self._measure(lmdata.hull_volume, "hull_volume")["hull_volume"].values)
+        return np.asarray(self._measure(analysis.hull_volume, "hull_volume")["hull_volume"].values)
 
     @cached_property
     def width(self) -> NDArray[np.float64]:
         """Mean width of the hull over time: `lmdata.mean_width`."""
-        return np.asarray(self._measure(lmdata.mean_width, "mean_width")["mean_width"].values)
+        return np.asarray(self._measure(analysis.mean_width, "mean_width")["mean_width"].values)
 
     @cached_property
     def occupancy(self) -> NDArray[np.float64]:
         """Share of the tokens at each limit vertex, dims (vertex, time): `lmdata.vertex_occupancy`."""
-        shares = self._measure(lmdata.vertex_occupancy, "occupancy")["occupancy"].transpose("vertex", "time")
+        shares = self._measure(analysis.vertex_occupancy, "occupancy")["occupancy"].transpose("vertex", "time")
         return np.asarray(shares.values[: len(self.corners)])
 
     @cached_property
     def quiescent(self) -> xarray.Dataset:
         """Quiescent sets: `lmdata.quiescent_sets`."""
-        return self._measure(lmdata.quiescent_sets, "quiescent", "entry_time")
+        return self._measure(analysis.quiescent_sets, "quiescent", "entry_time")
 
     @property
     def localmax(self) -> bool:

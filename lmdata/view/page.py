@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import jinja2
 from bokeh.embed import components
 from bokeh.resources import Resources
 
-import lmdata
 from lmdata.errors import InvalidInput
 from lmdata.view import naming
 from lmdata.view.scene import Live, Scenes, scenes_of
@@ -111,7 +111,7 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         scenes=_json(states),
         style=here.joinpath("page.css").read_text(encoding="utf-8"),
         script=here.joinpath("page.js").read_text(encoding="utf-8"),
-        version=lmdata.__version__,
+        version=version("lmdata"),
     )
     return _replace(Path(path), html)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-import lmdata
+from lmdata import library
 from lmdata.errors import InvalidInput
 from lmdata.view import naming
 
@@ -59,7 +59,7 @@ def serve(
 
     from lmdata.view.dashboard import dashboard, shared
 
-    shown = shared(lmdata.open(name))
+    shown = shared(library.open(name))
     port = port or _free_port(address)
     origins = [origin] if origin else [f"{address}:{port}"]
     if origin is None and _is_loopback(address):

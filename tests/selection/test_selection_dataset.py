@@ -79,7 +79,7 @@ def test_a_run_is_its_recipe(ds):
     ],
 )
 def test_sources_come_back_from_their_specification(source):
-    from lmdata.selection.sources import source_from_specification
+    from lmdata.selection.source import source_from_specification
 
     specification = json.loads(json.dumps(source.specification()))
     assert source_from_specification(specification).specification() == source.specification()

@@ -19,7 +19,7 @@ from lmdata.selection import (
     starts,
     train,
 )
-from lmdata.selection.sources import source_from_specification
+from lmdata.selection.source import source_from_specification
 
 TOKENS = [[[0.0, 1.0], [1.0, 0.0]]]
 

@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource
 
 import lmdata
 from lmdata.errors import InvalidInput
-from lmdata.library import analyse
+from lmdata.pipeline import analyse
 from lmdata.selection import TokenSelection, construction, direction_correlation, gaussian, solutions, starts, train
 from lmdata.view import selection as figures
 from lmdata.view import static

@@ -47,7 +47,7 @@ TITLES = "return [...Bokeh.documents[0].all_models].filter((m) => m.type === 'Ti
 
 SERVER = """
 import sys
-from lmdata.view.dashboard import serve
+from lmdata.view.server import serve
 serve(sys.argv[1], open_browser=False, ready=lambda url: print(url, flush=True))
 """
 

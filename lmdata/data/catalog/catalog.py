@@ -15,6 +15,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from lmdata.data.catalog.cache import Build, Cache, Progress, cache_folder
+from lmdata.data.catalog.export import export_catalog
 from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
 from lmdata.data.catalog.mistakes import explain
 from lmdata.data.derived import save_derived, stale
@@ -320,9 +321,8 @@ class Catalog(Mapping[str, Entry]):
         names
             Datasets to write; without it, those that are built already: no recipe is computed.
         """
-        from lmdata.data.catalog.export import export_catalog
-
-        export_catalog(self, Path(target), format=format, names=self._built() if names is None else names)
+        entries = {name: self[name] for name in (self._built() if names is None else names)}
+        export_catalog(entries, self.copy, Path(target), format=format)
 
     def _built(self) -> Sequence[str]:
         """Return the names of the datasets whose data is there."""

@@ -6,19 +6,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from lmdata.data.catalog.file import Entry
 from lmdata.data.opening import open_dataset
 from lmdata.data.store.storage import ELSEWHERE, Place, writing
 from lmdata.errors import InvalidInput, StoreExists
-
-if TYPE_CHECKING:
-    from lmdata.data.catalog.catalog import Catalog
-    from lmdata.data.catalog.file import Entry
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {"intake": (".yaml", ".yml"), "stac": (".json",)}
 """Formats, and how their files end."""
@@ -26,19 +23,32 @@ STAC_VERSION = "1.0.0"
 ZARR_TYPE = "application/vnd+zarr"
 
 
-def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequence[str]) -> None:  # noqa: A002
-    """Write a catalogue for another program; see `lmdata.data.catalog.catalog.Catalog.export`.
+def export_catalog(
+    entries: Mapping[str, Entry],
+    copy: Callable[[str, Path], None],
+    target: Path,
+    *,
+    format: str,  # noqa: A002
+) -> None:
+    """Write a catalogue for another program; everything is checked first, and moved to its place when it is whole.
 
-    Everything is checked first, then written into a folder beside the target, and moved when it is whole.
+    Parameters
+    ----------
+    entries
+        The datasets to write, by name.
+    copy
+        Called as ``copy(name, place)``: writes a dataset as plain zarr.
+    target, format
+        As for ``lmdata.catalog.export``.
 
     Raises
     ------
     InvalidInput
-        If the format or the ending of the target is none of `SUFFIXES`, or there is no name.
+        If the format or the ending of the target is none of `SUFFIXES`, or there is no entry.
     StoreExists
         If there is something at the target.
-    UnknownName, StoreError
-        If a dataset is not there, or cannot be built or copied.
+    StoreError
+        If a dataset cannot be built or copied.
     """
     if format not in SUFFIXES:
         raise InvalidInput(f"format is {format!r}; a catalogue is exported as {' or '.join(map(repr, SUFFIXES))}")
@@ -49,7 +59,6 @@ def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequen
     for place in (target, folder):
         if os.path.lexists(place):
             raise StoreExists(f"there is already something at {place}; choose another place")
-    entries = {name: catalog[name] for name in names}
     if not entries:
         raise InvalidInput("names is empty; name at least one dataset of the catalogue")
     with writing(Place(target), ELSEWHERE):
@@ -58,7 +67,7 @@ def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequen
         try:
             data = building / folder.name
             data.mkdir()
-            created = {name: _export_data(catalog, name, data / f"{name}.zarr") for name in entries}
+            created = {name: _export_data(copy, name, data / f"{name}.zarr") for name in entries}
             if format == "intake":
                 text = _intake(entries, folder.name)
             else:
@@ -73,9 +82,9 @@ def export_catalog(catalog: Catalog, target: Path, *, format: str, names: Sequen
             shutil.rmtree(building, ignore_errors=True)
 
 
-def _export_data(catalog: Catalog, name: str, place: Path) -> str:
+def _export_data(copy: Callable[[str, Path], None], name: str, place: Path) -> str:
     """Write a dataset as plain zarr; return when it was made."""
-    catalog.copy(name, place)
+    copy(name, place)
     return str(open_dataset(place).attrs.get("created", "1970-01-01T00:00:00+00:00"))
 
 
@@ -84,7 +93,7 @@ def _about(entry: Entry) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude_none=True, exclude={"title", "description", "driver", "path"})
 
 
-def _intake(entries: dict[str, Entry], folder: str) -> str:
+def _intake(entries: Mapping[str, Entry], folder: str) -> str:
     sources = {
         name: {
             "description": entry.description or entry.title,
@@ -97,7 +106,7 @@ def _intake(entries: dict[str, Entry], folder: str) -> str:
     return yaml.safe_dump({"metadata": {"version": 1}, "sources": sources}, sort_keys=False, allow_unicode=True)
 
 
-def _stac_catalog(entries: dict[str, Entry], folder: str) -> dict[str, Any]:
+def _stac_catalog(entries: Mapping[str, Entry], folder: str) -> dict[str, Any]:
     links = [
         {"rel": "item", "href": f"./{folder}/{name}.json", "type": "application/geo+json", "title": entry.title}
         for name, entry in entries.items()

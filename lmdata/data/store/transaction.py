@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import icechunk
 import numpy as np
@@ -17,12 +17,10 @@ from lmdata.data.digest import dataset_digest, member_digest
 from lmdata.data.layout import Layout
 from lmdata.data.store import checkpoints, storage
 from lmdata.data.store.blocks import Blocks
+from lmdata.data.store.changes import Changes
 from lmdata.data.store.checkpoints import Checkpoint, Member
 from lmdata.data.store.reading import Bookkeeping, naming, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
-
-if TYPE_CHECKING:
-    from lmdata.data.store.forks import Changes
 
 logger = logging.getLogger(__name__)
 

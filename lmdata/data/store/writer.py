@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from lmdata.data.layout import Layout
 from lmdata.data.store import storage
+from lmdata.data.store.changes import Changes, Fork
 from lmdata.data.store.checkpoints import Checkpoint
 from lmdata.data.store.creation import create_folder, create_remote, declare
 from lmdata.data.store.durable import sync_files
-from lmdata.data.store.forks import Changes, Fork, Forks, check
+from lmdata.data.store.forks import Forks, check
 from lmdata.data.store.journal import Entry, Journal
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy

@@ -11,9 +11,9 @@ import numpy as np
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionFlow, Own
-from lmdata.dynamics.models.parameters import Matrix, as_array, choice, matrix, number
+from lmdata.dynamics.models.parameters import as_array, choice, matrix, number
 from lmdata.errors import InvalidInput
-from lmdata.numerics.arrays import apply
+from lmdata.numerics.arrays import Matrix, apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, score
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionMap, Own
 from lmdata.dynamics.models.geometry import Ellipsoid, Euclidean, Geometry
-from lmdata.dynamics.models.parameters import Matrix, as_array, choice, flag, matrix, number
+from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
 from lmdata.dynamics.models.sphere_attention import ON_SURFACE
 from lmdata.dynamics.models.weights import (
     THRESHOLD_RULES,
@@ -26,7 +26,7 @@ from lmdata.dynamics.models.weights import (
     uniform_weights,
 )
 from lmdata.errors import InvalidInput
-from lmdata.numerics.arrays import per_member
+from lmdata.numerics.arrays import Matrix, per_member
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import Matrix
 from lmdata.numerics.checks import as_alignment, as_count, as_number, as_real_array
-
-Matrix = tuple[tuple[float, ...], ...]
-"""A matrix as a model keeps it: immutable, hashable, exact in JSON."""
 
 
 def number(default: float, *, minimum: float = -math.inf, above: bool = False) -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionFlow, Own, warn_accuracy
-from lmdata.dynamics.models.parameters import Matrix, as_array, choice, count, matrix, number
+from lmdata.dynamics.models.parameters import as_array, choice, count, matrix, number
 from lmdata.dynamics.models.weights import Balanced, sinkhorn_weights
 from lmdata.errors import InvalidInput
-from lmdata.numerics.arrays import apply, per_member
+from lmdata.numerics.arrays import Matrix, apply, per_member
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

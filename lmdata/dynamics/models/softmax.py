@@ -9,9 +9,9 @@ from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionMap, Own
-from lmdata.dynamics.models.parameters import Matrix, as_array, flag, matrix, number
+from lmdata.dynamics.models.parameters import as_array, flag, matrix, number
 from lmdata.dynamics.models.weights import mask_future, softmax_weights
-from lmdata.numerics.arrays import apply
+from lmdata.numerics.arrays import Matrix, apply
 
 if TYPE_CHECKING:
     import numpy as np

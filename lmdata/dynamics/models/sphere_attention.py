@@ -12,10 +12,10 @@ from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionFlow, Own
 from lmdata.dynamics.models.geometry import Ellipsoid
-from lmdata.dynamics.models.parameters import Matrix, as_array, choice, flag, matrix, number
+from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
 from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.errors import InvalidInput
-from lmdata.numerics.arrays import apply
+from lmdata.numerics.arrays import Matrix, apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

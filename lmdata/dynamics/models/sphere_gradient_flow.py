@@ -11,9 +11,9 @@ from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import Own
-from lmdata.dynamics.models.parameters import Matrix, as_array, choice, matrix
+from lmdata.dynamics.models.parameters import as_array, choice, matrix
 from lmdata.dynamics.models.sphere_attention import SphereFlow
-from lmdata.numerics.arrays import apply
+from lmdata.numerics.arrays import Matrix, apply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

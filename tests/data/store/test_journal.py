@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmdata.data.store.forks import Changes, Outcome
+from lmdata.data.store.changes import Changes, Outcome
 from lmdata.data.store.journal import Entry, Journal
 
 FRAMES, STATES, MARKS = np.zeros((2, 3, 4, 2)), np.zeros((2, 4, 2)), {"ambiguous_ties": np.zeros((2, 3), np.int32)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdata.runs.sizes import available_memory
+from lmdata.memory import available_memory
 
 
 def machine(root, *, cgroup="", **folders):
