@@ -6,8 +6,8 @@ Localmax dynamics (arXiv 2509.15958) and its kin: simulate, keep, name, reopen, 
 >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(16, 2), steps=10)
 >>> volume = lmdata.hull_volume(ds)
 
-Public names are imported when they are first used, so that ``import lmdata`` is quick; `_HOMES` says
-which file holds a name.
+Public names are imported when they are first used, so that ``import lmdata`` is quick; `_HOMES` says which file holds
+a name, but for the measures, which `lmdata.analysis` lists.
 """
 
 from __future__ import annotations
@@ -24,13 +24,6 @@ _HOMES = {
         *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
         *("Sinkformer", "Softmax", "SphereAttention", "SphereGradientFlow"),
     ),
-    "analysis": (
-        *("hull_volume", "hull_decay", "mean_width", "limit_polytope", "vertex_occupancy", "quiescent_sets"),
-        *("interaction", "leaders", "convergence", "lyapunov"),
-        *("anisotropy", "attention", "attention_statistics", "cluster_counts", "cosine_density", "dominance_cells"),
-        *("energy", "equiangular_alignment", "equiangular_curve", "hyperplanes", "metastability", "pair_alignment"),
-        *("span_dimension", "subspace_polytope", "transport_distance"),
-    ),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {
@@ -39,8 +32,6 @@ _MODULES = {
     "selection": "selection",
     "view": "view",
 }
-
-__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
     from lmdata import selection as selection
@@ -59,15 +50,25 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lmdata.{_MODULES[name]}")
-    if name not in _PUBLIC:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
+    elif name == "__all__":
+        value = ["__version__", *_PUBLIC, *_MODULES, *_measures()]
+    elif not name.startswith("_") and name in (measures := _measures()):
+        value = measures[name]
+    else:
         raise AttributeError(f"module 'lmdata' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
     globals()[name] = value
     return value
 
 
+def _measures() -> dict[str, Any]:
+    analysis = importlib.import_module("lmdata.analysis")
+    return {name: getattr(analysis, name) for name in analysis.__all__}
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, *_MODULES})
+    return sorted({*globals(), *_PUBLIC, *_MODULES, *_measures()})
 
 
 try:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import xarray
-
-OF_NO_DATASET = ("equiangular_alignment", "equiangular_curve")
-"""Functions of `lmdata.analysis` that take parameters alone."""
 
 
 @xarray.register_dataset_accessor("lm")
@@ -22,19 +19,26 @@ class MeasureAccessor:
     >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(8, 2), steps=5)
     >>> ds.lm.hull_volume().identical(lmdata.hull_volume(ds))
     True
+    >>> import inspect
+    >>> inspect.signature(ds.lm.mean_width).parameters["directions"].default
+    512
     """
 
     def __init__(self, dataset: xarray.Dataset) -> None:
         self._dataset = dataset
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_") or name not in dir(self):
+        if name.startswith("_") or name not in (measures := _measures()):
             raise AttributeError(f"ds.lm has no measure {name!r}; it has {', '.join(dir(self))}")
-        import lmdata.analysis
-
-        return functools.partial(getattr(lmdata.analysis, name), self._dataset)
+        return MethodType(measures[name], self._dataset)
 
     def __dir__(self) -> list[str]:
-        import lmdata.analysis
+        return sorted(_measures())
 
-        return sorted(set(lmdata.analysis.__all__) - set(OF_NO_DATASET))
+
+def _measures() -> dict[str, Callable[..., Any]]:
+    """Return the measures of a dataset by name: what declares variables among the functions of `lmdata.analysis`."""
+    import lmdata.analysis
+
+    found = {name: getattr(lmdata.analysis, name) for name in lmdata.analysis.__all__}
+    return {name: function for name, function in found.items() if hasattr(function, "variables")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import sys
 import pytest
 
 import lmdata
+import lmdata.analysis
 
 FORBIDDEN = ("distributed", "panel", "icechunk", "numba")
 
@@ -28,11 +31,19 @@ def test_every_public_name_is_there():
 
 
 def test_the_table_of_public_names_is_complete():
-    import lmdata.analysis
     import lmdata.dynamics.models
 
-    assert set(lmdata._HOMES["analysis"]) == set(lmdata.analysis.__all__)
     assert set(lmdata._HOMES["dynamics.models"]) == set(lmdata.dynamics.models.__all__)
+
+
+def test_every_measure_is_listed_and_public():
+    """What a file of `lmdata.analysis` declares to be a measure has its line in ``__init__``."""
+    declared = set()
+    for found in pkgutil.iter_modules(lmdata.analysis.__path__):
+        module = importlib.import_module(f"lmdata.analysis.{found.name}")
+        here = {name: value for name, value in vars(module).items() if hasattr(value, "variables")}
+        declared |= {name for name, value in here.items() if value.__module__ == module.__name__}
+    assert declared <= set(lmdata.analysis.__all__) <= set(lmdata.__all__)
 
 
 def test_unknown_attribute_is_an_attribute_error():

@@ -1,48 +1,34 @@
-"""Measures of a dataset: lazy, labelled, one file a measure."""
+"""Measures of a dataset: lazy, labelled, one file a measure.
 
-from lmdata.analysis.alignment import cosine_density, pair_alignment
-from lmdata.analysis.attention import attention, attention_statistics
-from lmdata.analysis.cells import dominance_cells
-from lmdata.analysis.cluster_count import cluster_counts, metastability
-from lmdata.analysis.convergence import convergence
-from lmdata.analysis.energy import energy
-from lmdata.analysis.equiangular import equiangular_alignment, equiangular_curve
-from lmdata.analysis.hull import hull_decay, hull_volume, mean_width
-from lmdata.analysis.interaction import interaction
-from lmdata.analysis.leaders import leaders
-from lmdata.analysis.lyapunov import lyapunov
-from lmdata.analysis.occupancy import vertex_occupancy
-from lmdata.analysis.planes import hyperplanes
-from lmdata.analysis.polytope import limit_polytope
-from lmdata.analysis.quiescent import quiescent_sets
-from lmdata.analysis.spectrum import anisotropy, span_dimension
-from lmdata.analysis.subspace import subspace_polytope
-from lmdata.analysis.transport import transport_distance
+The lines below are the only list of them: type checkers and editors read it, and all else follows from it.
+"""
 
-__all__ = [
-    "anisotropy",
-    "attention",
-    "attention_statistics",
-    "cluster_counts",
-    "convergence",
-    "cosine_density",
-    "dominance_cells",
-    "energy",
-    "equiangular_alignment",
-    "equiangular_curve",
-    "hull_decay",
-    "hull_volume",
-    "hyperplanes",
-    "interaction",
-    "leaders",
-    "limit_polytope",
-    "lyapunov",
-    "mean_width",
-    "metastability",
-    "pair_alignment",
-    "quiescent_sets",
-    "span_dimension",
-    "subspace_polytope",
-    "transport_distance",
-    "vertex_occupancy",
-]
+from types import FunctionType
+
+from lmdata.analysis.alignment import cosine_density as cosine_density
+from lmdata.analysis.alignment import pair_alignment as pair_alignment
+from lmdata.analysis.attention import attention as attention
+from lmdata.analysis.attention import attention_statistics as attention_statistics
+from lmdata.analysis.cells import dominance_cells as dominance_cells
+from lmdata.analysis.cluster_count import cluster_counts as cluster_counts
+from lmdata.analysis.cluster_count import metastability as metastability
+from lmdata.analysis.convergence import convergence as convergence
+from lmdata.analysis.energy import energy as energy
+from lmdata.analysis.equiangular import equiangular_alignment as equiangular_alignment
+from lmdata.analysis.equiangular import equiangular_curve as equiangular_curve
+from lmdata.analysis.hull import hull_decay as hull_decay
+from lmdata.analysis.hull import hull_volume as hull_volume
+from lmdata.analysis.hull import mean_width as mean_width
+from lmdata.analysis.interaction import interaction as interaction
+from lmdata.analysis.leaders import leaders as leaders
+from lmdata.analysis.lyapunov import lyapunov as lyapunov
+from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
+from lmdata.analysis.planes import hyperplanes as hyperplanes
+from lmdata.analysis.polytope import limit_polytope as limit_polytope
+from lmdata.analysis.quiescent import quiescent_sets as quiescent_sets
+from lmdata.analysis.spectrum import anisotropy as anisotropy
+from lmdata.analysis.spectrum import span_dimension as span_dimension
+from lmdata.analysis.subspace import subspace_polytope as subspace_polytope
+from lmdata.analysis.transport import transport_distance as transport_distance
+
+__all__ = sorted(name for name, value in globals().items() if isinstance(value, FunctionType))

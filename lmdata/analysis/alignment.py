@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.compiled import compiled
 
@@ -84,6 +85,14 @@ def densities(position: NDArray[np.floating], *, bins: int) -> NDArray[np.float6
     return np.asarray(density.reshape(*shape, bins))
 
 
+@measure(
+    Variable(
+        "aligned_share",
+        ("*", "seed", "time"),
+        "float64",
+        "share of the pairs of tokens with a cosine above the threshold",
+    ),
+)
 def pair_alignment(ds: xr.Dataset, *, threshold: float = 0.999) -> xr.DataArray:
     r"""Measure the share of pairs with :math:`\cos \angle (x_i, x_j) \ge 1 - \epsilon`, at every stored step.
 
@@ -128,6 +137,9 @@ def pair_alignment(ds: xr.Dataset, *, threshold: float = 0.999) -> xr.DataArray:
     )["aligned_share"]
 
 
+@measure(
+    Variable("cosine_density", ("*", "seed", "time", "bin"), "float64", "density of the cosines of pairs of tokens"),
+)
 def cosine_density(ds: xr.Dataset, *, bins: int = 50) -> xr.DataArray:
     """Measure the histogram of the cosines of pairs of tokens, at every stored step, as a density on [-1, 1].
 

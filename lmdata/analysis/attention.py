@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measured, model_of, positions
+from lmdata.analysis.measuring import measure, measured, model_of, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import neighbourhoods
 from lmdata.dynamics.model import Model
 from lmdata.dynamics.models.base import AttentionFlow
@@ -109,6 +110,11 @@ def statistics(
     return rank, effective, boolean, rows, columns, keys, back
 
 
+@measure(
+    Variable(
+        "attention", ("*", "seed", "time", "token", "key"), "float64", "weight with which the token attends to the key"
+    ),
+)
 def attention(ds: xr.Dataset) -> xr.DataArray:
     """Return the attention weights P_ij of every stored state: how much the token i attends to the key j.
 
@@ -154,6 +160,26 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
     )["attention"]
 
 
+@measure(
+    Variable("attention_rank", ("*", "seed", "time"), "int64", "numerical rank of the attention matrix"),
+    Variable(
+        "effective_rank",
+        ("*", "seed", "time"),
+        "float64",
+        "exponential of the entropy of the singular values of attention",
+    ),
+    Variable(
+        "distance_to_boolean", ("*", "seed", "time"), "float64", "largest distance of an attention weight from 0 or 1"
+    ),
+    Variable("row_sum", ("*", "seed", "time", "token"), "float64", "attention that the token gives"),
+    Variable("column_sum", ("*", "seed", "time", "token"), "float64", "attention that the token receives"),
+    Variable(
+        "attended_keys", ("*", "seed", "time", "token"), "float64", "effective number of keys that the token attends to"
+    ),
+    Variable(
+        "attended_back", ("*", "seed", "time", "token"), "float64", "positions that the token looks back on average"
+    ),
+)
 def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     r"""Measure the attention matrices of every stored state.
 

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.analysis.measuring import measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_real_array
@@ -32,6 +33,9 @@ def cell_of(points: NDArray[np.floating], vertices: NDArray[np.float64], *, unit
     return np.where(np.isnan(value).any(axis=-1), -1, value.argmax(axis=-1)).astype(np.int64)
 
 
+@measure(
+    Variable("cell", ("*", "seed", "time", "token"), "int64", "vertex that the token is most aligned with", None),
+)
 def dominance_cells(ds: xr.Dataset, vertices: ArrayLike, *, unit: bool = False) -> xr.DataArray:
     """Tell in whose dominance cell each token is at every stored step (arXiv 2508.09628).
 

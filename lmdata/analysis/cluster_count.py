@@ -9,9 +9,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.measuring import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measure, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.times import lasts_from
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
 SOURCE = "clusters of self-attention dynamics, arXiv 2312.10794"
@@ -62,6 +63,13 @@ def merges(
     return merge, plateau
 
 
+@measure(
+    Variable("cluster_count", ("*", "seed", "time"), "int64", "connected components of the tokens within reach"),
+    Variable(
+        "cluster_rank", ("*", "seed", "time"), "int64", "rank of the matrix of pairs with a cosine above the threshold"
+    ),
+    Variable("largest_share", ("*", "seed", "time"), "float64", "share of the tokens in the largest cluster"),
+)
 def cluster_counts(ds: xr.Dataset, *, reach: float = 0.05, cosine: float = 0.9999) -> xr.Dataset:
     r"""Count the clusters of every stored state, by two definitions.
 
@@ -110,6 +118,10 @@ def cluster_counts(ds: xr.Dataset, *, reach: float = 0.05, cosine: float = 0.999
     )
 
 
+@measure(
+    Variable("merge_time", ("*", "seed", "clusters"), "float64", "time from which there are no more clusters", "step"),
+    Variable("plateau", ("*", "seed", "clusters"), "float64", "time spent at so many clusters", "step"),
+)
 def metastability(ds: xr.Dataset, *, reach: float = 0.05) -> xr.Dataset:
     """Measure when clusters merge for good, and how long each number of them lasts (arXiv 2410.06833).
 

@@ -7,10 +7,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.fit_kernels import decay_rate
-from lmdata.analysis.measuring import CORE, LOCALMAX, by_member, measured, model_of, positions
+from lmdata.analysis.measuring import CORE, LOCALMAX, by_member, measure, measured, model_of, positions
 from lmdata.analysis.polytope import scale_of
 from lmdata.analysis.times import lasts_from
 from lmdata.data import registry
+from lmdata.data.registry import Variable
 from lmdata.numerics.checks import as_number
 
 FLOOR = 1e-12
@@ -44,6 +45,12 @@ def approach(
     return displacement.reshape(*shape, t), rate.reshape(shape), lasts_from(small, times).reshape(shape)
 
 
+@measure(
+    Variable("displacement", ("*", "seed", "time"), "float64", "largest move of a token since the last stored step"),
+    Variable("rate", ("*", "seed"), "float64", "fitted factor of the displacement per step", "step-1"),
+    Variable("rate_expected", ("*",), "float64", "1 / (1 + influence)", "step-1"),
+    Variable("time_to_tolerance", ("*", "seed"), "float64", "first time with displacement within tolerance", "step"),
+)
 def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     """Measure how the tokens come to rest: displacements, their rate of decay, and the time to a tolerance.
 

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.analysis.measuring import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measure, measured, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.attend import attend
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply
@@ -57,6 +58,11 @@ def monotonicity(energy: NDArray[np.float64], *, sign: float) -> tuple[NDArray[n
     return count, np.where(here, change.max(axis=-1, initial=0.0, where=~np.isnan(change)), np.nan)
 
 
+@measure(
+    Variable("interaction_energy", ("*", "seed", "time"), "float64", "energy of the interaction of the tokens"),
+    Variable("against", ("*", "seed"), "int64", "stored steps at which the energy goes against the direction"),
+    Variable("largest_against", ("*", "seed"), "float64", "largest change of the energy against the direction"),
+)
 def energy(
     ds: xr.Dataset,
     *,

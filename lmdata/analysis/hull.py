@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from lmdata.analysis import hull_kernels
 from lmdata.analysis.fit_kernels import decay_rate
-from lmdata.analysis.measuring import measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.dynamics import tokens
 from lmdata.numerics.checks import as_count
 
@@ -68,6 +69,18 @@ def hull_sizes(
     return np.where(present(position), ratio, np.nan), rank, status
 
 
+@measure(
+    Variable("hull_volume", ("*", "seed", "time"), "float64", "volume of the convex hull of the tokens"),
+    Variable("hull_rank", ("*", "seed", "time"), "int64", "dimension of the affine hull of the tokens"),
+    Variable(
+        "hull_status",
+        ("*", "seed", "time"),
+        "uint8",
+        "how the hull's volume was found",
+        None,
+        flags=((0, "not_finite"), (1, "compiled"), (2, "qhull"), (3, "mean_width_only"), (4, "failed")),
+    ),
+)
 def hull_volume(
     ds: xr.Dataset, *, relative: bool = True, rank_tolerance: float = hull_kernels.RANK_TOLERANCE
 ) -> xr.DataArray:
@@ -142,6 +155,9 @@ def decay(volume: NDArray[np.float64], time: NDArray[np.floating | np.integer]) 
     return np.array([decay_rate(times, one, DECAYED) for one in excess]).reshape(shape)
 
 
+@measure(
+    Variable("hull_decay", ("*", "seed"), "float64", "fitted factor of the excess hull volume per step", "step-1"),
+)
 def hull_decay(ds: xr.Dataset) -> xr.DataArray:
     """Fit the rate q at which the hull volume decays to its last value: ``V(t) - V(T) ~ q^t``.
 
@@ -184,6 +200,10 @@ def hull_decay(ds: xr.Dataset) -> xr.DataArray:
     )["hull_decay"]
 
 
+@measure(
+    Variable("mean_width", ("*", "seed", "time"), "float64", "mean width of the convex hull of the tokens"),
+    Variable("mean_width_error", ("*", "seed", "time"), "float64", "standard error of the mean width"),
+)
 def mean_width(ds: xr.Dataset, *, directions: int = 512) -> xr.DataArray:
     """Measure the mean width of the convex hull: the mean over directions u of ``max_i <u, z_i> - min_i <u, z_i>``.
 

@@ -7,8 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import count_edges, sink_components
-from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs
+from lmdata.data.registry import Variable
 
 
 def graph_statistics(
@@ -65,6 +66,12 @@ def graph_statistics(
     )
 
 
+@measure(
+    Variable("neighbour_count", ("*", "seed", "time", "token"), "int64", "neighbours of the token"),
+    Variable("reciprocity", ("*", "seed", "time"), "float64", "share of the edges whose reverse is an edge"),
+    Variable("sink_component", ("*", "seed", "time", "token"), "int64", "sink component of the token, or -1", None),
+    Variable("sink_count", ("*", "seed", "time"), "int64", "sink components of the interaction graph"),
+)
 def interaction(ds: xr.Dataset) -> xr.Dataset:
     """Measure the interaction graph of every stored frame: edge i -> j iff j is in C_i(t).
 

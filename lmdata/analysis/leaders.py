@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs
+from lmdata.data.registry import Variable
 
 
 def self_aligned(
@@ -33,6 +34,9 @@ def self_aligned(
     return leader.reshape(*shape, n)
 
 
+@measure(
+    Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None),
+)
 def leaders(ds: xr.Dataset) -> xr.DataArray:
     """Tell which tokens are leaders at every stored step: ``<A z_i, z_i> >= max_l <A z_i, z_l> - delta(t)``.
 

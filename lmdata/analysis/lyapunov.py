@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import bounded_energy
+from lmdata.data.registry import Variable
 from lmdata.numerics.checks import as_number
 
 ROUNDING = 1e-12
@@ -55,6 +56,11 @@ def energies(
     return energy.reshape(*shape, t), rises.reshape(shape), largest.reshape(shape)
 
 
+@measure(
+    Variable("energy", ("*", "seed", "time"), "float64", "bounded-confidence energy"),
+    Variable("violations", ("*", "seed"), "int64", "stored steps at which the energy rises"),
+    Variable("largest_increase", ("*", "seed"), "float64", "largest rise of the energy"),
+)
 def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
     """Measure the energy ``E(t) = sum_{i<j} min(|z_i - z_j|_A^2, radius^2)``, and where it rises.
 

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.data import registry
+from lmdata.data.registry import Variable
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
@@ -21,6 +22,36 @@ CORE = ("time", "token", "component")
 
 LOCALMAX = "localmax dynamics, arXiv 2509.15958"
 """Source of the measures that the localmax paper defines."""
+
+
+def measure[**P, R](*variables: Variable) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare the variables that a function on a dataset makes, and let it be a method of ``ds.lm``.
+
+    Parameters
+    ----------
+    variables : Variable
+        Those that no other measure makes; it may make others' too.
+
+    Raises
+    ------
+    InvalidInput
+        If another function, or the dataset itself, has a variable of that name; the message names both.
+
+    Examples
+    --------
+    >>> from lmdata.analysis.leaders import leaders  # decorated by the line below
+    >>> measure(Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None))(leaders)
+    <function leaders at ...>
+    >>> leaders.variables
+    ('leader',)
+    """
+
+    def declared(function: Callable[P, R]) -> Callable[P, R]:
+        registry.VARIABLES.declare(f"{function.__module__}.{function.__qualname__}", *variables)
+        function.variables = tuple(spec.name for spec in variables)  # type: ignore[attr-defined]
+        return function
+
+    return declared
 
 
 def check(ds: xr.Dataset, measure: str) -> None:
@@ -167,6 +198,8 @@ def measured(
     made = dict(new or {})
     inner = {dim for dims in core for dim in dims} | set(made)
     specs = [registry.variable(name) for name in names]
+    if taken := set(names).intersection(ds.dims):
+        raise InvalidInput(f"the dataset has a dimension {min(taken)!r}, the name of a variable; rename it first")
     whole = [
         argument if argument.chunks is None else argument.chunk(dict.fromkeys(dims, -1))
         for argument, dims in zip(arguments, core, strict=True)

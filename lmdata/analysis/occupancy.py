@@ -8,11 +8,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
 from lmdata.analysis.times import lasts_from
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.checks import as_number
 
@@ -127,6 +128,11 @@ def spread_of(
     return np.where(absent, np.nan, entropy + 0.0), lasts_from(reached & ~absent[..., None, :], time)
 
 
+@measure(
+    Variable("occupancy", ("*", "seed", "time", "vertex"), "float64", "share of the tokens at the vertex"),
+    Variable("occupancy_entropy", ("*", "seed", "time"), "float64", "entropy of the occupancy", "nat"),
+    Variable("time_to_share", ("*", "seed", "share"), "float64", "first time of that share at vertices", "step"),
+)
 def vertex_occupancy(
     ds: xr.Dataset,
     *,

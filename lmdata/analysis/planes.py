@@ -7,7 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.measuring import CORE, measured, model_of, positions
+from lmdata.analysis.measuring import CORE, measure, measured, model_of, positions
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
 
@@ -87,6 +88,12 @@ def heights(
     return height, count
 
 
+@measure(
+    Variable(
+        "height", ("*", "seed", "time", "token"), "float64", "component of the token along the leading direction of V"
+    ),
+    Variable("plane_count", ("*", "seed", "time"), "int64", "parallel hyperplanes that hold the tokens"),
+)
 def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     r"""Measure the tokens' heights along the leading direction of V, and on how many levels they lie.
 

@@ -9,8 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
-from lmdata.analysis.measuring import localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import neighbour_mean
 from lmdata.numerics.checks import as_number
 
@@ -118,6 +119,16 @@ def _gaps(
     return np.asarray(difference.min(axis=1))
 
 
+@measure(
+    Variable("cluster", ("*", "seed", "token"), "int64", "limit cluster of the token", None),
+    Variable("limit_position", ("*", "seed", "token", "component"), "float64", "limit point of the token's cluster"),
+    Variable("token_vertex", ("*", "seed", "token"), "int64", "vertex at the token's limit cluster, or -1", None),
+    Variable("vertex_count", ("*", "seed"), "int64", "vertices of the limit polytope"),
+    Variable("vertex_position", ("*", "seed", "vertex", "component"), "float64", "vertex of the limit polytope"),
+    Variable("vertex_size", ("*", "seed", "vertex"), "int64", "tokens at the vertex"),
+    Variable("gap", ("*", "seed", "vertex"), "float64", "smallest <A v, v - w> over the other limit points w"),
+    Variable("settled", ("*", "seed"), "bool", "limit clusters no longer move", None),
+)
 def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Dataset:
     """Find the polytope that the tokens converge to: clusters of the last stored frame, and the hull's vertices.
 

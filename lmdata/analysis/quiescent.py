@@ -9,10 +9,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import forget_listeners
-from lmdata.analysis.measuring import CORE, localmax_of, measured, positions, sensitivities
+from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
 from lmdata.analysis.neighbours import graphs, present
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope
 from lmdata.analysis.times import lasts_from
+from lmdata.data.registry import Variable
 
 
 class Quiescence(NamedTuple):
@@ -94,6 +95,18 @@ def closed_sets(
     return Quiescence._make(array.reshape((*shape, *array.shape[1:])) for array in found)
 
 
+@measure(
+    Variable("closed", ("*", "seed", "time", "token"), "bool", "token is in a closed set of its vertex", None),
+    Variable("quiescent", ("*", "seed", "time", "token"), "bool", "token is quiescent from here on", None),
+    Variable(
+        "entry_time", ("*", "seed", "token"), "float64", "time from which the token is quiescent for good", "step"
+    ),
+    Variable("s1", ("*", "seed", "token"), "bool", "token is in the quiescent set of a vertex", None),
+    Variable("s1_size", ("*", "seed", "time"), "int64", "quiescent tokens"),
+    Variable("dwell", ("*", "seed", "token"), "int64", "stored steps at which the token is closed"),
+    Variable("exits", ("*", "seed", "token"), "int64", "times that the token ceases to be closed"),
+    Variable("vertex_share", ("*", "seed", "vertex"), "float64", "share of the tokens quiescent at the vertex"),
+)
 def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Dataset:
     """Find the quiescent set of every vertex, from every stored step on.
 

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
 
@@ -46,6 +47,12 @@ def spans(position: NDArray[np.floating], *, tolerance: float) -> NDArray[np.int
     return np.where(here, (singular > tolerance * singular[..., :1]).sum(axis=-1), -1).astype(np.int64)
 
 
+@measure(
+    Variable(
+        "covariance_eigenvalue", ("*", "seed", "time", "component"), "float64", "eigenvalue of the tokens' covariance"
+    ),
+    Variable("anisotropy", ("*", "seed", "time"), "float64", "share of the largest eigenvalue in the tokens' variance"),
+)
 def anisotropy(ds: xr.Dataset) -> xr.Dataset:
     """Measure the spectrum of the tokens' covariance at every stored step.
 
@@ -84,6 +91,9 @@ def anisotropy(ds: xr.Dataset) -> xr.Dataset:
     )
 
 
+@measure(
+    Variable("span_dimension", ("*", "seed", "time"), "int64", "dimension of the linear span of the tokens"),
+)
 def span_dimension(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.DataArray:
     """Measure the rank of the Gram matrix of the tokens, the dimension that they span, at every stored step.
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.hull_kernels import QHULL_RANK
-from lmdata.analysis.measuring import CORE, measured, positions
+from lmdata.analysis.measuring import CORE, measure, measured, positions
 from lmdata.analysis.neighbours import present
 from lmdata.analysis.planes import rescaled_values
 from lmdata.analysis.polytope import scale_of
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
 
@@ -131,6 +132,23 @@ def depths(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.maximum(-(points @ facets[:, :-1].T + facets[:, -1]).max(axis=1), 0.0))
 
 
+@measure(
+    Variable(
+        "corner_count",
+        ("*", "seed", "time"),
+        "int64",
+        "vertices of the hull of the components in the leading eigenspace",
+    ),
+    Variable(
+        "boundary_distance", ("*", "seed", "time", "token"), "float64", "distance in it from the boundary or the origin"
+    ),
+    Variable(
+        "subspace_dimension",
+        ("*", "seed", "time"),
+        "int64",
+        "other dimensions along which tokens of one cluster differ",
+    ),
+)
 def subspace_polytope(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     r"""Measure how near rescaled tokens are to the boundary of a polytope times a subspace.
 

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import present
+from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
 
@@ -31,6 +32,9 @@ def distances(position: NDArray[np.floating], other: NDArray[np.floating]) -> ND
     return found.reshape(shape)
 
 
+@measure(
+    Variable("transport_distance", ("*", "seed", "time"), "float64", "Wasserstein-2 distance of the token clouds"),
+)
 def transport_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     r"""Measure the Wasserstein-2 distance of the token clouds of two datasets at every time that both have.
 

@@ -97,7 +97,8 @@ class Layout:
                 raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
             if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
                 raise InvalidInput(f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}")
-        if taken := set(self.swept) & {"seed", "time", "token", "component", *registry.VARIABLES}:
+        made = [name for name, spec in registry.VARIABLES.items() if spec.role != "measure"]
+        if taken := set(self.swept).intersection(made):
             raise InvalidInput(f"swept parameter {min(taken)!r} has the name of a variable; rename it")
         for name in ("tokens", "components"):
             if getattr(self, name) < 1:

@@ -1,4 +1,4 @@
-"""The registry: every variable of a dataset, and of what is measured on it, declared once.
+"""The registry of variables: those of a dataset are declared here, those of a measure beside its function.
 
 A dimension written ``*`` in a declaration stands for the swept parameters, in the order of the sweep.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
-from lmdata.errors import UnknownName
+from lmdata.errors import InvalidInput, UnknownName
 
 SCHEMA = 1
 """Version of the schema that this package writes (attribute ``lmdata_schema`` of a dataset)."""
@@ -77,11 +76,61 @@ class Variable:
         return self.dims
 
 
-def _declare() -> Iterator[Variable]:
+class Variables(Mapping[str, Variable]):
+    """The variables of one kind of dataset, by name: the sum of what its owners declare.
+
+    Examples
+    --------
+    >>> variables = Variables()
+    >>> variables.declare("example.diameter", Variable("diameter", (*GRID, "time"), "float64", "largest distance"))
+    >>> variables["diameter"].units, variables.owner("diameter")
+    ('1', 'example.diameter')
+    """
+
+    def __init__(self) -> None:
+        self._declared: dict[str, tuple[Variable, str]] = {}
+
+    def declare(self, owner: str, *variables: Variable) -> None:
+        """Enter variables, all of them or none.
+
+        Parameters
+        ----------
+        owner : str
+            Full name of what makes them, such as ``package.module.function``. It may declare anew what it declared,
+            as a notebook's cell does that is run again.
+        variables : Variable
+            Their names must be free.
+
+        Raises
+        ------
+        InvalidInput
+            If another owner has declared one of the names; the message names both.
+        """
+        for spec in variables:
+            _, first = self._declared.get(spec.name, (spec, owner))
+            if first != owner:
+                raise InvalidInput(
+                    f"variable {spec.name!r} of {owner} is declared already, by {first}; give it another name"
+                )
+        self._declared |= {spec.name: (spec, owner) for spec in variables}
+
+    def owner(self, name: str) -> str:
+        """Return the full name of what declares a variable."""
+        return self._declared[name][1]
+
+    def __getitem__(self, name: str) -> Variable:
+        return self._declared[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._declared)
+
+    def __len__(self) -> int:
+        return len(self._declared)
+
+
+def _of_the_data() -> Iterator[Variable]:
     nan = float("nan")
     time = (*GRID, "time")
-    token = (*GRID, "token")
-    vertex = (*GRID, "vertex")
     position = (*time, "token", "component")
 
     # coordinates; a swept parameter is a float64 coordinate of its own name
@@ -111,81 +160,11 @@ def _declare() -> Iterator[Variable]:
     yield Variable("half_steps_done", time, "int64", "normalisations that Sinkhorn took", "1", "diagnostic", -1)
     yield Variable("step_error", time, "float64", "estimated error of the step begun here", "1", "diagnostic", nan)
 
-    # measures
-    yield Variable("hull_volume", time, "float64", "volume of the convex hull of the tokens")
-    yield Variable("hull_rank", time, "int64", "dimension of the affine hull of the tokens")
-    yield Variable(
-        "hull_status", time, "uint8", "how the hull's volume was found", None, "measure", None,
-        ((0, "not_finite"), (1, "compiled"), (2, "qhull"), (3, "mean_width_only"), (4, "failed")),
-    )  # fmt: skip
-    yield Variable("hull_decay", GRID, "float64", "fitted factor of the excess hull volume per step", "step-1")
-    yield Variable("mean_width", time, "float64", "mean width of the convex hull of the tokens")
-    yield Variable("mean_width_error", time, "float64", "standard error of the mean width")
-    yield Variable("cluster", token, "int64", "limit cluster of the token", None)
-    yield Variable("limit_position", (*token, "component"), "float64", "limit point of the token's cluster")
-    yield Variable("token_vertex", token, "int64", "vertex at the token's limit cluster, or -1", None)
-    yield Variable("vertex_count", GRID, "int64", "vertices of the limit polytope")
-    yield Variable("vertex_position", (*vertex, "component"), "float64", "vertex of the limit polytope")
-    yield Variable("vertex_size", vertex, "int64", "tokens at the vertex")
-    yield Variable("gap", vertex, "float64", "smallest <A v, v - w> over the other limit points w")
-    yield Variable("settled", GRID, "bool", "limit clusters no longer move", None)
-    yield Variable("occupancy", (*time, "vertex"), "float64", "share of the tokens at the vertex")
-    yield Variable("occupancy_entropy", time, "float64", "entropy of the occupancy", "nat")
-    yield Variable("time_to_share", (*GRID, "share"), "float64", "first time of that share at vertices", "step")
-    yield Variable("quiescent", (*time, "token"), "bool", "token is quiescent from here on", None)
-    yield Variable("closed", (*time, "token"), "bool", "token is in a closed set of its vertex", None)
-    yield Variable("entry_time", token, "float64", "time from which the token is quiescent for good", "step")
-    yield Variable("s1", token, "bool", "token is in the quiescent set of a vertex", None)
-    yield Variable("s1_size", time, "int64", "quiescent tokens")
-    yield Variable("dwell", token, "int64", "stored steps at which the token is closed")
-    yield Variable("exits", token, "int64", "times that the token ceases to be closed")
-    yield Variable("vertex_share", vertex, "float64", "share of the tokens quiescent at the vertex")
-    yield Variable("neighbour_count", (*time, "token"), "int64", "neighbours of the token")
-    yield Variable("reciprocity", time, "float64", "share of the edges whose reverse is an edge")
-    yield Variable("sink_component", (*time, "token"), "int64", "sink component of the token, or -1", None)
-    yield Variable("sink_count", time, "int64", "sink components of the interaction graph")
-    yield Variable("leader", (*time, "token"), "bool", "token is its own neighbour", None)
-    yield Variable("displacement", time, "float64", "largest move of a token since the last stored step")
-    yield Variable("rate", GRID, "float64", "fitted factor of the displacement per step", "step-1")
-    yield Variable("rate_expected", ("*",), "float64", "1 / (1 + influence)", "step-1")
-    yield Variable("time_to_tolerance", GRID, "float64", "first time with displacement within tolerance", "step")
-    yield Variable("energy", time, "float64", "bounded-confidence energy")
-    yield Variable("violations", GRID, "int64", "stored steps at which the energy rises")
-    yield Variable("largest_increase", GRID, "float64", "largest rise of the energy")
 
-    # measures of softmax, spherical and Sinkhorn attention
-    yield Variable("aligned_share", time, "float64", "share of the pairs of tokens with a cosine above the threshold")
-    yield Variable("cosine_density", (*time, "bin"), "float64", "density of the cosines of pairs of tokens")
-    yield Variable("interaction_energy", time, "float64", "energy of the interaction of the tokens")
-    yield Variable("against", GRID, "int64", "stored steps at which the energy goes against the direction")
-    yield Variable("largest_against", GRID, "float64", "largest change of the energy against the direction")
-    yield Variable("attention", (*time, "token", "key"), "float64", "weight with which the token attends to the key")
-    yield Variable("attention_rank", time, "int64", "numerical rank of the attention matrix")
-    yield Variable("effective_rank", time, "float64", "exponential of the entropy of the singular values of attention")
-    yield Variable("distance_to_boolean", time, "float64", "largest distance of an attention weight from 0 or 1")
-    yield Variable("row_sum", (*time, "token"), "float64", "attention that the token gives")
-    yield Variable("column_sum", (*time, "token"), "float64", "attention that the token receives")
-    yield Variable("attended_keys", (*time, "token"), "float64", "effective number of keys that the token attends to")
-    yield Variable("attended_back", (*time, "token"), "float64", "positions that the token looks back on average")
-    yield Variable("cluster_count", time, "int64", "connected components of the tokens within reach")
-    yield Variable("cluster_rank", time, "int64", "rank of the matrix of pairs with a cosine above the threshold")
-    yield Variable("largest_share", time, "float64", "share of the tokens in the largest cluster")
-    yield Variable("merge_time", (*GRID, "clusters"), "float64", "time from which there are no more clusters", "step")
-    yield Variable("plateau", (*GRID, "clusters"), "float64", "time spent at so many clusters", "step")
-    yield Variable("span_dimension", time, "int64", "dimension of the linear span of the tokens")
-    yield Variable("height", (*time, "token"), "float64", "component of the token along the leading direction of V")
-    yield Variable("plane_count", time, "int64", "parallel hyperplanes that hold the tokens")
-    yield Variable("corner_count", time, "int64", "vertices of the hull of the components in the leading eigenspace")
-    yield Variable("boundary_distance", (*time, "token"), "float64", "distance in it from the boundary or the origin")
-    yield Variable("subspace_dimension", time, "int64", "other dimensions along which tokens of one cluster differ")
-    yield Variable("transport_distance", time, "float64", "Wasserstein-2 distance of the token clouds")
-    yield Variable("cell", (*time, "token"), "int64", "vertex that the token is most aligned with", None)
-    yield Variable("covariance_eigenvalue", (*time, "component"), "float64", "eigenvalue of the tokens' covariance")
-    yield Variable("anisotropy", time, "float64", "share of the largest eigenvalue in the tokens' variance")
+VARIABLES = Variables()
+"""Variables of a dataset of tokens in motion, and of the measures that have been imported."""
 
-
-VARIABLES: Mapping[str, Variable] = MappingProxyType({spec.name: spec for spec in _declare()})
-"""Every declared variable by name."""
+VARIABLES.declare("lmdata.data", *_of_the_data())
 
 
 def variable(name: str) -> Variable:

@@ -1,19 +1,18 @@
 """The variables of a training run and of what is measured on it, declared once.
 
-They stand apart from `lmdata.data.registry`, whose specification they share: a training run has other dimensions, and
-``attention`` is another variable here (by sample and token) than there (by token and key). No dataset holds both.
+A training run is another kind of dataset than tokens in motion, with variables of its own: ``attention`` is by sample
+and token here, by token and key there, and no dataset holds both.
 
 Besides ``*`` for the swept parameters, ``#`` stands for those of them that are parameters of the problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Any
 
 from lmdata.data import registry
-from lmdata.data.registry import Variable
+from lmdata.data.registry import Variable, Variables
 
 GRID = ("*", "start", "seed")
 DATA = ("#", "seed")
@@ -21,7 +20,7 @@ SOLVED, INFEASIBLE, UNFINISHED = 0, 1, 2
 """Values of ``solution_status``."""
 
 
-def _declare() -> Iterator[Variable]:
+def _of_training_runs() -> Iterator[Variable]:
     path = (*GRID, "iteration")
     sample = (*DATA, "sample")
     token = (*sample, "token")
@@ -68,8 +67,10 @@ def _declare() -> Iterator[Variable]:
     yield Variable("winner", GRID, "int64", "solution whose tokens have most weight at the end, or -1", None)
 
 
-VARIABLES: Mapping[str, Variable] = MappingProxyType({spec.name: spec for spec in _declare()})
-"""Every declared variable by name; ``status``, ``digest`` and ``steps_done`` are declared in `lmdata.data.registry`."""
+VARIABLES = Variables()
+"""Variables of a training run; ``status``, ``digest`` and ``steps_done`` are those of `lmdata.data.registry`."""
+
+VARIABLES.declare("lmdata.selection", *_of_training_runs())
 
 
 def describe(name: str) -> dict[str, Any]:
