@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from lmdata.data import registry
 from lmdata.data.derived import is_derived, verify_derived
 from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
@@ -222,7 +224,7 @@ def _check_block(source: Stored, block: tuple[int, ...]) -> Iterator[tuple[int, 
         if len(block) == 1:
             found = [member_digest(source.layout.key(block[0]), (part[0] for part in source.frames(block)))]
         else:
-            [positions] = source.frames(block)
+            positions = np.concatenate(list(source.frames(block)), axis=1)
             found = [member_digest(source.layout.key(member), positions[row]) for row, member in present]
         for name in source.layout.diagnostics:
             for _ in source.frames(block, name):

@@ -240,7 +240,12 @@ def _corner(layout: Layout, block: Sequence[int]) -> tuple[int, ...]:
 
 
 def _chunks(layout: Layout, block: Sequence[int], first: int, last: int) -> Iterator[Chunk]:
-    """Yield the chunks of all variables that hold frames ``first`` to ``last`` of members that share a chunk."""
+    """Yield the chunks of all variables that hold the frames from ``first`` up to ``last`` of members that share one.
+
+    There is none where there is no frame: a stretch of many steps may record nothing.
+    """
+    if first == last:
+        return
     *grid, frames = layout.chunk
     place = [start // size for start, size in zip(_corner(layout, block), grid, strict=True)]
     for time in range(first // frames, -(-last // frames)):

@@ -1,0 +1,68 @@
+"""Whatever is recorded, however long stretches and chunks are, forks make the dataset of one process."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lmdata.data.opening import open_dataset
+from lmdata.data.store.forks import ForkWriter
+from lmdata.data.store.writer import RunStore
+from lmdata.data.verify import verify
+
+
+def sent(value):
+    """Send something to another process, and back."""
+    return pickle.loads(pickle.dumps(value))
+
+
+STEPS = 7
+
+
+@st.composite
+def records(draw):
+    """Any frames that may be recorded: none but the ends, every one, every k-th, or some."""
+    some = st.sets(st.integers(0, STEPS), min_size=1).map(sorted)
+    return draw(st.one_of(st.just([0, STEPS]), st.just([STEPS]), st.none(), st.integers(1, STEPS), some))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    record=records(),
+    segment=st.integers(1, STEPS),
+    chunk=st.tuples(st.integers(1, 3), st.integers(1, STEPS + 1)),
+    together=st.integers(1, 3),
+)
+def test_sparse_records_over_many_stretches_have_the_digests_of_one_process(record, segment, chunk, together):
+    import lmdata
+    from lmdata.runs import runner as running
+    from lmdata.runs.recipe import Recipe
+    from lmdata.runs.simulation import _layout
+
+    model, tokens = lmdata.Localmax(alignment_sensitivity=0.1), lmdata.tokens.uniform(4, 2)
+    recipe = Recipe.of(model, tokens, steps=STEPS, seeds=range(3), record=record)
+    runner = running.Runner.of(recipe, "numpy", None)
+    expected = lmdata.simulate(model, tokens, steps=STEPS, seeds=range(3), record=record)
+    layout = replace(_layout(runner), chunk=(chunk[0], min(chunk[1], len(recipe.recorded))))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        place = Path(folder) / "run"
+        patch.setattr(running, "SEGMENT_SECONDS", 0)
+        stretches = 0
+        with RunStore.create(place, layout) as store:
+            while blocks := store.pending():
+                patch.setattr(running, "FIRST_SEGMENT", segment * len(blocks[0]) * 4 * 4 * 2)
+                forks = [store.fork(blocks[at : at + together]) for at in range(0, len(blocks), together)]
+                for fork in forks:
+                    writer = ForkWriter(sent(fork), layout)
+                    runner.stretch(fork.blocks, writer, seconds=0)
+                    store.merge(sent(writer.changes()))
+                    stretches += 1
+                assert stretches <= 3 * (STEPS + 1)
+        assert verify(place).ok
+        assert open_dataset(place).attrs["digest"] == expected.attrs["digest"]
