@@ -165,6 +165,17 @@ def test_blocks_that_a_task_had_no_time_for_are_computed_by_others(address, plan
     assert computed(folder) == {(seed, step): 1 for seed in RUN["seeds"] for step in range(STEPS)}
 
 
+@pytest.mark.usefixtures("one_step_a_task")
+def test_members_that_record_nothing_on_the_way_are_finished_and_resumed_by_workers(address, plan, tmp_path):
+    run = RUN | {"record": [0, STEPS]}
+    plan({5: ("raise", 2)})
+    with pytest.raises(ClusterLost):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **run)
+    plan({})
+    lmdata.resume(tmp_path / "run", scheduler=address)
+    check_finished(tmp_path / "run", lmdata.simulate(MODEL, TOKENS, **run))
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("all_blocks_in_a_task")
 def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(

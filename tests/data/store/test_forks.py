@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lmdata
 from lmdata.data.opening import open_dataset
 from lmdata.data.store.forks import ForkWriter
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
+from lmdata.runs import runner as running
+from lmdata.runs.recipe import Recipe
+from lmdata.runs.simulation import _layout
 
 
 def sent(value):
@@ -32,19 +36,30 @@ def records(draw):
     return draw(st.one_of(st.just([0, STEPS]), st.just([STEPS]), st.none(), st.integers(1, STEPS), some))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(
+ANY = given(
     record=records(),
     segment=st.integers(1, STEPS),
     chunk=st.tuples(st.integers(1, 3), st.integers(1, STEPS + 1)),
     together=st.integers(1, 3),
 )
-def test_sparse_records_over_many_stretches_have_the_digests_of_one_process(record, segment, chunk, together):
-    import lmdata
-    from lmdata.runs import runner as running
-    from lmdata.runs.recipe import Recipe
-    from lmdata.runs.simulation import _layout
+"""Frames that are recorded, steps of a stretch, members and frames of a chunk, blocks of a fork."""
 
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@ANY
+def test_sparse_records_over_many_stretches_have_the_digests_of_one_process(record, segment, chunk, together):
+    check(record, segment, chunk, together)
+
+
+@pytest.mark.long
+@settings(max_examples=150, deadline=None, derandomize=True)
+@ANY
+def test_more_sparse_records_over_many_stretches(record, segment, chunk, together):
+    check(record, segment, chunk, together)
+
+
+def check(record, segment, chunk, together):
+    """Run a recipe through forks, a stretch at a time, and compare it with one process."""
     model, tokens = lmdata.Localmax(alignment_sensitivity=0.1), lmdata.tokens.uniform(4, 2)
     recipe = Recipe.of(model, tokens, steps=STEPS, seeds=range(3), record=record)
     runner = running.Runner.of(recipe, "numpy", None)
