@@ -72,6 +72,22 @@ def equiangular_curve(
 
     The boundary of the clustered region in the (t, beta) phase diagram (arXiv 2312.10794). 0 where there is none.
 
+    Parameters
+    ----------
+    time : (time,)
+        Times t >= 0, dimensionless.
+    inverse_temperature : (beta,)
+        The betas that are tried.
+    tokens : int
+        Number n of tokens.
+    threshold : float
+        Cosine from which on tokens count as one cluster.
+
+    Returns
+    -------
+    ndarray (time,)
+        A beta for each time.
+
     Examples
     --------
     >>> equiangular_curve([0.0, 6.0, 30.0], [0.5, 1.0, 4.0], tokens=128)

@@ -180,6 +180,11 @@ def resume(
     backend, durable, scheduler, progress
         As in `simulate`; each may be another than the run was begun with.
 
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, as `lmdata.open` returns it.
+
     Raises
     ------
     RecipeMismatch

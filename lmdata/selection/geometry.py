@@ -81,6 +81,18 @@ def label_svm(problem: Problem, selected: Sequence[int]) -> MaxMargin:
 
     Its ``support`` are the samples that hold the margin.
 
+    Parameters
+    ----------
+    problem : Problem
+        Tokens and labels; tokens and value vector are dimensionless.
+    selected : sequence of int
+        The token of each sample.
+
+    Returns
+    -------
+    MaxMargin
+        Its ``parameter`` is v (feature,).
+
     Examples
     --------
     >>> from lmdata.selection import construction

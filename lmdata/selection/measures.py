@@ -44,6 +44,8 @@ def solutions(
         Selections to examine instead, each a token number a sample; all of them are returned, in order.
     norm
         Norm to minimise; by default that of the run's mirror exponent, each its own where it is swept.
+    limit
+        Combinations of separable tokens up to which all are examined.
 
     Returns
     -------
@@ -97,6 +99,16 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
 
     Tokens beyond a sample's own have the weight 0.
 
+    Parameters
+    ----------
+    ds : Dataset
+        A training run, of `lmdata.selection.train` or `lmdata.open`.
+
+    Returns
+    -------
+    DataArray
+        (<swept>, start, seed, iteration, sample, token), dimensionless; each sample's weights sum to one.
+
     Examples
     --------
     >>> from lmdata.selection import TokenSelection, attention, construction, train
@@ -126,6 +138,11 @@ def direction_correlation(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     found
         Result of `solutions`.
 
+    Returns
+    -------
+    DataArray
+        (<swept>, start, seed, iteration, solution), between -1 and 1.
+
     Examples
     --------
     >>> from lmdata.selection import TokenSelection, construction, direction_correlation, solutions, train
@@ -145,6 +162,18 @@ def selected_mass(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
 
     Equal tokens of a sample count as one. The weight of a solution that wins goes to 1.
 
+    Parameters
+    ----------
+    ds : Dataset
+        A training run, of `lmdata.selection.train` or `lmdata.open`.
+    found : Dataset
+        Its max-margin solutions, of `solutions`.
+
+    Returns
+    -------
+    DataArray
+        (<swept>, start, seed, iteration, solution, sample), between 0 and 1; NaN where a solution has no selection.
+
     Examples
     --------
     >>> from lmdata.selection import TokenSelection, construction, selected_mass, solutions, train
@@ -162,6 +191,18 @@ def path_margin(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return the margin of each solution's selection along the path's unit direction, (..., iteration, solution).
 
     ``min over i, t of <k_is - k_it, p> / |p|``; at the max-margin solution it equals ``solution_margin``.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A training run, of `lmdata.selection.train` or `lmdata.open`.
+    found : Dataset
+        Its max-margin solutions, of `solutions`.
+
+    Returns
+    -------
+    DataArray
+        (<swept>, start, seed, iteration, solution), dimensionless; NaN where the path is at zero.
 
     Examples
     --------
@@ -189,6 +230,16 @@ def norms(ds: xr.Dataset) -> xr.Dataset:
     Under normalised gradient descent the growth tends to the step; under plain gradient descent the norm grows like
     ``log(iteration) |p_mm|``. Euclidean or Frobenius; ``value_norm`` besides in joint training.
 
+    Parameters
+    ----------
+    ds : Dataset
+        A training run, of `lmdata.selection.train` or `lmdata.open`.
+
+    Returns
+    -------
+    Dataset
+        ``norm``, ``norm_growth`` and, in joint training, ``value_norm``, each (<swept>, start, seed, iteration).
+
     Examples
     --------
     >>> from lmdata.selection import TokenSelection, construction, norms, train
@@ -209,6 +260,18 @@ def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return which solution each member selects at its last stored iteration, (<swept>, start, seed).
 
     The solution whose selected tokens have the most weight in every sample; -1 if none has.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A training run, of `lmdata.selection.train` or `lmdata.open`.
+    found : Dataset
+        Its max-margin solutions, of `solutions`.
+
+    Returns
+    -------
+    DataArray
+        (<swept>, start, seed), the number of a solution, or -1.
 
     Examples
     --------

@@ -92,7 +92,26 @@ def train(
 
 
 def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Dataset:
-    """Run a recipe; `train` with its arguments already checked."""
+    """Run a recipe in memory; `train` with its arguments already checked.
+
+    Parameters
+    ----------
+    recipe : SelectionRecipe
+        What is trained, from where, and for how long.
+    progress : callable, optional
+        Called as ``progress(members done, members)``.
+
+    Returns
+    -------
+    Dataset
+        As of `train`.
+
+    Examples
+    --------
+    >>> from lmdata.selection import SelectionRecipe, TokenSelection, construction, run
+    >>> run(SelectionRecipe.of(TokenSelection(), construction("single-local"), steps=20)).prompt.shape
+    (1, 1, 21, 3)
+    """
     problems, paths = train_members(recipe, progress)
     return assemble(recipe, problems, paths)
 
@@ -114,6 +133,11 @@ def run_to_store(
         A path.
     durable
         Flush the store to disk before it appears at the path.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, as `lmdata.open` returns it.
 
     Raises
     ------

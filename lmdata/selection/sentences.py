@@ -59,6 +59,11 @@ def sentences(topic: str = "all", *, features: int = 64) -> Sentences:
     features
         Leading components of the embedding to keep (it is trained so that these carry the most).
 
+    Returns
+    -------
+    Sentences
+        Draws one problem, whatever the seed, whose words label the tokens.
+
     Examples
     --------
     >>> sentences("food", features=16).specification()

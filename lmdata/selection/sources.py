@@ -68,6 +68,11 @@ def construction(name: str, *, contrast: float | None = None) -> Construction:
     contrast
         Of ``unequal-scores``; 1 by default. A sweep may vary it.
 
+    Returns
+    -------
+    Construction
+        Draws the problem; `contrast` can be swept where there is one.
+
     Examples
     --------
     >>> construction("joint-tight").draw(0).labels
@@ -154,6 +159,11 @@ def gaussian(samples: int, tokens: int, features: int, *, queries: str = "none")
     queries : {"none", "first token", "random"}
         Queries for the training of W: the first token of each sample (self-attention), or normal ones.
 
+    Returns
+    -------
+    Gaussian
+        Draws another problem for every seed.
+
     Examples
     --------
     >>> gaussian(4, 6, 10).draw(seed=3).tokens.shape
@@ -198,6 +208,20 @@ class Given(PlainSource):
 
 def given(tokens: Any, labels: Any, **others: Any) -> Given:
     """Return the source of one problem, from its arrays; see :class:`Problem` for the arguments.
+
+    Parameters
+    ----------
+    tokens : (sample, token, feature)
+        The tokens of every sample, finite.
+    labels : (sample,)
+        1 or -1 each.
+    **others
+        Further arguments of `Problem`: ``value``, ``weight``, ``query``, ``lengths``, ``words``.
+
+    Returns
+    -------
+    Given
+        A source that gives this problem for every seed.
 
     Examples
     --------
@@ -251,6 +275,11 @@ def starts(values: Any = None, *, count: int = 1, scale: float = 1.0) -> Starts:
     count, scale
         Otherwise: number of normal starts drawn for each seed, and their standard deviation; ``scale=0`` starts
         at zero.
+
+    Returns
+    -------
+    Starts
+        Draws (count, feature) or (count, feature, feature) starts for each seed.
 
     Examples
     --------

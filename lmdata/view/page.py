@@ -59,6 +59,11 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     sections : sequence of Section
         Figures with sliders are computed for every combination of their sliders.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
     InvalidInput

@@ -44,6 +44,11 @@ def save(figure: hv.Overlay, path: str | os.PathLike[str], *, dpi: int = 150) ->
     dpi : int
         Dots per inch of a PNG.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
     InvalidInput

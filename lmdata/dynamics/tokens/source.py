@@ -55,6 +55,18 @@ class TokenSource(Protocol):
 def uniform(n: int, d: int, low: float = -1.0, high: float = 1.0) -> Uniform:
     """Return a source of ``n`` tokens whose ``d`` components are uniform in [low, high).
 
+    Parameters
+    ----------
+    n, d : int
+        Numbers of tokens and of components.
+    low, high : float
+        Bounds of each component, low < high.
+
+    Returns
+    -------
+    TokenSource
+        Draws (n, d) tokens for each seed, dimensionless, the same on every machine.
+
     Raises
     ------
     InvalidInput
@@ -71,6 +83,16 @@ def uniform(n: int, d: int, low: float = -1.0, high: float = 1.0) -> Uniform:
 
 def normal(n: int, d: int) -> Normal:
     """Return a source of ``n`` tokens with ``d`` independent standard normal components.
+
+    Parameters
+    ----------
+    n, d : int
+        Numbers of tokens and of components.
+
+    Returns
+    -------
+    TokenSource
+        Draws (n, d) tokens for each seed, dimensionless, the same on every machine.
 
     Raises
     ------
@@ -90,6 +112,16 @@ def ball(n: int, d: int) -> Ball:
 
     They are the first d components of points uniform on the sphere of R^(d+2) (Barthe et al., math/0503650).
 
+    Parameters
+    ----------
+    n, d : int
+        Numbers of tokens and of components.
+
+    Returns
+    -------
+    TokenSource
+        Draws (n, d) tokens for each seed, dimensionless, the same on every machine.
+
     Raises
     ------
     InvalidInput
@@ -105,6 +137,16 @@ def ball(n: int, d: int) -> Ball:
 
 def sphere(n: int, d: int) -> Sphere:
     """Return a source of ``n`` tokens uniform on the unit sphere of R^d.
+
+    Parameters
+    ----------
+    n, d : int
+        Numbers of tokens and of components.
+
+    Returns
+    -------
+    TokenSource
+        Draws (n, d) tokens for each seed, dimensionless, the same on every machine.
 
     Raises
     ------
@@ -132,6 +174,11 @@ def text(sentence: str, *, dimension: int = COMPONENTS) -> TextTokens:
     dimension : int
         Components to keep, from the first, at most 256.
 
+    Returns
+    -------
+    TokenSource
+        Draws (words, dimension) tokens, whatever the seed; its labels are the words.
+
     Raises
     ------
     InvalidInput
@@ -154,6 +201,11 @@ def configuration(name: str) -> ConfigurationTokens:
     ----------
     name : {"emerging-leader", "triangle", "square", "followed-token"}
         The authors ran each with influence 0.5 for 30 steps.
+
+    Returns
+    -------
+    TokenSource
+        Draws the published (n, 2) tokens, whatever the seed.
 
     Raises
     ------
@@ -183,6 +235,11 @@ def array(values: Any, *, labels: Sequence[str] | None = None, seeds: Sequence[i
     seeds : sequence of int, optional
         The seeds whose starts a three-dimensional array holds, in order; 0, 1, ... by default.
 
+    Returns
+    -------
+    TokenSource
+        Draws the given (n, d) tokens for each seed.
+
     Raises
     ------
     InvalidInput
@@ -204,7 +261,16 @@ def array(values: Any, *, labels: Sequence[str] | None = None, seeds: Sequence[i
 def as_source(tokens: Any, *, seeds: Sequence[int] | None = None) -> TokenSource:
     """Return a token source as it is, and anything else as :func:`array`.
 
-    ``seeds`` are those whose starts a (seed, token, component) array without a seed coordinate holds, in order.
+    Parameters
+    ----------
+    tokens : token source or array
+        A source, or tokens (token, component) or (seed, token, component).
+    seeds : sequence of int, optional
+        Those whose starts a (seed, token, component) array without a seed coordinate holds, in order.
+
+    Returns
+    -------
+    TokenSource
 
     Examples
     --------
@@ -226,6 +292,11 @@ def source_from_specification(specification: Any, *, values: Any = None) -> Toke
     values : array, optional
         The tokens, (token, component) or (seed, token, component), of an array whose specification only identifies
         them; they are checked against its hash.
+
+    Returns
+    -------
+    TokenSource
+        Equal to the one that the specification was taken from.
 
     Raises
     ------
