@@ -41,6 +41,7 @@ class StoredArray(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        storage.check_threads(self.array.store)
         try:
             values = np.asarray(self.array.oindex[key])
         except UNREADABLE as error:

@@ -199,6 +199,7 @@ def open_group(store: Any, place: str) -> zarr.Group:
     StoreError, RecipeMismatch, CorruptDataset
         See `lmdata.data.store.guard.check_group`.
     """
+    storage.check_threads(store)
     try:
         with strictly(), naming(place):
             group = zarr.open_group(store, mode="r", zarr_format=3)
@@ -243,6 +244,7 @@ def read_layout(group: zarr.Group) -> Layout:
 
 def read_initial(group: zarr.Group) -> NDArray[np.float64] | None:
     """Return the tokens that a run was given, ([seed,] token, component); None if they can be drawn again."""
+    storage.check_threads(group.store)
     return read(group, "source/initial") if "source" in group else None
 
 

@@ -22,6 +22,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from lmdata.data import registry
 from lmdata.data.layout import Layout
+from lmdata.data.store.process import check_process
 from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
 
 if "ICECHUNK_LOG" not in os.environ:
@@ -99,6 +100,7 @@ class Place:
         """
         if self.folder is not None:
             return os.path.lexists(self.folder)
+        check_process()
         try:
             return icechunk.Repository.exists(self.storage())
         except icechunk.IcechunkError as error:
@@ -122,6 +124,7 @@ class Place:
 
 def create_repository(place: Place) -> icechunk.Repository:
     """Make an empty repository; its configuration is kept with it."""
+    check_process()
     everywhere = icechunk.ManifestSplitCondition.AnyArray()
     splitting = icechunk.ManifestSplittingConfig.from_dict(
         {everywhere: {icechunk.ManifestSplitDimCondition.Any(): REFERENCES_PER_MANIFEST}}
@@ -145,6 +148,7 @@ def open_repository(place: Place) -> icechunk.Repository:
     CorruptDataset
         If the repository cannot be read.
     """
+    check_process()
     _end_quietly()
     if place.folder is not None:
         if not place.folder.exists():
@@ -287,13 +291,28 @@ def array(group: zarr.Group, name: str, *, missing: bool = False) -> zarr.Array[
     ------
     CorruptDataset
         If there is no such array.
+    StoreError
+        If this process was forked from one that used the store.
     """
+    check_threads(group.store)
     node = group.get(name)
     if not isinstance(node, zarr.Array):
         raise CorruptDataset(f"variable {name!r} is not in the store: it was removed or renamed")
     if not missing:
         check_missing_chunks_raise()
     return node.with_config({"read_missing_chunks": missing, "write_empty_chunks": True})
+
+
+def check_threads(store: Any) -> None:
+    """Refuse to ask a zarr store whose threads stayed in the process that this one was forked from.
+
+    Raises
+    ------
+    StoreError
+        See `lmdata.data.store.process.check_process`.
+    """
+    if isinstance(store, icechunk.IcechunkStore):
+        check_process()
 
 
 @cache

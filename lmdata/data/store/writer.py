@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,7 @@ from lmdata.data.store.forks import Forks, check
 from lmdata.data.store.journal import Entry, Journal
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy
+from lmdata.data.store.process import check_process
 from lmdata.data.store.reading import read_initial
 from lmdata.data.store.storage import Place, writing
 from lmdata.data.store.transaction import Transaction
@@ -268,6 +270,7 @@ class RunStore:
 
         A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
         """
+        check_process()
         return self._now.last_checkpoint(members)
 
     def fork(self, blocks: Sequence[tuple[int, ...]]) -> Fork:
@@ -287,7 +290,7 @@ class RunStore:
         """
         if self._now.touched(blocks):
             self.commit()
-        with writing(self._place):
+        with self._writing():
             session = self._repository.writable_session("main").fork()
             return self._forks.give(self._now, session, blocks)
 
@@ -301,7 +304,7 @@ class RunStore:
             of it is then taken over. Or if the store cannot be written.
         """
         fork = self._forks.take(changes.number)
-        with writing(self._place):
+        with self._writing():
             check(self._now, fork, changes)
         self._record("merge", tuple(changes.outcomes), changes)
 
@@ -353,7 +356,7 @@ class RunStore:
             raise StoreError(f"{len(self._forks)} forks of {self._place} are out; merge or withdraw them first")
         self.commit()
         try:
-            with writing(self._place):
+            with self._writing():
                 self._now.extend(wider)
             self.commit()
         except BaseException:
@@ -378,7 +381,7 @@ class RunStore:
         due = started - self._last_commit >= wait or self._journal.nbytes > JOURNAL_BYTES
         if self._now.empty or (only_if_due and not due):
             return
-        with writing(self._place):
+        with self._writing():
             if not self._now.session.read_only:  # it is, if a call was interrupted just after it had committed
                 self._commit()
             if self._durable and self._place.folder is not None:
@@ -400,13 +403,20 @@ class RunStore:
         """
         try:
             self.commit()
-            with writing(self._place):
+            with self._writing():
                 self._tidy()
         finally:
             if self._lock is not None:
                 self._lock.release()
         if self._forks:
             raise StoreError(f"{len(self._forks)} forks of {self._place} were never merged: their members are absent")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Do what the store's threads have a part in: not in a forked child, which lacks them, and with our errors."""
+        check_process()
+        with writing(self._place):
+            yield
 
     def _tidy(self) -> None:
         """Tidy up if it is time, with nothing uncommitted: what forks have written, while they are out, is."""
@@ -439,7 +449,7 @@ class RunStore:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
         self._forks.refuse(self.layout, members)
         entry = Entry(act, members, rows, fixed)
-        with writing(self._place):
+        with self._writing():
             self._act(entry)
         if self._lock is None:
             self._journal.add(entry)
