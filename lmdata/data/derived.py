@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import product
@@ -23,9 +21,10 @@ from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
 from lmdata.data.store import guard, storage
 from lmdata.data.store.durable import sync_entry, sync_files
+from lmdata.data.store.making import making, move, refuse_taken
 from lmdata.data.store.reading import UNREADABLE, strictly
 from lmdata.data.store.storage import Place, writing
-from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreExists
+from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch
 
 DERIVED = 1
 """Version of this form of storage (attribute ``lmdata_derived``)."""
@@ -68,25 +67,20 @@ def save_derived(
         If it cannot be written.
     """
     target = Place.local(location)
-    if os.path.lexists(target):
-        raise StoreExists(f"there is already something at {target}; choose another place, or remove it first")
+    refuse_taken(target)
     attributes = _provenance(dataset, source, made_by, parameters or {})
-    with writing(Place(target), storage.ELSEWHERE):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            group = zarr.create_group(LocalStore(building / "store"), attributes=attributes, zarr_format=3)
-            _write_variables(group, dataset)
-            group.attrs["digest"] = _contents(group)
-            group.attrs["layout_digest"] = _declared(group)
-            storage.consolidate(building / "store")
-            if durable:
-                sync_files(building / "store", set())
-            (building / "store").rename(target)
-            if durable:
-                sync_entry(target)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    with writing(Place(target), storage.ELSEWHERE), making(target) as building:
+        whole = building / "store"
+        group = zarr.create_group(LocalStore(whole), attributes=attributes, zarr_format=3)
+        _write_variables(group, dataset)
+        group.attrs["digest"] = _contents(group)
+        group.attrs["layout_digest"] = _declared(group)
+        storage.consolidate(whole)
+        if durable:
+            sync_files(whole, set())
+        move(whole, target)
+        if durable:
+            sync_entry(target)
 
 
 def open_derived(folder: Path, *, chunked: bool = True) -> xr.Dataset:

@@ -17,10 +17,11 @@ from lmdata.data.derived import is_derived
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import guard, storage
 from lmdata.data.store.creation import create_folder, create_remote, declare
+from lmdata.data.store.making import making, move, refuse_taken
 from lmdata.data.store.reading import Stored, read
 from lmdata.data.store.storage import Place, writing
 from lmdata.data.verify import verify
-from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, StoreExists
+from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput
 
 ZIP = ".zip"
 
@@ -62,27 +63,21 @@ def export_zarr(
     """
     write = _writer(Place.of(location), version)
     folder = Place.local(target)
-    if os.path.lexists(folder):
-        raise StoreExists(f"there is already something at {folder}; choose another place, or remove it first")
-    with writing(Place(folder), storage.ELSEWHERE):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            whole = building / folder.name
-            write(whole)
-            report = verify(whole)
-            if not report.ok:
-                raise CorruptDataset(f"the export is not the dataset that was written:\n{report}")
-            written = open_dataset(whole).attrs["digest"]
-            if digest not in (None, written):
-                raise CorruptDataset(f"{location} has the digest {written} and not {digest}: it is not exported")
-            if folder.suffix == ZIP:
-                archive = building / f"{folder.name}{ZIP}"
-                pack(whole, archive)
-                whole = archive
-            whole.rename(folder)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    refuse_taken(folder)
+    with writing(Place(folder), storage.ELSEWHERE), making(folder) as building:
+        whole = building / "store"
+        write(whole)
+        report = verify(whole)
+        if not report.ok:
+            raise CorruptDataset(f"the export is not the dataset that was written:\n{report}")
+        written = open_dataset(whole).attrs["digest"]
+        if digest not in (None, written):
+            raise CorruptDataset(f"{location} has the digest {written} and not {digest}: it is not exported")
+        if folder.suffix == ZIP:
+            archive = building / "archive"
+            pack(whole, archive)
+            whole = archive
+        move(whole, folder)
 
 
 def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

@@ -15,6 +15,7 @@ from lmdata.data import registry
 from lmdata.data.derived import is_derived, verify_derived
 from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
 from lmdata.data.store import storage
+from lmdata.data.store.lock import HELD
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, LmdataError
@@ -23,7 +24,7 @@ READERS = 2
 """Threads that read and hash: more bring little, since decompression has threads of its own."""
 GROUPS = frozenset({"source", "checkpoints"})
 FOLDERS = frozenset({"chunks", "manifests", "snapshots", "transactions", "refs", "overwritten"})
-FILES = frozenset({"repo", "config.yaml", storage.LOCK_FILE})
+FILES = frozenset({"repo", "config.yaml", storage.LOCK_FILE, storage.LOCK_FILE + HELD})
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.store import storage
 from lmdata.data.store.durable import sync_entry, sync_files
 from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.making import making, move, refuse_taken
 from lmdata.data.store.reading import Bookkeeping
 from lmdata.data.store.storage import Place, writing
 from lmdata.errors import StoreError, StoreExists
@@ -38,31 +36,25 @@ def create_folder(target: Path, fill: Fill, *, durable: bool = False) -> WriterL
     StoreError
         If the target is inside another dataset, or it cannot be written.
     """
-    if os.path.lexists(target):
-        raise StoreExists(f"there is already something at {target}; choose another place, or resume or open it")
-    building = target.parent / f".{target.name}.building"
-    whole = building / "store"
     with writing(Place(target), storage.ELSEWHERE):
+        refuse_taken(target)
         _refuse_inside(target)
         fresh = [target, *(parent for parent in target.parents if not parent.exists())]
-        building.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(building / storage.LOCK_FILE)
-        try:
-            if whole.exists():  # left by a creation that was killed: its lock is free
-                shutil.rmtree(whole)
+        with making(target) as building:
+            whole = building / "store"
             _create(Place(whole), fill)
-            (building / storage.LOCK_FILE).rename(whole / storage.LOCK_FILE)
-            if durable:
-                sync_files(whole, set())
-            _rename(whole, target)
-            if durable:
-                for entry in fresh:
-                    sync_entry(entry)
-        except BaseException:
-            lock.release()
-            raise
-    with suppress(OSError):  # another creation may have begun in it; it will be refused
-        building.rmdir()
+            lock = WriterLock(whole / storage.LOCK_FILE)
+            try:
+                if durable:
+                    sync_files(whole, set())
+                move(whole, target)
+                lock.moved(target / storage.LOCK_FILE)
+                if durable:
+                    for entry in fresh:
+                        sync_entry(entry)
+            except BaseException:
+                lock.release()
+                raise
     return lock
 
 
@@ -90,15 +82,6 @@ def create_remote(place: Place, fill: Fill) -> None:
             raise StoreExists(
                 f"there is already something at {place}; choose another place, or resume or open it"
             ) from error
-
-
-def _rename(whole: Path, target: Path) -> None:
-    try:
-        whole.rename(target)
-    except OSError as error:
-        if os.path.lexists(target):
-            raise StoreExists(f"something appeared at {target} while its store was made") from error
-        raise
 
 
 def declare(group: zarr.Group, layout: Layout, initial: NDArray[Any] | None) -> None:

@@ -33,6 +33,7 @@ from lmdata.data.store.forks import Forks, check
 from lmdata.data.store.journal import Entry, Journal
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy
+from lmdata.data.store.making import clear
 from lmdata.data.store.process import check_process
 from lmdata.data.store.reading import read_initial
 from lmdata.data.store.storage import Place, writing
@@ -145,6 +146,7 @@ class RunStore:
         if place.folder is not None:
             with writing(place):
                 lock = WriterLock(place.folder / storage.LOCK_FILE)
+            clear(place.folder)
         return cls._locked(place, lock, durable=durable)
 
     @classmethod

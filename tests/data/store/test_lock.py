@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -6,8 +7,12 @@ import threading
 
 import pytest
 
+from lmdata.data.opening import open_dataset
+from lmdata.data.store import lock as lock_module
 from lmdata.data.store.lock import WriterLock
-from lmdata.errors import StoreLocked
+from lmdata.data.store.writer import RunStore
+from lmdata.data.verify import verify
+from lmdata.errors import InvalidInput, StoreError, StoreLocked
 
 HOLD = """
 import pathlib, sys, time
@@ -75,3 +80,72 @@ def test_a_link_is_not_followed(tmp_path):
     with pytest.raises(OSError, match=r"a\.lock"):
         WriterLock(tmp_path / "a.lock")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system without locks."""
+
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(lock_module.fcntl, "flock", flock)
+
+
+def test_without_locks_it_says_what_to_do(tmp_path, no_locks):
+    with pytest.raises(StoreError, match=r"file system of .* no locks .*LMDATA_CACHE.*LMDATA_LOCKS=file"):
+        WriterLock(tmp_path / "a.lock")
+
+
+def test_a_lock_that_is_a_file(tmp_path, no_locks, monkeypatch):
+    monkeypatch.setenv("LMDATA_LOCKS", "file")
+    lock = WriterLock(tmp_path / "a.lock")
+    with pytest.raises(StoreLocked, match=rf"process {os.getpid()} .* remove .*a\.lock\.held"):
+        WriterLock(tmp_path / "a.lock")
+    threading.Timer(0.2, lock.release).start()
+    WriterLock(tmp_path / "a.lock", wait=True).release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_on_a_file_system_without_locks(tmp_path, no_locks, monkeypatch, example):
+    monkeypatch.setenv("LMDATA_LOCKS", "file")
+    place = example().write(tmp_path / "run")
+    assert verify(place).ok
+    with RunStore.append_to(place), pytest.raises(StoreLocked):
+        RunStore.append_to(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert not list(place.glob("*.held"))
+
+
+def test_other_kinds_of_locks_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMDATA_LOCKS", "none")
+    with pytest.raises(InvalidInput, match="LMDATA_LOCKS is 'none'; it is kernel"):
+        WriterLock(tmp_path / "a.lock")
+
+
+WITHOUT_FCNTL = """
+import os, sys
+import dask.array, icechunk, numba, pydantic, xarray, zarr  # which know systems without these themselves
+sys.modules["fcntl"] = None
+del os.register_at_fork
+import lmdata
+ds = lmdata.open(sys.argv[1])
+print(float(ds.position.sum()), lmdata.verify(sys.argv[1]).ok)
+start = lmdata.tokens.uniform(4, 2)
+print(lmdata.simulate(lmdata.Localmax(), start, steps=1).position.shape)
+try:
+    lmdata.simulate(lmdata.Localmax(), start, steps=1, store=sys.argv[1] + "2")
+except lmdata.errors.StoreError as error:
+    print(error)
+"""
+
+
+def test_where_python_has_no_locks_stores_are_read(tmp_path, example):
+    made = example()
+    place = made.write(tmp_path / "run")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_FCNTL, place], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read, shape, refused = done.stdout.splitlines()
+    assert read == f"{float(open_dataset(place).position.sum())} True"
+    assert shape == "(1, 2, 4, 2)"
+    assert "Linux, macOS and other POSIX systems" in refused
