@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import numba
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -30,6 +33,9 @@ def compiled[F: Callable[..., Any]](
     *, relaxed: Iterable[str] = (), inline: bool = False, borrowed: bool = False
 ) -> Callable[[F], F]:
     """Return a decorator that compiles a function on its first call and keeps the result on disk.
+
+    Where neither the package nor the user's cache can be written, nothing is kept: the first call of each process then
+    takes as long as the very first.
 
     Arithmetic stays as IEEE 754 defines it and in the order written: no fused multiply-add, no reassociation.
     A function whose result cannot depend on such freedom (a maximum, an exact sum) may name it in
@@ -58,8 +64,14 @@ def compiled[F: Callable[..., Any]](
         options["inline"] = "always"
 
     def compile_later(function: F) -> F:
-        dispatcher = numba.njit(**options)(function)
-        if hasattr(dispatcher, "_cache"):  # not where numba is switched off
+        try:
+            dispatcher = numba.njit(**options)(function)
+        except RuntimeError as error:
+            if "cache" not in str(error):
+                raise
+            logger.info("%s is compiled anew in each process: %s", function.__qualname__, error)
+            dispatcher = numba.njit(**{**options, "cache": False})(function)
+        if hasattr(getattr(dispatcher, "_cache", None), "_cache_file"):  # not where numba or its cache is switched off
             dispatcher._cache._cache_file._source_stamp = _sources()
         return cast("F", dispatcher)
 

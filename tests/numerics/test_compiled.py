@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from lmdata.numerics.compiled import compiled
+
 CALLER = """
 import os
 from lmdata.numerics import compiled
@@ -31,3 +33,16 @@ def test_code_is_compiled_once_and_again_after_a_change_of_any_source(tmp_path):
     assert hits_and_misses("first") == ["1", "0"]
     assert hits_and_misses("second") == ["0", "1"]
     assert hits_and_misses("second") == ["1", "0"]
+
+
+def test_where_nothing_can_be_written_it_is_compiled_without_a_cache(monkeypatch):
+    from numba.core import caching
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+
+    @compiled()
+    def twice(x):
+        return 2 * x
+
+    assert twice(3) == 6
+    assert not hasattr(twice._cache, "_cache_file")
