@@ -13,6 +13,7 @@ a name, but for the measures, which `lmdata.analysis` lists.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -54,12 +55,17 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
     elif name == "__all__":
         value = ["__version__", *_PUBLIC, *_MODULES, *_measures()]
-    elif not name.startswith("_") and name in (measures := _measures()):
+    elif _may_be_a_measure(name) and name in (measures := _measures()):
         value = measures[name]
     else:
         raise AttributeError(f"module 'lmdata' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _may_be_a_measure(name: str) -> bool:
+    """Whether the measures are to be imported for a name: not for a module, which import looks for here first."""
+    return not name.startswith("_") and importlib.util.find_spec(f"lmdata.{name}") is None
 
 
 def _measures() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``ds.lm``: the measures of lmdata as methods of a dataset; each is the function of the same name."""
+"""``ds.lm``: measures as methods of a dataset, lmdata's own and those of other packages; each is a function."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from types import MethodType
 from typing import Any
 
 import xarray
+
+from lmdata import plugins
+from lmdata.errors import UnknownName
 
 
 @xarray.register_dataset_accessor("lm")
@@ -28,16 +31,20 @@ class MeasureAccessor:
         self._dataset = dataset
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_") or name not in (measures := _measures()):
-            raise AttributeError(f"ds.lm has no measure {name!r}; it has {', '.join(dir(self))}")
-        return MethodType(measures[name], self._dataset)
+        if name.startswith("_"):
+            raise AttributeError(f"ds.lm has no attribute {name!r}")
+        own = _measures()
+        measure = own[name] if name in own else plugins.load("measures", name)
+        if measure is None:
+            raise AttributeError(str(UnknownName.among("measure", name, {*own, *plugins.offers("measures")})))
+        return MethodType(measure, self._dataset)
 
     def __dir__(self) -> list[str]:
-        return sorted(_measures())
+        return sorted(plugins.load_all("measures", _measures()))
 
 
 def _measures() -> dict[str, Callable[..., Any]]:
-    """Return the measures of a dataset by name: what declares variables among the functions of `lmdata.analysis`."""
+    """Return lmdata's own measures of a dataset: what declares variables among the functions of `lmdata.analysis`."""
     import lmdata.analysis
 
     found = {name: getattr(lmdata.analysis, name) for name in lmdata.analysis.__all__}

@@ -56,6 +56,9 @@ class CatalogError(LmdataError, ValueError):
 class UnknownName(LmdataError, LookupError):  # noqa: N818
     """A name that is not there; the message names the nearest that are."""
 
+    asked: tuple[str, str] | None = None
+    """What was asked for: a model, say, and its name."""
+
     @classmethod
     def among(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
         """Return the error for ``name``, with the nearest of the ``known`` names as suggestion."""
@@ -65,7 +68,9 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
             f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         )
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {few}"
-        return cls(f"there is no {what} named {name!r}; {hint}")
+        error = cls(f"there is no {what} named {name!r}; {hint}")
+        error.asked = (what, name)
+        return error
 
 
 class ResolutionWarning(UserWarning):
@@ -74,6 +79,10 @@ class ResolutionWarning(UserWarning):
 
 class AccuracyWarning(UserWarning):
     """A result is less accurate than asked: an unstable step size, an iteration stopped before its tolerance."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin of another package cannot be loaded, or has a name that is taken; the message names the package."""
 
 
 class StaleDataset(UserWarning):

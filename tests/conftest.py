@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from .plugging import install
+
+__all__ = ["install"]
+
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 
 

@@ -130,5 +130,5 @@ def test_measures_by_accessor_are_the_functions():
     ds = lmdata.open("hardmax-square")
     assert ds.lm.hull_volume().equals(lmdata.hull_volume(ds))
     assert "quiescent_sets" in dir(ds.lm)
-    with pytest.raises(AttributeError, match="no measure 'volume'"):
+    with pytest.raises(AttributeError, match="no measure named 'volume'"):
         ds.lm.volume()

@@ -16,6 +16,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
 from lmdata.errors import InvalidInput
+from lmdata.plugins import explaining, origin
 
 CORE = ("time", "token", "component")
 """The dimensions of one member."""
@@ -47,7 +48,7 @@ def measure[**P, R](*variables: Variable) -> Callable[[Callable[P, R]], Callable
     """
 
     def declared(function: Callable[P, R]) -> Callable[P, R]:
-        registry.VARIABLES.declare(f"{function.__module__}.{function.__qualname__}", *variables)
+        registry.VARIABLES.declare(f"{function.__module__}:{function.__qualname__}", *variables)
         function.variables = tuple(spec.name for spec in variables)  # type: ignore[attr-defined]
         return function
 
@@ -105,7 +106,8 @@ def model_of(ds: xr.Dataset, measure: str) -> Model:
             f"the dataset's attribute 'model' is {ds.attrs.get('model')!r:.80}; it must be the JSON of a model: "
             "make the dataset with lmdata.simulate, or open it with lmdata.open"
         ) from None
-    return model_from_specification(specification)
+    with explaining(ds.attrs):
+        return model_from_specification(specification)
 
 
 def localmax_of(ds: xr.Dataset, measure: str) -> Localmax:
@@ -220,6 +222,8 @@ def measured(
         attrs = spec.attributes() | {"source": source}
         if spec.units == "step":
             attrs["units"] = ds["time"].attrs.get("units", "step")
+        if not (module := registry.VARIABLES.owner(spec.name).partition(":")[0]).startswith("lmdata."):
+            attrs["package"] = origin(module)
         out[spec.name].attrs = attrs | ({"comment": comment} if comment else {})
     coords = {dim: np.array(column) for dim, column in made.items()}
     return out.assign_coords(coords | {"status": ds["status"]})

@@ -96,7 +96,7 @@ class Variables(Mapping[str, Variable]):
         Parameters
         ----------
         owner : str
-            Full name of what makes them, such as ``package.module.function``. It may declare anew what it declared,
+            Full name of what makes them, such as ``package.module:function``. It may declare anew what it declared,
             as a notebook's cell does that is run again.
         variables : Variable
             Their names must be free.

@@ -1,4 +1,4 @@
-"""What a model is, and the registry of their kinds."""
+"""What a model is, and the kinds that there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.dynamics.kinds import Kinds
 
 
 class Frames(NamedTuple):
@@ -71,31 +71,10 @@ class Model(Protocol):
         ...
 
 
-_KINDS: dict[str, type[Model]] = {}
+MODELS: Kinds[Model] = Kinds("model", "models")
+"""The models by their kinds: lmdata's own, those registered, and those of other packages."""
 
-
-def register[M: type](cls: M) -> M:
-    """Enter a model class into the registry by its ``kind``; use as a decorator.
-
-    Raises
-    ------
-    InvalidInput
-        If another class has that kind.
-    """
-    kind: str = cls.kind  # type: ignore[attr-defined]
-    if kind in _KINDS and _full_name(_KINDS[kind]) != _full_name(cls):  # a module may be loaded anew
-        raise InvalidInput(f"model kind {kind!r} is taken by {_full_name(_KINDS[kind])}; choose another `kind`")
-    _KINDS[kind] = cls
-    return cls
-
-
-def _full_name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def model_kinds() -> tuple[str, ...]:
-    """Return the names of all registered models, sorted."""
-    return tuple(sorted(_KINDS))
+register = MODELS.register
 
 
 def model_from_specification(specification: Mapping[str, Any]) -> Model:
@@ -114,20 +93,4 @@ def model_from_specification(specification: Mapping[str, Any]) -> Model:
     >>> model_from_specification({"kind": "localmax", "influence": 0.5}).influence
     0.5
     """
-    if not isinstance(specification, Mapping) or "kind" not in specification:
-        raise InvalidInput(
-            f"model specification {specification!r} has no 'kind'; give a mapping such as {{'kind': 'localmax'}}"
-        )
-    kind = specification["kind"]
-    if kind not in _KINDS:
-        raise UnknownName.among("model", str(kind), _KINDS)
-    return _KINDS[kind].from_specification(specification)
-
-
-def read_parameters(specification: Mapping[str, Any], kind: str, known: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters of a specification of this kind, refusing names that it does not have."""
-    parameters = {name: value for name, value in specification.items() if name != "kind"}
-    for name in parameters:
-        if name not in known:
-            raise UnknownName.among(f"parameter of {kind}", str(name), known)
-    return parameters
+    return MODELS.read(specification)

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.model import read_parameters
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.dynamics.kinds import Kinds
+from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number, as_numbers
 
 
@@ -64,6 +64,11 @@ class Schedule(ABC):
         return {"kind": self.kind, **lists}
 
 
+SCHEDULES: Kinds[Schedule] = Kinds("schedule")
+"""The schedules by their kinds."""
+
+
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Constant(Schedule):
     """delta(t) = value.
@@ -84,6 +89,7 @@ class Constant(Schedule):
         return np.full(len(steps), self.value)
 
 
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Geometric(Schedule):
     """delta(t) = initial ratio^t, each the float64 nearest to the exact product.
@@ -112,6 +118,7 @@ class Geometric(Schedule):
         return [_nearest(product(step)) if step > 0 else self.initial for step in steps]
 
 
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Power(Schedule):
     """delta(t) = initial (1 + t)^-exponent, each the float64 nearest to the exact value.
@@ -139,6 +146,7 @@ class Power(Schedule):
         return [_nearest(product(step)) for step in steps]
 
 
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Piecewise(Schedule):
     """delta(t) = pieces[k] for switches[k - 1] <= t < switches[k]: it switches at the steps given.
@@ -169,6 +177,7 @@ class Piecewise(Schedule):
         return np.array(self.pieces)[np.searchsorted(self.switches, steps, side="right")]
 
 
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Periodic(Schedule):
     """delta(t) = period[t mod len(period)].
@@ -189,6 +198,7 @@ class Periodic(Schedule):
         return [self.period[step % len(self.period)] for step in steps]
 
 
+@SCHEDULES.register
 @dataclass(frozen=True)
 class Explicit(Schedule):
     """delta(t) = sequence[t]; it cannot go beyond its end.
@@ -214,11 +224,6 @@ class Explicit(Schedule):
         return self.sequence[steps.start : steps.stop]
 
 
-_KINDS: dict[str, type[Schedule]] = {
-    cls.kind: cls for cls in (Constant, Geometric, Power, Piecewise, Periodic, Explicit)
-}
-
-
 def schedule_from_specification(specification: Mapping[str, Any]) -> Schedule:
     """Return the schedule of a specification ``{"kind": ..., parameters}``.
 
@@ -234,16 +239,7 @@ def schedule_from_specification(specification: Mapping[str, Any]) -> Schedule:
     >>> schedule_from_specification({"kind": "geometric", "initial": 0.5, "ratio": 0.9})
     Geometric(initial=0.5, ratio=0.9)
     """
-    kind = str(specification.get("kind"))
-    if kind not in _KINDS:
-        raise UnknownName.among("schedule", kind, _KINDS)
-    cls = _KINDS[kind]
-    names = [field.name for field in dataclasses.fields(cls)]
-    parameters = read_parameters(specification, f"schedule {kind!r}", names)
-    for name in names:
-        if name not in parameters:
-            raise InvalidInput(f"schedule {kind!r} lacks {name!r}; it needs {', '.join(names)}")
-    return cls(**parameters)
+    return SCHEDULES.read(specification)
 
 
 def _nearest(evaluate: Callable[[Context], Decimal]) -> float:

@@ -19,6 +19,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.plugins import explaining
 from lmdata.runs.sweep import (
     MOST_MEMBERS,
     Member,
@@ -160,8 +161,22 @@ class Recipe:
 
     @property
     def initial(self) -> NDArray[np.float64] | None:
-        """Tokens that the specification identifies but does not hold: they must be kept beside it."""
-        return self.tokens.values if isinstance(self.tokens, ArrayTokens) else None
+        """Tokens that the specification identifies but does not hold: they must be kept beside it.
+
+        Raises
+        ------
+        InvalidInput
+            If the token source is not rebuildable, and no array.
+        """
+        if self.tokens.rebuildable:
+            return None
+        if isinstance(self.tokens, ArrayTokens):
+            return self.tokens.values
+        raise InvalidInput(
+            f"tokens {self.tokens.kind!r} are not rebuildable from their specification, so that a store of them could "
+            "not be resumed; give them as an array: lmdata.tokens.array(numpy.stack([source.draw(seed) for seed in "
+            "seeds]), seeds=seeds)"
+        )
 
     @property
     def distinct_seeds(self) -> tuple[int, ...]:
@@ -214,8 +229,11 @@ def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None)
     ------
     RecipeMismatch
         If the recipe id in the attributes is not that of the recipe.
+    UnknownName
+        If a part of it is of a package that is not installed; the message says which.
     """
-    recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
+    with explaining(attrs):
+        recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
     if recipe.id != attrs["recipe_id"]:
         raise RecipeMismatch(
             f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import math
@@ -18,9 +19,12 @@ import numpy as np
 
 from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.kernels.backends import choose
+from lmdata.dynamics.model import model_from_specification
+from lmdata.dynamics.tokens import source_from_specification
 from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.runs.cluster import checked, connected
+from lmdata.runs.provenance import check_returns, foreign
 from lmdata.runs.recipe import Recipe, stored_recipe
 from lmdata.runs.runner import Memory, Progress, Runner
 from lmdata.runs.sizes import check_size
@@ -144,6 +148,8 @@ def run(
         raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
     elif scheduler is not None:
         raise InvalidInput(f"scheduler is {scheduler!r}, and its workers need a store to write into; give store=PATH")
+    if store is not None:
+        _check_returns(recipe)
     check_size(recipe, store)
     runner = Runner.of(recipe, backend, progress)
     layout = _layout(runner)
@@ -193,6 +199,8 @@ def resume(
         As in `simulate`.
     StoreLocked
         If another process is writing to the store.
+    UnknownName
+        If its model or tokens are of a package that is not installed; the message says which.
 
     Examples
     --------
@@ -223,12 +231,22 @@ def _check_means(recipe: Recipe, backend: str, scheduler: int | str | None) -> N
         checked(scheduler)
 
 
+def _check_returns(recipe: Recipe) -> None:
+    """Refuse what could not be resumed: a recipe that its own specification would not give back."""
+    initial = recipe.initial
+    read: Callable[[Any], Any] = functools.partial(source_from_specification, values=initial)
+    array = "give its tokens as an array (lmdata.tokens.array)"
+    check_returns(recipe.model, model_from_specification, what="the model", otherwise="leave out store")
+    check_returns(recipe.tokens, read, what="the token source", otherwise=array)
+
+
 def _layout(runner: Runner) -> Layout:
     from lmdata.data.layout import Layout
 
     recipe = runner.recipe
     n, d = recipe.tokens.shape
     created = datetime.now(UTC).isoformat(timespec="seconds")
+    of_others = foreign(recipe.model, recipe.tokens)
     return Layout(
         swept=recipe.sweep,
         seeds=recipe.seeds,
@@ -249,6 +267,7 @@ def _layout(runner: Runner) -> Layout:
             "backend": str(runner.choice),
             "created": created,
             "history": f"{created} simulated by lmdata {versions()['lmdata']}",
+            **({"plugins": _json(of_others)} if of_others else {}),
         },
     )
 

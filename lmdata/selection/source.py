@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from lmdata.dynamics.model import read_parameters
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.dynamics.kinds import Kinds
+from lmdata.errors import UnknownName
 from lmdata.selection.problem import Problem
 
 
@@ -53,26 +52,11 @@ class PlainSource:
             raise UnknownName.among(f"sweepable parameter of problem {self.kind!r}", name, self.sweepable)
         return dataclasses.replace(self, **{name: value})  # type: ignore[type-var]
 
-    @classmethod
-    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
-        """Return the source of a specification."""
-        names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        parameters = read_parameters(specification, f"problem {cls.kind!r}", names)
-        try:
-            return cls(**parameters)
-        except TypeError as error:
-            raise InvalidInput(
-                f"problem {cls.kind!r} lacks a parameter ({error}); it has {', '.join(names)}"
-            ) from error
 
+PROBLEMS: Kinds[ProblemSource] = Kinds("problem")
+"""The problem sources by their kinds."""
 
-_KINDS: dict[str, Any] = {}
-
-
-def register[S: type](cls: S) -> S:
-    """Enter a source into the register by its ``kind``; use as a decorator."""
-    _KINDS[cls.kind] = cls  # type: ignore[attr-defined]
-    return cls
+register = PROBLEMS.register
 
 
 def source_from_specification(specification: Any) -> ProblemSource:
@@ -89,11 +73,4 @@ def source_from_specification(specification: Any) -> ProblemSource:
     >>> source_from_specification({"kind": "construction", "name": "single-local"}).name
     'single-local'
     """
-    if not isinstance(specification, Mapping) or "kind" not in specification:
-        raise InvalidInput(
-            f"problem {specification!r:.200} has no 'kind'; give {{'kind': 'construction', 'name': ...}}"
-        )
-    if specification["kind"] not in _KINDS:
-        raise UnknownName.among("problem", str(specification["kind"]), _KINDS)
-    source: ProblemSource = _KINDS[specification["kind"]].from_specification(specification)
-    return source
+    return PROBLEMS.read(specification)

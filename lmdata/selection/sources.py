@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.model import read_parameters
+from lmdata.dynamics.kinds import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics import random
 from lmdata.numerics.checks import as_count, as_number

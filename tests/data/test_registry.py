@@ -40,7 +40,7 @@ def test_every_measure_declares_what_it_makes():
     made = {name: measure for measure in vars(lmdata.analysis).values() for name in getattr(measure, "variables", ())}
     assert {name for name, spec in VARIABLES.items() if spec.role == "measure"} >= set(made)
     for name, measure in made.items():
-        assert VARIABLES.owner(name) == f"{measure.__module__}.{measure.__name__}"
+        assert VARIABLES.owner(name) == f"{measure.__module__}:{measure.__name__}"
 
 
 def test_a_taken_name_is_refused_with_both_owners_and_nothing_is_entered():

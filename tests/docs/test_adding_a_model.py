@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-model.md"
 def forgotten():
     """Forget the example's kind afterwards."""
     yield
-    registry._KINDS.pop("power", None)
+    registry.MODELS._classes.pop("power", None)
 
 
 def test_the_example_of_the_documentation_runs(forgotten):

@@ -139,7 +139,7 @@ def test_overflow_is_a_failed_member():
     [
         ("single-local", InvalidInput, "has no 'kind'"),
         ({"kind": "construktion"}, UnknownName, "did you mean 'construction'"),
-        ({"kind": "construction"}, InvalidInput, "lacks a parameter"),
+        ({"kind": "construction"}, InvalidInput, "lacks 'name'; it needs name"),
         ({"kind": "construction", "name": "single"}, UnknownName, "no construction named 'single'"),
         ({"kind": "construction", "name": "single-local", "size": 3}, UnknownName, "no parameter of problem"),
         ({"kind": "gaussian", "samples": 0, "tokens": 2, "features": 2}, InvalidInput, "samples is 0"),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from lmdata.dynamics.model import Frames, read_parameters
+from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.model import Frames
 from lmdata.dynamics.models import steppers
 from lmdata.dynamics.models.geometry import Euclidean, Geometry
 from lmdata.dynamics.models.parameters import check_components, check_parameters, choice, flag, number

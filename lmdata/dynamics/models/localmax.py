@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.dynamics.kernels.backends import choose, kernel, to_host, to_namespace
-from lmdata.dynamics.model import Frames, read_parameters, register
+from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
 from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores

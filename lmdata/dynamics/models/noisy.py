@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from lmdata.dynamics.model import Frames, Model, model_from_specification, read_parameters, register
+from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.model import Frames, Model, model_from_specification, register
 from lmdata.dynamics.models.base import AttentionModel, stacked
 from lmdata.dynamics.models.geometry import Euclidean, Geometry
 from lmdata.dynamics.models.parameters import check_parameters, choice, number

@@ -1,17 +1,10 @@
 """Token sources: where the tokens of a run start. Public as ``lmdata.tokens``."""
 
-from lmdata.dynamics.tokens.source import (
-    TokenSource,
-    array,
-    as_source,
-    ball,
-    configuration,
-    normal,
-    source_from_specification,
-    sphere,
-    text,
-    uniform,
-)
+from lmdata.dynamics.tokens.drawn import ball, normal, sphere, uniform
+from lmdata.dynamics.tokens.given import array, as_source
+from lmdata.dynamics.tokens.published import configuration
+from lmdata.dynamics.tokens.sentence import text
+from lmdata.dynamics.tokens.source import TokenSource, register, source_from_specification
 
 __all__ = [
     "TokenSource",
@@ -20,6 +13,7 @@ __all__ = [
     "ball",
     "configuration",
     "normal",
+    "register",
     "source_from_specification",
     "sphere",
     "text",

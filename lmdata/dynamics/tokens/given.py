@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.tokens.source import TokenSource, register
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_tokens
 
 
+@register
 @dataclass(frozen=True)
 class ArrayTokens:
     """Given tokens; see :func:`lmdata.tokens.array`. Two are equal if values, labels and seeds are."""
@@ -58,6 +61,22 @@ class ArrayTokens:
             described["seeds"] = list(self.seeds)
         return described
 
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the source of a specification together with its ``values``, which are checked against the hash."""
+        known = ("values", "shape", "sha256", "labels", "seeds")
+        parameters = read_parameters(specification, "tokens 'array'", known)
+        if parameters.get("values") is None:
+            raise InvalidInput("tokens 'array' are named by their hash alone; give their values too")
+        source = cls(parameters["values"], *(_tuple(parameters.get(name)) for name in ("labels", "seeds")))
+        expected = parameters.get("sha256", source.sha256)
+        if expected != source.sha256:
+            raise InvalidInput(
+                f"tokens have the SHA-256 {source.sha256[:12]}..., their specification says {expected[:12]}...: "
+                "they are not the same tokens"
+            )
+        return source
+
     def draw(self, seed: int) -> NDArray[np.float64]:
         """Return the tokens of a seed, (n, d), dimensionless.
 
@@ -76,6 +95,66 @@ class ArrayTokens:
         return self.values[self.seeds.index(seed)]  # type: ignore[no-any-return]
 
 
+def array(values: Any, *, labels: Sequence[str] | None = None, seeds: Sequence[int] | None = None) -> ArrayTokens:
+    """Return a source of given tokens.
+
+    Parameters
+    ----------
+    values : array_like (token, component) or (seed, token, component)
+        One start for all seeds, or one for each. A DataArray is taken by the names of its dimensions, with the
+        token and seed coordinates that it has.
+    labels : sequence of str, optional
+        A distinct name for each token.
+    seeds : sequence of int, optional
+        The seeds whose starts a three-dimensional array holds, in order; 0, 1, ... by default.
+
+    Returns
+    -------
+    TokenSource
+        Draws the given (n, d) tokens for each seed.
+
+    Raises
+    ------
+    InvalidInput
+        If the values are no finite real tokens (see :func:`lmdata.numerics.checks.as_tokens`), or the labels or
+        seeds do not fit them.
+
+    Examples
+    --------
+    >>> array([[1, 0], [0, 1]], labels=["a", "b"]).labels
+    ('a', 'b')
+    """
+    if hasattr(values, "dims"):
+        values, own_labels, own_seeds = named(values)
+        labels = own_labels if labels is None else labels
+        seeds = own_seeds if seeds is None else seeds
+    return ArrayTokens(values, _tuple(labels), _tuple(seeds))
+
+
+def as_source(tokens: Any, *, seeds: Sequence[int] | None = None) -> TokenSource:
+    """Return a token source as it is, and anything else as :func:`array`.
+
+    Parameters
+    ----------
+    tokens : token source or array
+        A source, or tokens (token, component) or (seed, token, component).
+    seeds : sequence of int, optional
+        Those whose starts a (seed, token, component) array without a seed coordinate holds, in order.
+
+    Returns
+    -------
+    TokenSource
+
+    Examples
+    --------
+    >>> as_source([[0.0], [1.0]]).shape
+    (2, 1)
+    """
+    if isinstance(tokens, TokenSource):
+        return tokens
+    return array(tokens, seeds=None if "seed" in getattr(tokens, "coords", ()) else seeds)
+
+
 def named(values: Any) -> tuple[Any, list[str] | None, list[int] | None]:
     """Return the array of a DataArray as ([seed,] token, component), with its labels and seeds where it has any."""
     order = [name for name in ("seed", "token", "component") if name in values.dims]
@@ -92,6 +171,10 @@ def named(values: Any) -> tuple[Any, list[str] | None, list[int] | None]:
         coords["token"].values.tolist() if has_labels else None,
         coords["seed"].values.tolist() if has_seeds else None,
     )
+
+
+def _tuple[T](values: Sequence[T] | None) -> tuple[T, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _as_labels(labels: Sequence[str], n: int) -> tuple[str, ...]:

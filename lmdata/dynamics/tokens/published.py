@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.dynamics.tokens.source import register
 from lmdata.errors import UnknownName
 
 CONFIGURATIONS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -42,6 +43,7 @@ CONFIGURATIONS: dict[str, tuple[tuple[float, float], ...]] = {
 square; and tokens that gather round one which is no leader."""
 
 
+@register
 @dataclass(frozen=True)
 class ConfigurationTokens:
     """A published configuration; see :func:`lmdata.tokens.configuration`."""
@@ -69,3 +71,31 @@ class ConfigurationTokens:
     def draw(self, seed: int) -> NDArray[np.float64]:
         """Return the tokens, (n, 2), dimensionless."""
         return np.array(CONFIGURATIONS[self.name], dtype=np.float64)
+
+
+def configuration(name: str) -> ConfigurationTokens:
+    """Return a published configuration of hardmax dynamics (arXiv 2407.01602).
+
+    Parameters
+    ----------
+    name : {"emerging-leader", "triangle", "square", "followed-token"}
+        The authors ran each with influence 0.5 for 30 steps.
+
+    Returns
+    -------
+    TokenSource
+        Draws the published (n, 2) tokens, whatever the seed.
+
+    Raises
+    ------
+    UnknownName
+        If there is no configuration of that name.
+
+    Examples
+    --------
+    >>> configuration("triangle").draw(seed=0)[:3]
+    array([[ 1. ,  1. ],
+           [ 0.5, -0.5],
+           [-1. , -1. ]])
+    """
+    return ConfigurationTokens(name)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.tokens.source import register
 from lmdata.errors import BackendUnavailable, InvalidInput
 from lmdata.numerics.checks import as_count
 from lmdata.numerics.random import lengths
@@ -26,6 +29,7 @@ EMBEDDING = "wordllama/l2_supercat_256"
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
+@register
 @dataclass(frozen=True)
 class TextTokens:
     """The words of a text, each a token; see :func:`lmdata.tokens.text`."""
@@ -67,6 +71,17 @@ class TextTokens:
         """Return the source as plain JSON values."""
         return {"kind": self.kind, "text": self.text, "dimension": self.dimension, "embedding": EMBEDDING}
 
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the source of a specification, refusing any embedding but ours."""
+        parameters = read_parameters(specification, "token source 'text'", ("text", "dimension", "embedding"))
+        if "text" not in parameters:
+            raise InvalidInput("token source 'text' lacks 'text'; it needs text")
+        embedding = parameters.pop("embedding", EMBEDDING)
+        if embedding != EMBEDDING:
+            raise InvalidInput(f"tokens 'text' are of the embedding {embedding!r}; this lmdata has {EMBEDDING!r} alone")
+        return cls(**parameters)
+
     def draw(self, seed: int) -> NDArray[np.float64]:
         """Return the words' tokens, (n, dimension), scaled so that the longest has length 1.
 
@@ -80,6 +95,39 @@ class TextTokens:
         pieces, embedding = _embedding()
         tokens = np.stack([_mean(embedding[pieces(word), : self.dimension]) for word in self.words])
         return tokens / lengths(tokens).max()
+
+
+def text(sentence: str, *, dimension: int = COMPONENTS) -> TextTokens:
+    """Return a source whose tokens are the words of a sentence, by a pretrained embedding; it works offline.
+
+    A word is the mean of its pieces' embeddings (wordllama); all are scaled so that the longest token has length 1.
+    The words label the tokens; a repeated word is as many tokens, labelled with their places: the@1, the@7.
+
+    Parameters
+    ----------
+    sentence : str
+        Any text; punctuation is left out.
+    dimension : int
+        Components to keep, from the first, at most 256.
+
+    Returns
+    -------
+    TokenSource
+        Draws (words, dimension) tokens, whatever the seed; its labels are the words.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no word in the sentence, or the dimension is not in 1..256.
+    BackendUnavailable
+        On drawing, if the packages of the extra ``text`` are not installed.
+
+    Examples
+    --------
+    >>> text("The cat saw the other cat.").labels
+    ('The', 'cat@2', 'saw', 'the', 'other', 'cat@6')
+    """
+    return TextTokens(sentence, dimension)
 
 
 def _mean(rows: NDArray[np.float16]) -> NDArray[np.float64]:

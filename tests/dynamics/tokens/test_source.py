@@ -122,9 +122,13 @@ def test_specification_survives_json_exactly(source):
     ("specification", "error", "message"),
     [
         ({"kind": "unifrom", "n": 1, "d": 1}, UnknownName, "no token source named 'unifrom'; did you mean 'uniform'"),
-        ({"kind": "uniform", "n": 4}, InvalidInput, "tokens 'uniform' lack 'd'"),
-        ({"kind": "uniform", "n": 4, "d": 2, "hi": 1}, UnknownName, "no parameter of tokens 'uniform' named 'hi'"),
-        ({"kind": "text"}, InvalidInput, "tokens 'text' lack 'text'"),
+        ({"kind": "uniform", "n": 4}, InvalidInput, "token source 'uniform' lacks 'd'; it needs n, d"),
+        (
+            {"kind": "uniform", "n": 4, "d": 2, "hi": 1},
+            UnknownName,
+            "of token source 'uniform' named 'hi'",
+        ),
+        ({"kind": "text"}, InvalidInput, "token source 'text' lacks 'text'"),
         ({"kind": "text", "text": "a", "embedding": "glove"}, InvalidInput, "this lmdata has 'wordllama/l2_supercat"),
         ({"kind": "configuration", "name": "sqare"}, UnknownName, "did you mean 'square'"),
         ({"kind": "array", "shape": [1, 1], "sha256": "0"}, InvalidInput, "hash alone; give their values too"),
