@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 from lmdata.selection.problem import Problem
-from lmdata.selection.solver import MaxMargin, Norm, max_margin
+from lmdata.selection.programs import Norm
+from lmdata.selection.solver import MaxMargin, max_margin
 
 type Floats = NDArray[np.float64]
 type Selection = tuple[int, ...]
@@ -136,7 +137,9 @@ def examine(
     """Return a selection's max-margin parameter and its optimality.
 
     Token scores are ``y_i <x_it, v>`` with the problem's v; in joint training with v_mm, the label separator at the
-    selected tokens themselves, so that an optimal selection is one that supports itself.
+    selected tokens themselves, so that an optimal selection is one that supports itself. Samples that do not support
+    v_mm are then relaxed in p_mm: their loss vanishes, whatever attention does (the relaxed ATT-SVM of
+    arXiv 2306.13596).
 
     Examples
     --------
@@ -146,7 +149,8 @@ def examine(
     """
     chosen = _selection(problem, selected)
     value = label_svm(problem, chosen) if joint else None
-    parameter = att_svm(problem, chosen, of=of, norm=norm)
+    relaxed = () if value is None or value.status != "solved" else np.flatnonzero(~value.support).tolist()
+    parameter = att_svm(problem, chosen, of=of, norm=norm, relaxed=relaxed)
     if value is not None and value.status != "solved":
         return Solution(chosen, parameter, value, False, False)
     scores = problem.scores() if value is None else problem.scores(value.solution)

@@ -16,7 +16,7 @@ import xarray as xr
 from lmdata.errors import InvalidInput
 from lmdata.selection.geometry import Solution, examine, optimal_tokens, selections
 from lmdata.selection.problem import Problem
-from lmdata.selection.solver import Norm
+from lmdata.selection.programs import Norm
 from lmdata.selection.variables import INFEASIBLE, SOLVED, UNFINISHED, VARIABLES, describe
 
 _STATUS = {"solved": SOLVED, "infeasible": INFEASIBLE, "unfinished": UNFINISHED}
@@ -34,7 +34,8 @@ def solutions(
     Solution 0 selects each sample's token of highest score, even where that is infeasible: then its status says so.
     The others are the locally optimal ones, by falling margin. If there are more than ``limit`` combinations of
     separable tokens, those that a member selects at the end stand for all; the attribute ``candidates`` tells.
-    In joint training the candidates are always those that a member selects.
+    In joint training the candidates are always those that a member selects, and samples that do not support the
+    separator of the labels are relaxed.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def solutions(
     xarray.Dataset
         By (swept parameters of the problem, seed, solution): ``direction`` (or ``matrix_direction`` of W;
         ``value_direction`` of joint training), ``selected_token`` (..., sample), ``solution_margin``,
-        ``solution_status``, ``locally_optimal``, ``globally_optimal``. NaN and -1 pad seeds with fewer solutions.
+        ``solution_violation`` (0: every constraint holds exactly), ``solution_status``, ``locally_optimal``,
+        ``globally_optimal``. NaN and -1 pad seeds with fewer solutions.
 
     Raises
     ------
@@ -63,8 +65,8 @@ def solutions(
     --------
     >>> from lmdata.selection import TokenSelection, construction, solutions, train
     >>> found = solutions(train(TokenSelection(), construction("single-local"), steps=10))
-    >>> found.direction[0].values.round(3).tolist()
-    [[-0.099, 0.99, 0.0], [1.0, -0.0, 0.0]]
+    >>> (found.direction[0].values.round(3) + 0.0).tolist()
+    [[-0.099, 0.99, 0.0], [1.0, 0.0, 0.0]]
     """
     model = json.loads(ds.attrs.get("model", "{}"))
     if model.get("kind") != "selection":
@@ -371,6 +373,7 @@ def _solution_dataset(
         direction: (lambda s: s.parameter.solution, np.nan),
         "selected_token": (lambda s: s.selected, -1),
         "solution_margin": (lambda s: s.parameter.margin, np.nan),
+        "solution_violation": (lambda s: s.parameter.violation, np.nan),
         "solution_status": (lambda s: np.uint8(_STATUS[s.parameter.status]), np.uint8(255)),
         "locally_optimal": (lambda s: s.locally_optimal, False),
         "globally_optimal": (lambda s: s.globally_optimal, False),

@@ -1,34 +1,35 @@
-"""Max-margin problems as convex programs: the smallest parameter, in some norm, that keeps every constraint.
+"""Max-margin problems: the smallest parameter, in some norm, that keeps every constraint.
 
     minimise |u|  subject to  <g_j, u> >= b_j
 
-The solver is clarabel (interior point, Rust, Apache licence), called by its own interface. One solver then serves
-all norms: a quadratic program for the Euclidean norm, power cones for l_q, the semidefinite cone for the nuclear
-norm, and it returns a certificate where there is no solution. qpsolvers states quadratic programs only; cvxpy
-states all three, but takes about 4 ms to translate a problem that clarabel solves in 0.2 ms, and enumerating
-selections solves thousands.
+A convex program, which `lmdata.selection.programs` states and clarabel solves in floats. No verdict rests on its word:
+a solution is accepted when it keeps every constraint in exact arithmetic and its multipliers bound its norm from below,
+infeasibility when a certificate of it holds exactly (`lmdata.selection.exact`); until then the program is scaled
+otherwise and solved again. So verdicts do not hang on the rounding of a machine's linear algebra.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
+from lmdata.selection.exact import is_feasible, is_infeasible, slacks
+from lmdata.selection.programs import SCALINGS, Norm, solve
 
 type Floats = NDArray[np.float64]
-type Norm = float | Literal["nuclear"]
 
-TOLERANCE = 1e-11
-"""Relative accuracy asked of the solver; `ACCEPTED` is what still counts as solved."""
-ACCEPTED = 1e-8
+GOOD, ACCEPTED = 1e-10, 1e-8
+"""How far, relative to its norm, a solution may be above the bound of its multipliers: at once, and at last."""
 SUPPORT = 1e-6
 """A constraint supports the solution if its slack is within this of its bound."""
+_STEPS = (0.0, 1e1, 1e3, 1e5)
+"""By how many roundings a solution is moved, in turn, until it keeps its constraints exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +39,21 @@ class MaxMargin:
     Parameters
     ----------
     status
-        ``solved``; ``infeasible``: the solver has a certificate that no parameter keeps all constraints;
-        ``unfinished``: the solver stopped short of its accuracy.
+        ``solved``; ``infeasible``: it is proved in exact arithmetic that no parameter keeps all constraints;
+        ``unfinished``: neither could be verified, as where the margin is within the rounding of the constraints.
     solution
         u, in the shape that was asked for; NaN unless solved.
     margin
         1 / |u| in the norm that was minimised; NaN unless solved.
     multipliers : (constraint,)
-        Lagrange multipliers, not negative; a certificate: their weighted sum of the bounds equals |u| (in the
-        problem that minimises |u|) and the dual norm of their weighted sum of the g_j is 1. NaN unless solved.
+        Lagrange multipliers of the problem that minimises |u|, not negative; a certificate: the dual norm of
+        their weighted sum of the g_j is 1, and their weighted sum of the bounds is |u|, to `ACCEPTED`. NaN unless
+        solved.
     support : (constraint,)
         Whether the constraint holds with equality, to `SUPPORT`.
+    violation
+        By how much the solution misses a constraint at most, in exact arithmetic: 0, unless bounds of 0 force an
+        equation that no floats near the solution keep. NaN unless solved.
     """
 
     status: Literal["solved", "infeasible", "unfinished"]
@@ -56,6 +61,7 @@ class MaxMargin:
     margin: float
     multipliers: Floats
     support: NDArray[np.bool]
+    violation: float
 
 
 def max_margin(
@@ -68,7 +74,7 @@ def max_margin(
     constraints : (constraint, k)
         The vectors g_j; matrices flattened.
     bounds : (constraint,), optional
-        b_j: 1 by default; 0 where a constraint is relaxed.
+        b_j >= 0: 1 by default; 0 where a constraint is relaxed.
     shape
         Shape of u, for matrices; its product is k.
     norm
@@ -77,7 +83,7 @@ def max_margin(
     Raises
     ------
     InvalidInput
-        If the norm is not known, or ``"nuclear"`` without a matrix shape.
+        If the norm is not known, or ``"nuclear"`` without a matrix shape, or a bound is negative.
     BackendUnavailable
         If clarabel is not installed.
 
@@ -96,20 +102,23 @@ def max_margin(
         norm = as_number(norm, "norm", minimum=1.0, above=True)
     elif len(shape) != 2:
         raise InvalidInput(f"norm is 'nuclear' for a parameter of shape {shape}; only matrices have singular values")
-    if not count:
-        return MaxMargin("solved", np.zeros(shape), math.inf, np.empty(0), np.empty(0, np.bool))
-    scale = float(np.abs(constraints).max(initial=0.0)) or 1.0
-    program = _nuclear(shape) if norm == "nuclear" else _euclidean(size) if norm == 2.0 else _power(size, norm)
-    status, u, multipliers = _solve(program, constraints / scale, bounds)
-    u, multipliers = u[:size] / scale, multipliers / scale
-    if status != "solved":
-        nothing = np.full(count, math.nan)
-        return MaxMargin(status, np.full(shape, math.nan), math.nan, nothing, np.zeros(count, np.bool))
-    length = norm_of(u.reshape(shape), norm)
-    if norm == 2.0 and length:
-        multipliers /= length * scale  # those of |u|^2 / 2 before
-    slack = constraints @ u - bounds
-    return MaxMargin(status, u.reshape(shape), 1.0 / length if length else math.inf, multipliers, slack <= SUPPORT)
+    if not (bounds >= 0).all():
+        raise InvalidInput(f"bounds is {bounds!r:.200}; they must be 0 or above")
+    if not bounds.any():
+        return MaxMargin("solved", np.zeros(shape), math.inf, np.zeros(count), np.ones(count, np.bool), 0.0)
+    best: tuple[float, MaxMargin | None] = ACCEPTED, None
+    for scaling in SCALINGS:
+        u, weights = solve(constraints, bounds, shape, norm, scaling)
+        weights = np.maximum(weights, 0.0)
+        if not (np.isfinite(u).all() and np.isfinite(weights).all() and weights.any()):
+            continue
+        near = [(u, weights)] if norm != 2.0 else [(u, weights), _polished(constraints, bounds, weights)]
+        best = min([best, *(_verified(constraints, bounds, shape, norm, *pair) for pair in near)], key=lambda b: b[0])
+        if best[1] is None and is_infeasible(constraints, bounds, weights):
+            return _none("infeasible", shape, count)
+        if best[0] <= GOOD:
+            break
+    return best[1] or _none("unfinished", shape, count)
 
 
 def norm_of(u: Floats, norm: Norm) -> float:
@@ -122,93 +131,73 @@ def norm_of(u: Floats, norm: Norm) -> float:
     """
     if norm == "nuclear":
         return float(np.linalg.norm(u, "nuc"))
-    return float((np.abs(u) ** norm).sum() ** (1.0 / norm))
+    largest = float(np.abs(u).max(initial=0.0))
+    return largest * float(((np.abs(u) / largest) ** norm).sum() ** (1.0 / norm)) if largest else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class _Program:
-    """``minimise x^T P x / 2 + c^T x`` with the rows of ``-E x`` in cones; the first variables of x are u."""
+def dual_norm_of(u: Floats, norm: Norm) -> float:
+    """Return the largest ``<u, w>`` over all w with ``norm_of(w, norm) <= 1``.
 
-    quadratic: Any
-    linear: Floats
-    rows: Any
-    cones: list[Any]
-
-
-def _euclidean(size: int) -> _Program:
-    """Minimise |u|^2 / 2."""
-    from scipy import sparse
-
-    return _Program(sparse.identity(size, format="csc"), np.zeros(size), sparse.csc_matrix((0, size)), [])
+    Examples
+    --------
+    >>> dual_norm_of(np.diag([3.0, 4.0]), 2.0), dual_norm_of(np.diag([3.0, 4.0]), "nuclear")
+    (5.0, 4.0)
+    """
+    return float(np.linalg.norm(u, 2)) if norm == "nuclear" else norm_of(u, norm / (norm - 1.0))
 
 
-def _power(size: int, q: float) -> _Program:
-    """Minimise t with ``sum_j r_j = t`` and ``|u_j| <= r_j^(1/q) t^(1 - 1/q)``, which is the l_q norm of u."""
-    from scipy import sparse
-
-    clarabel = _clarabel()
-    t = 2 * size
-    rows = sparse.lil_matrix((1 + 3 * size, t + 1))
-    rows[0, size:t], rows[0, t] = 1.0, -1.0
-    for j in range(size):
-        for place, column in enumerate((size + j, t, j)):
-            rows[1 + 3 * j + place, column] = -1.0
-    cones = [clarabel.ZeroConeT(1), *(clarabel.PowerConeT(1.0 / q) for _ in range(size))]
-    return _Program(sparse.csc_matrix((t + 1, t + 1)), np.eye(t + 1)[t], rows.tocsc(), cones)
+def _none(status: Literal["infeasible", "unfinished"], shape: tuple[int, ...], count: int) -> MaxMargin:
+    nothing, nowhere = np.full(count, math.nan), np.zeros(count, np.bool)
+    return MaxMargin(status, np.full(shape, math.nan), math.nan, nothing, nowhere, math.nan)
 
 
-def _nuclear(shape: tuple[int, ...]) -> _Program:
-    """Minimise ``(tr X + tr Y) / 2`` with ``[[X, U], [U^T, Y]]`` positive semidefinite: the nuclear norm of U."""
-    from scipy import sparse
-
-    clarabel = _clarabel()
-    a, b = shape
-    upper = [(i, j) for j in range(a + b) for i in range(j + 1)]  # the cone's order: columns of the upper triangle
-    extra = iter(range(a * b, a * b + len(upper) - a * b))
-    rows = sparse.lil_matrix((len(upper), len(upper)))
-    cost = np.zeros(len(upper))
-    for row, (i, j) in enumerate(upper):
-        column = i * b + (j - a) if i < a <= j else next(extra)
-        rows[row, column] = -1.0 if i == j else -math.sqrt(2.0)
-        cost[column] = 0.5 if i == j else 0.0
-    cone = clarabel.PSDTriangleConeT(a + b)
-    return _Program(sparse.csc_matrix((len(upper), len(upper))), cost, rows.tocsc(), [cone])
+def _verified(
+    constraints: Floats, bounds: Floats, shape: tuple[int, ...], norm: Norm, u: Floats, weights: Floats
+) -> tuple[float, MaxMargin | None]:
+    """Return the gap of a solution made of u and multipliers near it, and the solution; infinity if it is none."""
+    dual = dual_norm_of((weights @ constraints).reshape(shape), norm)
+    u, slack = _corrected(constraints, bounds, u)
+    length = norm_of(u.reshape(shape), norm)
+    violation = max(0.0, -float(slack.min()))
+    if not dual > 0.0 or violation > SUPPORT or (violation and not is_feasible(constraints, bounds, u)):
+        return math.inf, None
+    multipliers = weights / dual
+    gap = abs(length - float(multipliers @ bounds)) / length
+    return gap, MaxMargin("solved", u.reshape(shape), 1.0 / length, multipliers, slack <= SUPPORT, violation)
 
 
-def _solve(program: _Program, constraints: Floats, bounds: Floats) -> tuple[Any, Floats, Floats]:
-    """Return status, variables and multipliers of a program with the constraints added."""
-    from scipy import sparse
-
-    clarabel = _clarabel()
-    count, variables = len(constraints), len(program.linear)
-    rest = sparse.csc_matrix((count, variables - constraints.shape[1]))
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    settings.max_threads = 1
-    for name in ("tol_gap_abs", "tol_gap_rel", "tol_feas"):
-        setattr(settings, name, TOLERANCE)
-        setattr(settings, f"reduced_{name}", ACCEPTED)
-    found = clarabel.DefaultSolver(
-        program.quadratic,
-        program.linear,
-        sparse.vstack([sparse.hstack([sparse.csc_matrix(-constraints), rest]), program.rows], format="csc"),
-        np.concatenate([-bounds, np.zeros(program.rows.shape[0])]),
-        [clarabel.NonnegativeConeT(count), *program.cones],
-        settings,
-    ).solve()
-    outcome = str(found.status)
-    if outcome in ("Solved", "AlmostSolved"):
-        status = "solved"
-    else:
-        status = "infeasible" if outcome == "PrimalInfeasible" else "unfinished"
-    return status, np.array(found.x), np.array(found.z[:count])
+def _polished(constraints: Floats, bounds: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the Euclidean solution and its multipliers, were the constraints that weigh all tight: to rounding."""
+    share = weights * np.linalg.norm(constraints, axis=1)
+    tight = share > SUPPORT * share.max()
+    u = np.linalg.lstsq(constraints[tight], bounds[tight])[0]
+    multipliers = np.zeros(len(bounds))
+    multipliers[tight] = np.maximum(np.linalg.lstsq(constraints[tight].T, u)[0], 0.0)
+    return u, multipliers
 
 
-def _clarabel() -> Any:
-    try:
-        import clarabel
-    except ModuleNotFoundError as error:
-        raise BackendUnavailable(
-            "max-margin problems need the package clarabel, which is not installed; pip install 'lmdata[selection]'"
-        ) from error
-    return clarabel
+def _corrected(constraints: Floats, bounds: Floats, u: Floats) -> tuple[Floats, Floats]:
+    """Return u, moved by some roundings so that it keeps every constraint exactly where it can, and its slacks.
+
+    Constraints with a bound are kept by stretching u. Those with bound 0 are not, and u is first moved off them.
+    """
+    relaxed, held = bounds == 0, bounds > 0
+    best = u, np.full(len(bounds), -np.inf)
+    terms = np.finfo(float).eps * (np.abs(constraints) @ np.abs(u))
+    for step in _STEPS:
+        moved = u
+        near = relaxed & (constraints @ u < step * terms)
+        if near.any():
+            away = step * terms[near] - constraints[near] @ u
+            moved = u + np.linalg.lstsq(constraints[near], away)[0]
+        reached = constraints[held] @ moved
+        if not (reached > 0).all():
+            continue
+        stretch = max(1.0, float((bounds[held] / reached).max()))
+        moved = moved * (stretch * (1.0 + step * np.finfo(float).eps))
+        slack = slacks(constraints, bounds, moved)
+        if slack.min() > best[1].min():
+            best = moved, slack
+        if slack.min() >= 0.0:
+            break
+    return best

@@ -50,6 +50,7 @@ def _of_training_runs() -> Iterator[Variable]:
     yield Variable("matrix_direction", (*solution, "feature", "query_feature"), "float64", "max-margin solution W_mm")
     yield Variable("value_direction", (*solution, "feature"), "float64", "max-margin separator v_mm of the labels")
     yield Variable("solution_margin", solution, "float64", "largest margin 1/|p_mm| of this selection")
+    yield Variable("solution_violation", solution, "float64", "by how much a constraint is missed, in exact arithmetic")
     yield Variable(
         "solution_status", solution, "uint8", "outcome of the convex program", None, "measure", 255,
         ((SOLVED, "solved"), (INFEASIBLE, "infeasible"), (UNFINISHED, "unfinished")),

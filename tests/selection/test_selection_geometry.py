@@ -1,4 +1,4 @@
-"""Max-margin solutions against their certificates, and optimality against its definition."""
+"""What can be selected, by which direction, and what is optimal, against their definitions."""
 
 from __future__ import annotations
 
@@ -6,71 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given as drawn
-from hypothesis import settings
-from hypothesis import strategies as st
 
-from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.errors import InvalidInput
 from lmdata.selection import Problem, att_svm, construction, gaussian, given, label_svm
 from lmdata.selection.geometry import examine, optimal_tokens, selections, separable_tokens
-from lmdata.selection.solver import max_margin, norm_of
-
-NORMS = [2.0, 1.2, 1.75, 3.0, 8.0, "nuclear"]
-
-
-def dual_norm(matrix: np.ndarray, norm) -> float:
-    if norm == "nuclear":
-        return float(np.linalg.norm(matrix, 2))
-    return float((np.abs(matrix) ** (norm / (norm - 1))).sum() ** (1 - 1 / norm))
-
-
-@pytest.mark.parametrize("norm", NORMS)
-@settings(max_examples=25, deadline=None, derandomize=True)
-@drawn(seed=st.integers(0, 10_000), exponent=st.integers(-6, 6))
-def test_solution_has_a_certificate(norm, seed, exponent):
-    """Feasible, and as small as the bound sum(multipliers) of the dual problem: so it is optimal (to 1e-8)."""
-    rng = np.random.default_rng(seed)
-    shape = tuple(rng.integers(1, 5, 2))
-    constraints = rng.normal(size=(rng.integers(1, 12), np.prod(shape)))
-    constraints *= 10.0**exponent * np.sign(constraints @ rng.normal(size=constraints.shape[1]))[:, None]
-    found = max_margin(constraints, shape=shape, norm=norm)
-    assert found.status == "solved"
-    length = norm_of(found.solution, norm)
-    assert (constraints @ found.solution.ravel() >= 1 - 1e-8).all()
-    assert (found.multipliers >= -1e-9 * length).all()
-    assert found.multipliers.sum() == pytest.approx(length, rel=1e-8)
-    assert dual_norm((found.multipliers @ constraints).reshape(shape), norm) == pytest.approx(1, rel=1e-8)
-    assert found.margin == pytest.approx(1 / length)
-    assert found.support.any()
-
-
-@settings(max_examples=50, deadline=None, derandomize=True)
-@drawn(seed=st.integers(0, 10_000))
-def test_infeasibility_is_reported(seed):
-    """Constraints of which a positive combination vanishes cannot all hold."""
-    rng = np.random.default_rng(seed)
-    constraints = rng.normal(size=(rng.integers(2, 6), rng.integers(1, 4)))
-    constraints[-1] = -(rng.random(len(constraints) - 1) @ constraints[:-1])
-    found = max_margin(constraints)
-    assert found.status == "infeasible"
-    assert np.isnan(found.solution).all()
-    assert np.isnan(found.margin)
-
-
-def test_lattice_solutions_are_exact():
-    assert max_margin(np.array([[1.0, 1.0], [1.0, -1.0]])).solution == pytest.approx([1, 0], abs=1e-10)
-    assert max_margin(np.array([[3.0, 4.0]])).solution == pytest.approx([3 / 25, 4 / 25], abs=1e-11)
-    assert max_margin(np.array([[3.0, 4.0]]), norm=3.0).margin == pytest.approx((3**1.5 + 4**1.5) ** (2 / 3))
-    relaxed = max_margin(np.array([[1.0, 0.0], [1.0, -2.0]]), bounds=np.array([1.0, 0.0]))
-    assert relaxed.solution == pytest.approx([1, 0], abs=1e-9)
-
-
-def test_without_constraints_nothing_is_the_solution():
-    """All other tokens equal the selected one."""
-    found = max_margin(np.empty((0, 3)))
-    assert found.status == "solved"
-    assert np.array_equal(found.solution, np.zeros(3))
-    assert found.margin == np.inf
 
 
 @pytest.mark.parametrize("of", ["prompt", "weight"])
@@ -164,9 +103,3 @@ def test_labels_that_cannot_be_separated():
 def test_refusals(call, message):
     with pytest.raises(InvalidInput, match=message):
         call(construction("single-local").draw(0))
-
-
-def test_missing_solver_is_said(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "clarabel", None)
-    with pytest.raises(BackendUnavailable, match=r"pip install 'lmdata\[selection\]'"):
-        max_margin(np.eye(2))

@@ -109,15 +109,15 @@ def test_plain_mirror_descent_turns_the_same_way(exponent):
     assert correlation[..., -1] > 0.998
 
 
-@pytest.mark.parametrize(("name", "expected"), [("joint-tight", [4 / 3, 1 / 3]), ("joint-loose", [1.25, 0.25])])
+@pytest.mark.parametrize(("name", "expected"), [("joint-tight", [4 / 3, 1 / 3]), ("joint-loose", [1.0, 0.0])])
 def test_joint_solutions(name, expected):
-    problem = construction(name).draw(0)
-    np.testing.assert_allclose(att_svm(problem, [1, 1, 1]).solution, expected, atol=1e-9)
+    """The third sample of the loose case supports no separator of the labels, and is relaxed in the prompt."""
     ds = train(TokenSelection(trained="joint"), construction(name), steps=2000, starts=[[0, -1]], record=[2000])
     found = solutions(ds)
     assert found.selected_token[0, 0].values.tolist() == [1, 1, 1]
     assert found.locally_optimal[0, 0]
-    np.testing.assert_allclose(found.direction[0, 0], expected, atol=1e-3)
+    np.testing.assert_allclose(found.direction[0, 0], expected, atol=1e-9)
+    assert direction_correlation(ds, found)[0, 0, -1, 0] > 0.9999
     value, best = ds.value[0, 0, -1], found.value_direction[0, 0]
     assert float(value @ best / (np.linalg.norm(value) * np.linalg.norm(best))) > 0.9999
 
