@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +16,11 @@ import numpy as np
 import xarray
 
 import lmdata
+from lmdata import plugins
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.plugins import origin
+from lmdata.runs.cluster import computing
 from lmdata.runs.simulation import versions
 
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
@@ -24,7 +29,9 @@ MOST_VALUES, MOST_SEEDS = 12, 4
 """Values of each swept parameter, and seeds, that the page of a pipeline shows."""
 
 
-def keep(derived: xarray.Dataset, source: xarray.Dataset, measure: str, *, made_by: str) -> xarray.Dataset:
+def keep(
+    derived: xarray.Dataset | xarray.DataArray, source: xarray.Dataset, measure: str, *, made_by: str
+) -> xarray.Dataset:
     """Compute a derived dataset chunk by chunk beside its source, enter it in the user's catalogue, and open it.
 
     Its name is that of the source and of the measure, ``localmax-square-quiescent-sets``; a source opened by path is
@@ -48,7 +55,9 @@ def keep(derived: xarray.Dataset, source: xarray.Dataset, measure: str, *, made_
         The stored result, lazy, together with the source's variables.
     """
     name = f"{_label(source)}-{measure}"
-    title = f"{measure.replace('-', ' ').capitalize()} of {_label(source)}"
+    title = f"{_title(measure)} of {_label(source)}"
+    if isinstance(derived, xarray.DataArray):
+        derived = derived.to_dataset()
     derived = derived.assign_attrs(versions=canonical_json(versions()))
     lmdata.catalog.save(name, derived, source=source, made_by=made_by, title=title)
     kept = lmdata.open(name)
@@ -84,44 +93,92 @@ def representative(ds: xarray.Dataset) -> xarray.Dataset:
     return ds.isel({dim: [0 if dim == "seed" else ds.sizes[dim] // 2] for dim in dims})
 
 
-def publish(
-    output: Path, found: xarray.Dataset, measure: str, *, picture: Any, figures: Sequence[Any], text: str
-) -> Path:
-    """Write a picture (PNG) and a page of figures (HTML) named after dataset and measure; return the page.
+@dataclass(frozen=True)
+class Study:
+    """A pipeline: what it measures, what it draws, and what it says about that.
 
     Parameters
     ----------
-    output : path
-        Folder; made where it is missing.
-    found : Dataset
-        Result of `keep`.
-    measure : str
-        As for `keep`.
-    picture : Overlay
-        A figure without sliders.
-    figures : sequence of Overlay or DynamicMap
-        Share the sliders of the page.
-    text : str
-        What is to be said about them.
+    name : str
+        In lower-case words joined by hyphens: results are named by their source and this.
+    measure : callable
+        Takes a dataset and returns what is measured on it, lazily.
+    figures : callable
+        Takes what `keep` returns; gives the figures of the page, which share their sliders.
+    text : str or callable
+        What is to be said about them; or takes what `keep` returns and gives that.
+    picture : callable, optional
+        Takes what `keep` returns; gives a figure without sliders, to be written as a PNG file too.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> from lmdata import view
+    >>> study = Study("leaders", lmdata.leaders, lambda found: [view.trajectories(found)], "Stars are leaders.")
+    >>> study.made_by.partition(",")[0]
+    'lmdata.analysis.leaders'
     """
-    from lmdata import view
 
-    name = f"{_label(found)}-{measure}"
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    view.save(picture, output / f"{name}.png")
-    title = f"{measure.replace('-', ' ').capitalize()}: {_label(found)}"
-    return view.write_page(output / f"{name}.html", title, [view.Section("Figures", figures, text)])
+    name: str
+    measure: Callable[[xarray.Dataset], xarray.Dataset | xarray.DataArray]
+    figures: Callable[[xarray.Dataset], Sequence[Any]]
+    text: str | Callable[[xarray.Dataset], str]
+    picture: Callable[[xarray.Dataset], Any] | None = None
+
+    @property
+    def made_by(self) -> str:
+        """Where its measure is: the file of a pipeline that ships, otherwise the module and its package."""
+        file = Path(inspect.getfile(self.measure))
+        if file.parent == folder():
+            return f"pipelines/{file.name}"
+        return f"{self.measure.__module__}, of {origin(self.measure.__module__)}"
+
+    def run(self, name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
+        """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
+
+        Parameters
+        ----------
+        name : str
+            A catalogued name, or the path of a store.
+        output : path
+            Folder for ``NAME-<study>.html`` and the picture; made where it is missing.
+        scheduler : int or str, optional
+            Number of dask workers to be started here, or a scheduler's address; threads by default.
+
+        Returns
+        -------
+        path
+            The page.
+        """
+        ds = lmdata.open(name)
+        with computing(scheduler):
+            found = keep(self.measure(ds), ds, self.name, made_by=self.made_by)
+        return self._publish(Path(output), found)
+
+    def _publish(self, output: Path, found: xarray.Dataset) -> Path:
+        """Write the picture (PNG) and the page of figures (HTML), named after dataset and study; return the page."""
+        from lmdata import view
+
+        output.mkdir(parents=True, exist_ok=True)
+        label = _label(found)
+        if self.picture is not None:
+            view.save(self.picture(found), output / f"{label}-{self.name}.png")
+        text = self.text if isinstance(self.text, str) else self.text(found)
+        section = view.Section("Figures", self.figures(found), text)
+        return view.write_page(output / f"{label}-{self.name}.html", f"{_title(self.name)}: {label}", [section])
+
+    def command(self, description: str | None) -> None:
+        """Run from the command line and print the page that it made."""
+        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("name", help="a catalogued name, or the path of a store")
+        parser.add_argument("--output", type=Path, required=True, help="folder for the figures; made where missing")
+        parser.add_argument("--scheduler", help="number of dask workers to start here, or a scheduler's address")
+        options = parser.parse_args()
+        print(self.run(options.name, output=options.output, scheduler=options.scheduler))  # noqa: T201
 
 
-def command(run: Callable[..., Path], description: str | None) -> None:
-    """Run a pipeline from the command line and print the page that it made."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="a catalogued name, or the path of a store")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the figures; made where it is missing")
-    parser.add_argument("--scheduler", help="number of dask workers to start here, or a scheduler's address")
-    options = parser.parse_args()
-    print(run(options.name, output=options.output, scheduler=options.scheduler))  # noqa: T201 - it is a command
+def _title(study: str) -> str:
+    return study.replace("-", " ").capitalize()
 
 
 def analyse(
@@ -134,7 +191,7 @@ def analyse(
     name : str
         A catalogued name or the path of a store.
     pipelines : sequence of str, optional
-        Files of the ``pipelines`` folder without their ending; by default those that suit every dataset.
+        Names of those that ship, or of other packages; by default those that suit every dataset.
     output : path
         Folder for the figures; the numbers go into the user's own catalogue, as NAME-<measure>.
     scheduler : int or str, optional
@@ -145,22 +202,43 @@ def analyse(
     UnknownName
         If there is no such pipeline.
     InvalidInput
-        If the output cannot be a folder.
+        If the output cannot be a folder, or several packages offer the pipeline.
     """
-    found = {file.stem: file for file in _pipeline_folder().glob("[a-z]*.py")}
-    wanted = pipelines or PIPELINES
-    for pipeline in wanted:
-        if pipeline not in found:
-            raise UnknownName.among("pipeline", pipeline, found)
+    wanted = [study(each) for each in pipelines or PIPELINES]
     lmdata.open(name)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: {error}") from error
-    return {each: str(_load(found[each]).run(name, output=output, scheduler=scheduler)) for each in wanted}
+    pages = (each.run(name, output=output, scheduler=scheduler) for each in wanted)
+    return dict(zip(pipelines or PIPELINES, map(str, pages), strict=True))
 
 
-def _pipeline_folder() -> Path:
+def study(name: str) -> Study:
+    """Return a pipeline by its name: one that ships, or one of another package.
+
+    Raises
+    ------
+    UnknownName
+        If there is none, or none that can be loaded; the message suggests the nearest.
+    InvalidInput
+        If several packages offer it.
+
+    Examples
+    --------
+    >>> study("vertex_occupancy").name
+    'vertex-occupancy'
+    """
+    files = {file.stem: file for file in folder().glob("[a-z]*.py")}
+    found = _load(files[name]).STUDY if name in files else plugins.load("pipelines", name)
+    if isinstance(found, Study):
+        return found
+    if found is not None:
+        plugins.reject("pipelines", name, f"it is no lmdata.pipeline.Study but {type(found).__name__}")
+    raise UnknownName.among("pipeline", name, {*files, *plugins.offers("pipelines")})
+
+
+def folder() -> Path:
     """Return where the pipelines are: inside the package when installed from a wheel, beside it in a checkout."""
     package = Path(__file__).parent
     inside = package / "pipelines"

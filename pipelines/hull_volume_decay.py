@@ -8,21 +8,11 @@ draws it. Facts: under localmax the hull never grows (arXiv 2509.15958).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.pipeline import command, keep, publish, selected
-from lmdata.runs.cluster import computing
-
-MEASURE = "hull-volume-decay"
-TEXT = (
-    "The volume of the convex hull relative to the first frame, a line for each sensitivity; for tokens of many "
-    "components its mean width. A line ends where the hull loses a dimension: its volume is 0. Beside it the median "
-    "over all seeds, with a band between the quartiles."
-)
+from lmdata.pipeline import Study, selected
 
 
 def measure(ds: xarray.Dataset) -> xarray.Dataset:
@@ -31,30 +21,15 @@ def measure(ds: xarray.Dataset) -> xarray.Dataset:
     return xarray.merge(measures, combine_attrs="drop_conflicts")
 
 
-def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
-    """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
-
-    Parameters
-    ----------
-    name : str
-        A catalogued name, or the path of a store.
-    output : path
-        Folder for ``NAME-hull-volume-decay.html`` and ``.png``; made where it is missing.
-    scheduler : int or str, optional
-        Number of dask workers to be started here, or a scheduler's address; threads by default.
-
-    Returns
-    -------
-    path
-        The page.
-    """
-    ds = lmdata.open(name)
-    with computing(scheduler):
-        found = keep(measure(ds), ds, MEASURE, made_by="pipelines/hull_volume_decay.py")
-    part = selected(found)
-    picture = view.volume_decay(found, over_seeds=True)
-    return publish(output, found, MEASURE, picture=picture, figures=[view.volume_decay(part), picture], text=TEXT)
-
+STUDY = Study(
+    "hull-volume-decay",
+    measure,
+    figures=lambda found: [view.volume_decay(selected(found)), view.volume_decay(found, over_seeds=True)],
+    text="The volume of the convex hull relative to the first frame, a line for each sensitivity; for tokens of many "
+    "components its mean width. A line ends where the hull loses a dimension: its volume is 0. Beside it the median "
+    "over all seeds, with a band between the quartiles.",
+    picture=lambda found: view.volume_decay(found, over_seeds=True),
+)
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    STUDY.command(__doc__)

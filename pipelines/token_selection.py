@@ -1,79 +1,45 @@
 """What training makes attention select: correlation with every max-margin solution, weight, margin, and who wins.
 
-For datasets of `lmdata.selection`. Run as ``python pipelines/token_selection.py NAME``, or
-``lmdata analyse NAME --pipeline token_selection``.
+    python pipelines/token_selection.py selection-single-local --output figures
+
+For datasets of `lmdata.selection` (arXiv 2306.13596, 2308.16898). Keeps the result beside its source as
+NAME-token-selection, and draws it.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
-from pathlib import Path
+from typing import Any
 
-import xarray as xr
+import xarray
 
-import lmdata
-from lmdata import selection, view
-from lmdata.data.derived import is_derived, save_derived
-from lmdata.runs.cluster import computing
-from lmdata.view import selection as figures
-
-TITLE = "Token selection by training"
+from lmdata import selection
+from lmdata.pipeline import Study
+from lmdata.view import selection as view
 
 
-def measure(ds: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+def measure(ds: xarray.Dataset) -> xarray.Dataset:
     """Return the solutions of a training run and the lazy measures against them."""
+    found = selection.solutions(ds)
     measures = [
         selection.direction_correlation(ds, found),
         selection.selected_mass(ds, found).mean("sample", keep_attrs=True),
         selection.path_margin(ds, found),
         selection.winner(ds, found),
     ]
-    return xr.merge([found, selection.norms(ds), *measures], combine_attrs="override")
+    return xarray.merge([found, selection.norms(ds), *measures], combine_attrs="override")
 
 
-def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
-    """Measure a dataset out of core, keep the result, and draw it; return the page.
-
-    Parameters
-    ----------
-    name : str
-        A catalogued name, or the path of a store of `lmdata.selection.train`.
-    output : path
-        Folder for the page. The result of a catalogued dataset is entered in the catalogue as
-        ``NAME-token-selection``; that of a path is written beside the page, over an earlier one.
-    scheduler : int or str, optional
-        Number of dask workers to be started here, or a scheduler's address; threads by default.
-    """
-    output = Path(output)
-    with computing(scheduler):
-        ds = lmdata.open(name)
-        found = selection.solutions(ds)
-        result = _keep(ds, measure(ds, found), name, output)
-        drawn = [figures.correlation(ds, found), figures.mass(ds, found)]
-        if "prompt" in ds and ds.sizes["feature"] > 1:
-            drawn.insert(0, figures.paths(ds, found))
-        section = view.Section("Paths, turning and weight", drawn, _said(result))
-        return view.write_page(output / "token_selection.html", f"{TITLE}: {name}", [section])
+def figures(found: xarray.Dataset) -> list[Any]:
+    """Draw paths, where prompts are trained, and how they turn to the solutions."""
+    of_solutions = [name for name, array in found.items() if "solution" in array.dims and "iteration" not in array.dims]
+    solved = found[of_solutions].compute()
+    drawn = [view.correlation(found, solved), view.mass(found, solved)]
+    return [view.paths(found, solved), *drawn] if "prompt" in found and found.sizes["feature"] > 1 else drawn
 
 
-def _keep(ds: xr.Dataset, measured: xr.Dataset, name: str, output: Path) -> xr.Dataset:
-    """Compute the measures into the catalogue, or beside the page for a dataset opened by path; open them."""
-    made_by = "pipelines/token_selection.py"
-    if name in lmdata.catalog:
-        entry = f"{name}-token-selection"
-        lmdata.catalog.save(entry, measured, source=ds, made_by=made_by, title=f"{TITLE}: {name}")
-        return lmdata.open(entry)
-    place = output / "token_selection.zarr"
-    if is_derived(place):
-        shutil.rmtree(place)
-    save_derived(measured, place, source=ds, made_by=made_by)
-    return lmdata.open(place)
-
-
-def _said(result: xr.Dataset) -> str:
-    """Return in words which solution wins, how often."""
-    winner = result.winner.values.ravel()
+def text(found: xarray.Dataset) -> str:
+    """Say which solution wins, how often."""
+    winner = found.winner.values.ravel()
     counts = {int(number): int((winner == number).sum()) for number in sorted(set(winner.tolist()))}
     told = [
         f"{count} of {winner.size} members select solution {number}" for number, count in counts.items() if number >= 0
@@ -82,10 +48,7 @@ def _said(result: xr.Dataset) -> str:
     return "; ".join([*told, *none]) + "."
 
 
+STUDY = Study("token-selection", measure, figures, text)
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--output", type=Path, default=Path("figures"))
-    parser.add_argument("--scheduler")
-    arguments = parser.parse_args()
-    print(run(arguments.name, output=arguments.output, scheduler=arguments.scheduler))
+    STUDY.command(__doc__)

@@ -8,20 +8,13 @@ draws it (arXiv 2509.15958).
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import xarray
 
 import lmdata
 from lmdata import view
-from lmdata.pipeline import command, keep, publish, representative, selected
-from lmdata.runs.cluster import computing
-
-MEASURE = "vertex-occupancy"
-TEXT = (
-    "The share of the tokens near each vertex of the limit polytope; what is missing to 1 is elsewhere. Beside it the "
-    "trajectories, in the same colours: squares are the vertices, stars the leaders."
-)
+from lmdata.pipeline import Study, representative, selected
 
 
 def measure(ds: xarray.Dataset) -> xarray.Dataset:
@@ -29,30 +22,20 @@ def measure(ds: xarray.Dataset) -> xarray.Dataset:
     return xarray.merge([lmdata.limit_polytope(ds), lmdata.vertex_occupancy(ds)], combine_attrs="drop_conflicts")
 
 
-def run(name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
-    """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.
-
-    Parameters
-    ----------
-    name : str
-        A catalogued name, or the path of a store.
-    output : path
-        Folder for ``NAME-vertex-occupancy.html`` and ``.png``; made where it is missing.
-    scheduler : int or str, optional
-        Number of dask workers to be started here, or a scheduler's address; threads by default.
-
-    Returns
-    -------
-    path
-        The page.
-    """
-    ds = lmdata.open(name)
-    with computing(scheduler):
-        found = keep(measure(ds), ds, MEASURE, made_by="pipelines/vertex_occupancy.py")
+def figures(found: xarray.Dataset) -> list[Any]:
+    """Draw the occupancy, and the trajectories in the same colours."""
     part = selected(found)
-    figures = [view.occupancy(part), view.trajectories(part, time=part["time"].values[-1])]
-    return publish(output, found, MEASURE, picture=view.occupancy(representative(found)), figures=figures, text=TEXT)
+    return [view.occupancy(part), view.trajectories(part, time=part["time"].values[-1])]
 
+
+STUDY = Study(
+    "vertex-occupancy",
+    measure,
+    figures,
+    text="The share of the tokens near each vertex of the limit polytope; what is missing to 1 is elsewhere. Beside it "
+    "the trajectories, in the same colours: squares are the vertices, stars the leaders.",
+    picture=lambda found: view.occupancy(representative(found)),
+)
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    STUDY.command(__doc__)

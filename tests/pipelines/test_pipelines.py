@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,18 +13,11 @@ import xarray
 
 import lmdata
 from lmdata.analysis import hull_decay
-from lmdata.errors import UnknownName
-from lmdata.pipeline import selected
+from lmdata.errors import PluginWarning, UnknownName
+from lmdata.pipeline import analyse, selected, study
 
 FOLDER = Path(__file__).resolve().parents[2] / "pipelines"
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
-
-
-def load(name):
-    specification = importlib.util.spec_from_file_location(f"pipeline_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +44,7 @@ MEASURES = {
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_path):
-    page = load(pipeline).run("hardmax-square", output=tmp_path / "figures")
+    page = study(pipeline).run("hardmax-square", output=tmp_path / "figures")
     name = f"hardmax-square-{pipeline.replace('_', '-')}"
     assert page == tmp_path / "figures" / f"{name}.html"
     assert {file.name for file in page.parent.iterdir()} == {f"{name}.html", f"{name}.png"}
@@ -74,27 +66,27 @@ def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_pat
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_store_opened_by_path_is_named_by_folder_and_recipe(pipeline, store, tmp_path):
-    page = load(pipeline).run(str(store), output=tmp_path / "figures")
+    page = study(pipeline).run(str(store), output=tmp_path / "figures")
     recipe = lmdata.open(store).attrs["recipe_id"]
     name = f"my-sweep-{recipe[:8]}-{pipeline.replace('_', '-')}"
     assert page.name == f"{name}.html"
     assert name in lmdata.catalog
     # a second run replaces the result
     first = lmdata.open(name).attrs["digest"]
-    load(pipeline).run(str(store), output=tmp_path / "figures")
+    study(pipeline).run(str(store), output=tmp_path / "figures")
     assert lmdata.open(name).attrs["digest"] == first
 
 
 def test_the_measures_are_a_lazy_graph(store):
     ds = lmdata.open(store)
     for pipeline in PIPELINES:
-        measured = load(pipeline).measure(ds)
+        measured = study(pipeline).measure(ds)
         assert all(variable.chunks is not None for variable in measured.data_vars.values()), pipeline
 
 
 def test_an_unknown_name_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(UnknownName, match="hardmax-square"):
-        load("quiescent_sets").run("hardmax-sqare", output=tmp_path / "figures")
+        study("quiescent_sets").run("hardmax-sqare", output=tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
@@ -109,7 +101,7 @@ def test_a_page_shows_few_values_of_a_large_sweep():
 
 @pytest.mark.long
 def test_a_cluster_gives_the_same_result_as_threads(store, tmp_path):
-    pipeline = load("vertex_occupancy")
+    pipeline = study("vertex_occupancy")
     name = pipeline.run(str(store), output=tmp_path / "threads").stem
     threads = lmdata.open(name).compute()
     pipeline.run(str(store), output=tmp_path / "cluster", scheduler=2)
@@ -122,3 +114,42 @@ def test_command_line(pipeline, tmp_path):
     command = [sys.executable, FOLDER / f"{pipeline}.py", "hardmax-triangle", "--output", tmp_path / "figures"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     assert Path(done.stdout.strip()).is_file()
+
+
+# --- pipelines of other packages ---
+
+PIPELINE = """
+import lmdata
+from lmdata import view
+from lmdata.pipeline import Study
+
+def measure(ds):
+    return lmdata.leaders(ds)
+
+STUDY = Study("who-leads", measure, lambda found: [view.trajectories(found)], lambda found: f"{found.sizes['token']} tokens.")
+"""  # noqa: E501
+
+
+def test_a_pipeline_of_another_package_runs_by_its_name(install, tmp_path):
+    install("plug-pipeline", PIPELINE, "1.2", pipelines={"who_leads": "plug_pipeline:STUDY"})
+    made = analyse("hardmax-square", pipelines=["who_leads", "quiescent_sets"], output=tmp_path / "figures")
+    assert list(made) == ["who_leads", "quiescent_sets"]
+    assert "10 tokens." in Path(made["who_leads"]).read_text(encoding="utf-8")
+    kept = lmdata.open("hardmax-square-who-leads")
+    assert kept.attrs["made_by"] == "plug_pipeline, of plug-pipeline 1.2"
+    assert lmdata.leaders(lmdata.open("hardmax-square")).equals(kept.leader)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("raise ImportError('gone')", "loaded: gone"), ("STUDY = print", "no lmdata.pipeline.Study")]
+)
+def test_a_broken_pipeline_is_a_warning_and_a_near_name_is_suggested(install, tmp_path, text, message):
+    install("plug-broken", text, pipelines={"who_leads": "plug_broken:STUDY"})
+    with (
+        pytest.warns(PluginWarning, match=f"plug-broken 1.0 offers lmdata.pipelines 'who_leads', .*{message}"),
+        pytest.raises(UnknownName, match="no pipeline named 'who_leads'"),
+    ):
+        analyse("hardmax-square", pipelines=["who_leads"], output=tmp_path / "figures")
+    with pytest.raises(UnknownName, match="did you mean 'who_leads'"):
+        study("who_lead")
+    assert not (tmp_path / "figures").exists()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import holoviews as hv
 import numpy as np
 import pytest
@@ -12,13 +9,11 @@ from bokeh.models import ColumnDataSource
 
 import lmdata
 from lmdata.errors import InvalidInput
-from lmdata.pipeline import analyse
+from lmdata.pipeline import analyse, study
 from lmdata.selection import TokenSelection, construction, direction_correlation, gaussian, solutions, starts, train
 from lmdata.view import selection as figures
 from lmdata.view import static
 from lmdata.view.dashboard import dashboard
-
-PIPELINE = Path(lmdata.__file__).parents[1] / "pipelines" / "token_selection.py"
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +127,8 @@ def test_pipeline_refuses_tokens_that_move(tmp_path, monkeypatch):
 
 def test_pipeline_by_name_and_by_path(tmp_path, monkeypatch):
     monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
-    specification = importlib.util.spec_from_file_location("token_selection", PIPELINE)
-    pipeline = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(pipeline)
-    page = pipeline.run("selection-single-local", output=tmp_path)
+    page = study("token_selection").run("selection-single-local", output=tmp_path)
+    assert page.name == "selection-single-local-token-selection.html"
     text = page.read_text(encoding="utf-8")
     assert "4 of 6 members select solution 0; 2 of 6 members select solution 1." in text
     result = lmdata.open("selection-single-local-token-selection")
@@ -144,5 +137,5 @@ def test_pipeline_by_name_and_by_path(tmp_path, monkeypatch):
 
     train(TokenSelection(), construction("joint-tight"), steps=30, store=tmp_path / "run")
     for _ in range(2):
-        pipeline.run(str(tmp_path / "run"), output=tmp_path / "figures")
-    assert lmdata.open(tmp_path / "figures" / "token_selection.zarr").selected_mass.dims[-1] == "solution"
+        page = study("token_selection").run(str(tmp_path / "run"), output=tmp_path / "figures")
+    assert lmdata.open(page.stem).selected_mass.dims[-1] == "solution"
