@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import races, report, storage
 from benchmarks.contenders import Interpreter
 
-RACES = ("steps", "products", "runs", "growth", "long", "hulls", "softmax", "limits", "storage", "checks")
+RACES = ("steps", "calls", "products", "runs", "growth", "long", "hulls", "softmax", "limits", "storage", "checks")
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
         interpreters = {name: stack.enter_context(Interpreter(path)) for name, path in asked.items() if path}
         work = {
             "steps": lambda: races.steps(interpreters, repeats),
+            "calls": lambda: races.calls(repeats),
             "products": lambda: races.large_products(min(repeats, 3)),
             "runs": lambda: races.whole_runs(sizes),
             "growth": lambda: races.growth((10_000, 100_000, 1_000_000) if arguments.large else (10_000, 100_000)),

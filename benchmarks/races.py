@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import Interpreter, Timed, lmdata_steps, peer_steps, race, timed
-from benchmarks.peers import tokens
+from benchmarks.peers import tokens, vectorised_numpy
 
 Row = dict[str, Any]
 
@@ -49,6 +49,35 @@ def steps(interpreters: Mapping[str, Interpreter], repeats: int) -> list[Row]:
                 "times": {name: _scaled(t, 1e3 / per_step[name]) for name, t in taken.items()},
             }
         )
+    return rows
+
+
+CALLS = {"1000 members, n=16, d=2": (1000, 16, 2), "256 members, n=64, d=2": (256, 64, 2)}
+CALLED_STEPS = 60
+
+
+def calls(repeats: int) -> list[Row]:
+    """Race what a user calls, `lmdata.simulate` with its labels and digests, with NumPy's loop to the same end states.
+
+    The loop is the vectorised one in float64, all members at once; its tokens are there before it begins.
+    """
+    import lmdata
+
+    rows = []
+    for title, (members, n, d) in CALLS.items():
+
+        def simulate(members: int = members, n: int = n, d: int = d) -> Any:
+            model, tokens = lmdata.Localmax(alignment_sensitivity=DELTA), lmdata.tokens.uniform(n, d)
+            return lmdata.simulate(model, tokens, steps=CALLED_STEPS, seeds=range(members), record=[0, CALLED_STEPS])
+
+        made = simulate()
+        start, end = made["position"].values.swapaxes(0, 1)
+        loop = vectorised_numpy(start, DELTA, 1.0)
+        np.testing.assert_allclose(loop(CALLED_STEPS), end, rtol=0, atol=1e-12)
+        taken = race({"lmdata": timed(simulate), "NumPy": timed(lambda loop=loop: loop(CALLED_STEPS))}, repeats)
+        times = {name: _scaled(t, 1e3) for name, t in taken.items()}
+        work = f"{title}: simulate {CALLED_STEPS} steps, as called"
+        rows.append({"work": work, "backend": made.attrs["backend"], "unit": "ms", "times": times})
     return rows
 
 

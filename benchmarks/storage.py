@@ -23,6 +23,7 @@ from lmdata.data.store import storage
 from lmdata.data.store.storage import Place
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
+from lmdata.dynamics import batch
 from lmdata.dynamics.kernels import backends
 from lmdata.dynamics.models import Softmax
 from lmdata.numerics.checks import check_batch
@@ -76,14 +77,13 @@ def checks(repeats: int) -> list[Row]:
             np.isfinite(state).all()
 
     def starts() -> None:
-        for start in state:
-            local.check(start, steps)
+        batch.check([local], state, steps)
 
     size, alone = f"{members} members, n={n}, d=2", "its checks alone"
     races: list[tuple[str, str, int, dict[str, Callable[[], None]]]] = [
         (f"localmax step of {size}, checked", str(choice), steps, {"lmdata": localmax, alone: localmax_checks}),
         (f"softmax step of {size}, checked", "numba", steps, {"lmdata": softmax, alone: softmax_checks}),
-        (f"checks before a run: a member of n={n}, d=2", "", members, {"lmdata": starts}),
+        (f"checks before a run of {members} members, n={n}, d=2: a member", "", members, {"lmdata": starts}),
     ]
     rows = []
     for work, backend, count, contenders in races:

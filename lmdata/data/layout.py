@@ -194,6 +194,15 @@ class Layout:
         place = self.index(member)
         return "{" + ",".join([parts[place[axis]] for axis, parts in self._key_parts]) + "}"
 
+    def keys(self, members: Sequence[int]) -> list[str]:
+        """Return the key of each of the members."""
+        numbers = np.asarray(members, np.int64)
+        for wrong in numbers[(numbers < 0) | (numbers >= self.size)][:1]:
+            self.index(wrong)  # says what is allowed
+        places = np.unravel_index(numbers, self.shape)
+        columns = [[parts[i] for i in places[axis].tolist()] for axis, parts in self._key_parts]
+        return ["{" + ",".join(parts) + "}" for parts in zip(*columns, strict=True)]
+
     @cached_property
     def _key_parts(self) -> list[tuple[int, list[str]]]:
         """What each value adds to a key, by axis of the grid, in the order of the names."""
@@ -231,7 +240,7 @@ class Layout:
         starts = [range(0, length, step) for length, step in zip(self.shape, chunk, strict=True)]
         for corner in product(*starts):
             window = tuple(slice(i, i + step) for i, step in zip(corner, chunk, strict=True))
-            yield tuple(int(i) for i in numbers[window].ravel())
+            yield tuple(numbers[window].ravel().tolist())
 
     def window(self, members: Sequence[int]) -> tuple[slice, ...]:
         """Return the part of the grid that shares a storage chunk with the first of the members.

@@ -45,7 +45,11 @@ class Model(Protocol):
         ...
 
     def check(self, tokens: NDArray[np.float64], steps: int) -> None:
-        """Raise InvalidInput, or warn, if ``steps`` steps from (n, d) tokens cannot be computed right."""
+        """Raise InvalidInput, or warn, if ``steps`` steps from (n, d) tokens cannot be computed right.
+
+        A model may also have a class method ``check_batch(models, tokens, steps)``, which does so in one go for models
+        that differ in sweepable parameters alone, each with each of the tokens (m, n, d).
+        """
         ...
 
     def times(self, steps: Sequence[int]) -> NDArray[Any]:
@@ -65,6 +69,7 @@ class Model(Protocol):
     ) -> Frames:
         """Step a batch, one model and seed a member, from ``state`` (m, n, d) at step ``start``.
 
+        Members whose parameters are the same share one object, see `lmdata.dynamics.batch.distinct`.
         ``record`` are ascending step numbers >= start; only those frames are held. Going to T by way of any T1
         gives the same bits as going at once.
         """

@@ -192,7 +192,7 @@ def check_batch(
 
 
 def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | None = None) -> None:
-    """Refuse (n, d) tokens whose scores <A z_i, z_j> could overflow or underflow.
+    """Refuse tokens (..., n, d) whose scores <A z_i, z_j> could overflow or underflow.
 
     Tokens never leave the convex hull of where they start, so what holds at the start holds for ever.
 
@@ -209,15 +209,22 @@ def check_scores(tokens: NDArray[np.float64], alignment: NDArray[np.float64] | N
     lmdata.errors.InvalidInput: tokens reach |z| = 1e+200 in component 0: scores would overflow or underflow in float64;
     scale tokens by c and alignment_sensitivity by c^2, which gives the same dynamics
     """
-    reach = np.abs(tokens).max(axis=0)
-    for k, largest in enumerate(reach.tolist()):
-        if largest != 0.0 and not SMALLEST <= largest <= LARGEST:
-            raise InvalidInput(_out_of_range(f"tokens reach |z| = {largest:.3g} in component {k}"))
+    n, d = tokens.shape[-2:]
+    members = tokens.reshape(-1, n, d).transpose(1, 2, 0)  # members last: numpy is slow along short last axes
+    size = np.abs(members, order="C")
+    reach = size.max(axis=0)
+    wrong = np.argwhere((reach != 0.0) & ~((reach >= SMALLEST) & (reach <= LARGEST)))
+    for k, member in wrong[:1]:
+        raise InvalidInput(_out_of_range(f"tokens reach |z| = {reach[k, member]:.3g} in component {k}"))
+    bounds, somewhere = np.zeros((n, size.shape[2])), np.zeros((n, size.shape[2]), np.bool_)
     with np.errstate(over="ignore", under="ignore"):
-        bounds = (np.abs(tokens) if alignment is None else np.abs(tokens) @ np.abs(alignment)) @ reach
-    wrong = np.flatnonzero(tokens.any(axis=1) & ~((bounds >= SMALLEST**2) & (bounds <= LARGEST**2)))
-    if wrong.size:
-        raise InvalidInput(_out_of_range(f"tokens[{wrong[0]}] has scores of at most {bounds[wrong[0]]:.3g}"))
+        against = reach if alignment is None else np.abs(alignment) @ reach
+        for k in range(d):
+            bounds += size[:, k] * against[k]
+            somewhere |= size[:, k] > 0.0
+    wrong = np.argwhere(somewhere & ~((bounds >= SMALLEST**2) & (bounds <= LARGEST**2)))
+    for i, member in wrong[:1]:
+        raise InvalidInput(_out_of_range(f"tokens[{i}] has scores of at most {bounds[i, member]:.3g}"))
 
 
 def _out_of_range(what: str) -> str:

@@ -1,12 +1,14 @@
 """Random numbers whose bits are the same on every machine and with every numpy.
 
-Only the raw 64-bit words come from numpy (PCG64, whose stream its policy guarantees); all that is made of them here
-is integer shifts, ``+ - * /`` and square roots, which IEEE 754 defines exactly. No logarithm of the C library occurs.
+The raw 64-bit words are those of numpy's PCG64 and Philox, whose streams its policy guarantees; all that is made of
+them here is integer shifts, ``+ - * /`` and square roots, which IEEE 754 defines exactly. No logarithm of the C library
+occurs. A seed has several streams, apart by what follows the seed in the spawn key of its `numpy.random.SeedSequence`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,62 +16,113 @@ from numpy.typing import NDArray
 ROOT_ENTROPY = 0x6C6D64617461
 """Entropy of the root seed sequence, "lmdata" in ASCII; seeds are its spawn keys."""
 
-
-def raw_words(seed: int, count: int) -> NDArray[np.uint64]:
-    """Return the first ``count`` 64-bit words of the stream of a seed."""
-    generator = np.random.PCG64(np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed,)))
-    return generator.random_raw(count)
+MANY = 64
+"""Seeds from which on a compiled generator draws them all: numpy's, one a seed, take 10 us to make."""
 
 
-def uniform(seed: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return numbers in [0, 1): the multiples of 2**-53, each equally likely.
+def raw_words(seeds: Sequence[int], count: int, *, stream: tuple[int, ...] = ()) -> NDArray[np.uint64]:
+    """Return the first ``count`` 64-bit words of a stream of each seed, (seed, count).
 
     Examples
     --------
-    >>> uniform(0, (2,)).tolist() == uniform(0, (3,)).tolist()[:2]
+    >>> many = raw_words(range(100), 3)
+    >>> bool((many[[7]] == raw_words([7], 3)).all())
     True
     """
-    words = raw_words(seed, math.prod(shape)) >> np.uint64(11)
-    return words.astype(np.float64).reshape(shape) * 2.0**-53
+    words = np.empty((len(seeds), count), np.uint64)
+    if len(seeds) < MANY:
+        for row, seed in enumerate(seeds):
+            sequence = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed, *stream))
+            words[row] = np.random.PCG64(sequence).random_raw(count)
+    else:
+        from lmdata.numerics.streams import fill_pcg64
+
+        fill_pcg64(_parts([ROOT_ENTROPY]), np.array(seeds, np.uint64), _parts(stream), words)
+    return words
 
 
-def normal(seed: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return standard normal numbers, by inversion of one word each.
+def counted_words(seeds: Sequence[int], step: int, count: int, *, stream: tuple[int, ...] = ()) -> NDArray[np.uint64]:
+    """Return the first ``count`` words that belong to a step of a stream of each seed, (seed, count).
 
-    The word's first 52 bits k give the probability (k + 1/2) 2**-52, never 0, 1/2 or 1.
+    The generator is Philox, which counts: key the seed, counter the step. So no state has to be kept between steps.
 
     Examples
     --------
-    >>> normal(0, (2,)).tolist() == normal(0, (3,)).tolist()[:2]
+    >>> bool((counted_words([3, 5], 7, 2)[1] == counted_words([5], 7, 2)[0]).all())
     True
     """
-    words = raw_words(seed, math.prod(shape)) >> np.uint64(12)
-    return normal_quantile((words.astype(np.float64).reshape(shape) + 0.5) * 2.0**-52)
+    from lmdata.numerics.streams import fill_philox
+
+    words = np.empty((len(seeds), count), np.uint64)
+    fill_philox(_parts([ROOT_ENTROPY]), np.array(seeds, np.uint64), _parts(stream), step, words)
+    return words
 
 
-def sphere(seed: int, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return points uniform on the unit sphere, (n, d): normal vectors divided by their length.
+def _parts(numbers: Sequence[int]) -> NDArray[np.uint64]:
+    """Return the words of 32 bits that numbers consist of, each from its lowest, as a seed sequence takes them."""
+    parts = [number >> shift & 0xFFFFFFFF for number in numbers for shift in range(0, max(1, number.bit_length()), 32)]
+    return np.array(parts, np.uint64)
+
+
+def uniform(seeds: Sequence[int], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return numbers in [0, 1) for each seed, (seed, *shape): the multiples of 2**-53, each equally likely.
 
     Examples
     --------
-    >>> sphere(0, (2, 1)).tolist() in ([[1.0], [1.0]], [[1.0], [-1.0]], [[-1.0], [1.0]], [[-1.0], [-1.0]])
+    >>> uniform([0], (2,))[0].tolist() == uniform([0], (3,))[0].tolist()[:2]
     True
     """
-    points = normal(seed, shape)
-    return points / lengths(points)[:, None]
+    words = raw_words(seeds, math.prod(shape)) >> np.uint64(11)
+    return words.astype(np.float64).reshape(len(seeds), *shape) * 2.0**-53
+
+
+def normal(seeds: Sequence[int], shape: tuple[int, ...], *, stream: tuple[int, ...] = ()) -> NDArray[np.float64]:
+    """Return standard normal numbers for each seed, (seed, *shape), by inversion of one word each.
+
+    Examples
+    --------
+    >>> normal([0], (2,))[0].tolist() == normal([0], (3,))[0].tolist()[:2]
+    True
+    """
+    return normal_of(raw_words(seeds, math.prod(shape), stream=stream)).reshape(len(seeds), *shape)
+
+
+def normal_of(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return the standard normal numbers of words, whose first 52 bits k give the probability (k + 1/2) 2**-52.
+
+    It is never 0, 1/2 or 1.
+
+    Examples
+    --------
+    >>> normal_of(np.array([0, 2**63 - 1, 2**64 - 1], np.uint64)).round(3)
+    array([-8.21, -0.  ,  8.21])
+    """
+    return normal_quantile(((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52)
+
+
+def sphere(seeds: Sequence[int], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return points uniform on the unit sphere for each seed, (seed, n, d): normal vectors divided by their length.
+
+    Examples
+    --------
+    >>> sphere([0], (2, 1))[0].tolist() in ([[1.0], [1.0]], [[1.0], [-1.0]], [[-1.0], [1.0]], [[-1.0], [-1.0]])
+    True
+    """
+    points = normal(seeds, shape)
+    return points / lengths(points)[..., None]
 
 
 def lengths(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Euclidean length of each row, squares summed over ascending components.
+    """Return the Euclidean length of each vector along the last axis, squares summed over ascending components.
 
     Examples
     --------
     >>> lengths(np.array([[3.0, 4.0]]))
     array([5.])
     """
-    square = np.zeros(len(points))
-    for k in range(points.shape[1]):
-        square += points[:, k] * points[:, k]
+    square = np.zeros(points.shape[:-1])
+    for k in range(points.shape[-1]):
+        square += points[..., k] * points[..., k]
     return np.sqrt(square)
 
 

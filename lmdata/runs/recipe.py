@@ -8,13 +8,14 @@ run to run (time, versions, backend, place) stays outside.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from lmdata.data.digest import sha256_of_json
+from lmdata.data.digest import canonical_json
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
@@ -39,21 +40,6 @@ if TYPE_CHECKING:
 RECIPE_VERSION = 1
 DTYPES = ("float64", "float32")
 _KEYS = ("lmdata_recipe", "model", "tokens", "steps", "record", "seeds", "sweep", "dtype")
-
-
-class AnyRecipe(Protocol):
-    """What the road asks of a recipe."""
-
-    @property
-    def id(self) -> str:
-        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
-
-    @property
-    def initial(self) -> NDArray[np.float64] | None:
-        """Tokens that the specification identifies but does not hold."""
-
-    def specification(self) -> dict[str, Any]:
-        """Return the recipe as plain JSON values."""
 
 
 @dataclass(frozen=True)
@@ -169,10 +155,15 @@ class Recipe:
             "dtype": self.dtype,
         }
 
-    @property
+    @functools.cached_property
+    def text(self) -> str:
+        """The canonical JSON of `specification`."""
+        return canonical_json(self.specification())
+
+    @functools.cached_property
     def id(self) -> str:
-        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
-        return sha256_of_json(self.specification())
+        """SHA-256 of `text`, in hexadecimal: `lmdata.data.digest.sha256_of_json` of the specification."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def initial(self) -> NDArray[np.float64] | None:
@@ -219,27 +210,37 @@ class Recipe:
         """Every member, in C order of the grid."""
         return members(self.sweep, self.seeds)
 
-    def model_of(self, member: Member) -> Model:
-        """Return the model with the member's swept values in place of its own."""
-        model = self.model
-        for name, value in member.parameters.items():
-            model = model.with_parameter(name, value)
-        return model
+    @functools.cached_property
+    def models(self) -> list[Model]:
+        """The model at every swept point, in C order of the grid; the members of a point share it."""
+        models = [self.model]
+        for name, values in self.sweep.items():
+            models = [model.with_parameter(name, value) for model in models for value in values]
+        return models
+
+    def models_of(self, numbers: Sequence[int]) -> list[Model]:
+        """Return the model of each of the members with these numbers in the grid."""
+        models, seeds = self.models, len(self.seeds)
+        return [models[number // seeds] for number in numbers]
+
+    def seeds_of(self, numbers: Sequence[int]) -> list[int]:
+        """Return the seed of each of the members with these numbers in the grid."""
+        seeds, count = self.seeds, len(self.seeds)
+        return [seeds[number % count] for number in numbers]
+
+    def difference(self, other: Mapping[str, Any]) -> str:
+        """Say in one line per key where another recipe's specification differs from this one's."""
+        mine = self.specification()
+        lines = [
+            f"  {key}: {other.get(key, '(absent)')!r} there, {mine.get(key, '(absent)')!r} here"
+            for key in sorted({*mine, *other})
+            if mine.get(key) != other.get(key)
+        ]
+        return "\n".join(lines)
 
 
-def stored_recipe[R: AnyRecipe](
-    attrs: Mapping[str, Any], initial: NDArray[np.float64] | None, read: Callable[..., R]
-) -> R:
+def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None) -> Recipe:
     """Return the recipe that a store's attributes hold, with the tokens kept beside it where it needs them.
-
-    Parameters
-    ----------
-    attrs
-        Attributes of the dataset.
-    initial
-        The tokens kept beside it.
-    read
-        Reads recipes of this kind: ``read(specification, initial=...)``.
 
     Raises
     ------
@@ -249,7 +250,7 @@ def stored_recipe[R: AnyRecipe](
         If a part of it is of a package that is not installed; the message says which.
     """
     with explaining(attrs):
-        recipe = read(json.loads(attrs["recipe"]), initial=initial)
+        recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
     if recipe.id != attrs["recipe_id"]:
         raise RecipeMismatch(
             f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "

@@ -9,23 +9,28 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from lmdata.data.registry import COMPLETE, FAILED, variable
+from lmdata.dynamics.batch import check, draw
 from lmdata.dynamics.kernels.backends import Choice, choose
-from lmdata.runs.progress import Progress, reporting
 from lmdata.runs.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from tqdm import tqdm
 
     from lmdata.data.store.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""A progress hook: called as ``progress(done, total)``, in members, as they finish."""
 
 Diagnostics = Mapping[str, "NDArray[Any]"]
 """Further numbers by name, (member, frame) each."""
@@ -67,6 +72,9 @@ class Sink(Protocol):
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Take note that members cannot be computed."""
 
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return those of the members that stand at a checkpoint."""
+
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return where the members stand, or None at the start."""
 
@@ -75,7 +83,7 @@ class Memory:
     """Arrays that take the frames of a run without a store; a row a member."""
 
     def __init__(self, recipe: Recipe, diagnostics: Sequence[str]) -> None:
-        count, frames = len(recipe.members), len(recipe.recorded)
+        count, frames = recipe.size, len(recipe.recorded)
         self.position = np.full((count, frames, *recipe.tokens.shape), np.nan, recipe.dtype)
         self.status = np.zeros(count, np.uint8)
         self.steps_done = np.full(count, -1)
@@ -122,6 +130,10 @@ class Memory:
         self.status[rows] = FAILED
         self.steps_done[rows] = steps_done
 
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return none: memory begins at the start."""
+        return []
+
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return None: memory begins at the start."""
         return None
@@ -156,7 +168,8 @@ class Runner:
 
     recipe: Recipe
     choice: Choice
-    starts: dict[int, NDArray[np.float64]]
+    starts: NDArray[np.float64]
+    """The tokens of each distinct seed, (seed, n, d)."""
     diagnostics: tuple[str, ...]
     progress: Progress | bool | None
 
@@ -173,22 +186,12 @@ class Runner:
         ``diagnostics`` are those that the sink has; without them, those that model and kernel give.
         """
         n, d = recipe.tokens.shape
-        choice = choose(backend, kind=recipe.model.kind, members=len(recipe.members), tokens=n, components=d)
-        drawn = {seed: recipe.tokens.draw(seed) for seed in recipe.distinct_seeds}
-        starts = {seed: drawn.get(seed, drawn[recipe.seeds[0]]) for seed in recipe.seeds}
-        models = {tuple(member.parameters.values()): recipe.model_of(member) for member in recipe.members}
-        for model in models.values():
-            for start in drawn.values():
-                model.check(start, recipe.steps)
+        choice = choose(backend, kind=recipe.model.kind, members=recipe.size, tokens=n, components=d)
+        starts = draw(recipe.tokens, recipe.distinct_seeds)
+        check(recipe.models, starts, recipe.steps)
         if diagnostics is None:  # a call for no step at all says which there are
-            first = recipe.members[0]
             still = type(recipe.model).advance(
-                [recipe.model_of(first)],
-                starts[first.seed][None],
-                start=0,
-                record=[0],
-                seeds=[first.seed],
-                backend=str(choice),
+                recipe.models[:1], starts[:1], start=0, record=[0], seeds=recipe.seeds[:1], backend=str(choice)
             )
             diagnostics = tuple(sorted(still.diagnostics))
         return cls(recipe, choice, starts, diagnostics, progress)
@@ -196,7 +199,7 @@ class Runner:
     def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
         """Compute the members of every block and hand them to the sink."""
         todo = list(blocks)
-        total = len(self.recipe.members)
+        total = self.recipe.size
         done = total - sum(map(len, todo))
         with reporting(self.progress, total) as report:
             report(done)
@@ -245,7 +248,7 @@ class Runner:
                 yield _Front([block], begun.state, begun.step, begun.frames)
                 continue
             left = list(block)
-            for member in block if len(block) > 1 else ():
+            for member in sink.begun(block) if len(block) > 1 else ():
                 if begun := sink.last_checkpoint([member]):
                     left.remove(member)
                     yield _Front([[member]], begun.state, begun.step, begun.frames)
@@ -255,9 +258,8 @@ class Runner:
             yield self._start(group)
 
     def _start(self, blocks: list[Sequence[int]]) -> _Front:
-        members = self.recipe.members
-        state = np.stack([self.starts[members[number].seed] for block in blocks for number in block])
-        return _Front(blocks, state, 0, 0)
+        numbers = np.concatenate([np.asarray(block) for block in blocks])
+        return _Front(blocks, self.starts[numbers % len(self.starts)], 0, 0)  # seeds are the last axis of the grid
 
     def _march(self, front: _Front, sink: Sink, until: float = math.inf) -> None:
         """Advance a front to the last step, segment by segment, or to a checkpoint some time after ``until``."""
@@ -282,14 +284,14 @@ class Runner:
             front = reached
 
     def _segment(self, front: _Front, kept: list[int], end: int, sink: Sink) -> _Front:
-        members = [self.recipe.members[number] for block in front.blocks for number in block]
+        numbers = [number for block in front.blocks for number in block]
         record = kept if kept and kept[-1] == end else [*kept, end]
         result = type(self.recipe.model).advance(
-            [self.recipe.model_of(member) for member in members],
+            self.recipe.models_of(numbers),
             front.state,
             start=front.step,
             record=record,
-            seeds=[member.seed for member in members],
+            seeds=self.recipe.seeds_of(numbers),
             backend=str(self.choice),
         )
         state, frames = result.position[:, -1], result.position[:, : len(kept)]
@@ -322,3 +324,21 @@ class Runner:
             self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink, until)
             if time.monotonic() >= until:
                 return
+
+
+def _move(bar: tqdm[Any], done: int) -> None:
+    bar.update(done - bar.n)
+
+
+@contextmanager
+def reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield what is called with the number of members that are done, and tells it as ``progress`` says."""
+    if callable(progress):
+        yield lambda done: progress(done, total)
+    elif progress:
+        from tqdm.auto import tqdm as notebook_or_terminal
+
+        with notebook_or_terminal(total=total, unit="member") as bar:
+            yield lambda done: _move(bar, done)
+    else:
+        yield lambda done: None

@@ -29,9 +29,8 @@ from lmdata.data.store.forks import ForkWriter
 from lmdata.data.store.reading import read_initial, read_layout
 from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
-from lmdata.runs.progress import reporting
-from lmdata.runs.recipe import Recipe, stored_recipe
-from lmdata.runs.runner import Runner
+from lmdata.runs.recipe import stored_recipe
+from lmdata.runs.runner import Runner, reporting
 from lmdata.runs.warned import listening
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
         If the store cannot be written.
     """
     pending = store.pending()
-    total = len(runner.recipe.members)
+    total = runner.recipe.size
     done = total - sum(map(len, pending))
     waiting: deque[Sequence[Block]] = deque(runner.groups(pending))
     suspects: deque[Block] = deque()
@@ -293,7 +292,7 @@ class _Prepared:
 def _prepare(source: _Source) -> _Prepared:
     """Read the recipe from the store, and draw its tokens: once for all tasks of a process."""
     layout = read_layout(source.group)
-    recipe = stored_recipe(layout.attrs, read_initial(source.group), Recipe.from_specification)
+    recipe = stored_recipe(layout.attrs, read_initial(source.group))
     with listening():  # the coordinator was given them
         return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
 

@@ -14,6 +14,9 @@ from lmdata.runs.runner import GROUP_BYTES
 WORKING_COPIES = 6
 """States of one member that drawing, checking and stepping hold at a time."""
 
+SMALL = 2**24
+"""Bytes that are not asked after: the libraries take more, and to ask takes as long as many a small run."""
+
 
 def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     """Refuse a run that cannot be held, before anything is allocated.
@@ -28,7 +31,9 @@ def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
     working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
     remedy = "give store=PATH, use fewer tokens, or record=k" if store is None else "use fewer tokens, or fewer seeds"
-    needs = [(held + working, available_memory(), "available memory", remedy)]
+    needs = []
+    if held + working > SMALL:
+        needs.append((held + working, available_memory(), "available memory", remedy))
     if store is not None and "://" not in os.fspath(store):
         folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
         free = shutil.disk_usage(folder).free

@@ -104,7 +104,10 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
         raise InvalidInput(
             f"seeds holds {len(seeds):,} seeds; a dataset has at most {MOST_MEMBERS:,} members: split it"
         )
-    found: dict[int, int] = {}
+    seeds = list(seeds)
+    if set(map(type, seeds)) == {int} and min(seeds) >= 0 and max(seeds) < 2**63 and len(set(seeds)) == len(seeds):
+        return tuple(seeds)
+    found: dict[int, int] = {}  # one is wrong, or of another type: find out which
     for position, seed in enumerate(seeds):
         number = _integer(seed, f"seeds[{position}]")
         if number < 0:

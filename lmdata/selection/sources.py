@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -302,6 +301,4 @@ def starts(values: Any = None, *, count: int = 1, scale: float = 1.0) -> Starts:
 
 def normal(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return standard normal numbers of one of a seed's streams."""
-    generator = np.random.PCG64(np.random.SeedSequence(random.ROOT_ENTROPY, spawn_key=(seed, stream)))
-    words = generator.random_raw(math.prod(shape)) >> np.uint64(12)
-    return random.normal_quantile((words.astype(np.float64).reshape(shape) + 0.5) * 2.0**-52)
+    return random.normal([seed], shape, stream=(stream,))[0]  # type: ignore[no-any-return]

@@ -68,6 +68,11 @@ def test_keys_are_those_of_the_coordinates(example, swept):
     made = example(swept=swept).layout
     for member in range(made.size):
         assert made.key(member) == member_key(made.coordinates(member))
+    assert made.keys(range(made.size)) == [made.key(member) for member in range(made.size)]
+    assert made.keys([]) == []
+    for wrong in (-1, made.size):
+        with pytest.raises(InvalidInput, match=f"member is {wrong}; their numbers go from 0"):
+            made.keys([0, wrong])
 
 
 def test_window_refuses_members_of_several_chunks(example, small_blocks):

@@ -13,7 +13,6 @@ import lmdata
 from lmdata.errors import (
     BackendUnavailable,
     IncompleteDataset,
-    Interrupted,
     InvalidInput,
     RecipeMismatch,
     ResolutionWarning,
@@ -21,6 +20,7 @@ from lmdata.errors import (
     UnknownName,
 )
 from lmdata.runs import runner
+from lmdata.runs.simulation import Interrupted
 
 MODEL = lmdata.Localmax(influence=0.5)
 TOKENS = lmdata.tokens.uniform(7, 2)

@@ -86,6 +86,10 @@ class ForkWriter:
         self._now.fail(failed, reason=reason, steps_done=steps_done)
         self._reasons.update(dict.fromkeys(failed, reason))
 
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return those of the members that stand at a checkpoint."""
+        return self._now.begun(members)
+
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return where members stood at the last commit."""
         return self._now.last_checkpoint(members)
@@ -167,7 +171,8 @@ class Forks:
             taken.add(corner)
             complete += now.complete_beside(block)
         members = [member for block in blocks for member in block]
-        fork = Fork(next(self._numbers), self._place, session, tuple(blocks), tuple(complete), now.begun(members))
+        begun = tuple(now.layout.index(member) for member in now.begun(members))
+        fork = Fork(next(self._numbers), self._place, session, tuple(blocks), tuple(complete), begun)
         self._out[fork.number] = fork
         return fork
 

@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import dataset_digest, member_digest
+from lmdata.data.digest import dataset_digest, member_digest, member_digests
 from lmdata.data.layout import Layout
 from lmdata.data.store import checkpoints, storage
 from lmdata.data.store.blocks import Blocks
@@ -96,15 +96,18 @@ class Transaction:
         first_frame: int,
     ) -> None:
         """Write the last frames of members, and mark them complete."""
-        keys = [self.layout.key(member) for member in members]
+        keys = self.layout.keys(members)
         with ThreadPoolExecutor(1) as aside:
-            hashing = aside.submit(_digests, keys, position) if first_frame == 0 else None
+            hashing = aside.submit(member_digests, keys, position) if first_frame == 0 else None
             self._write(members, position, diagnostics, first_frame)
             if hashing is not None:
                 digests = hashing.result()
             else:
                 count = len(self.layout.time)
-                digests = _digests(keys, (self.blocks.frames(member, count) for member in members))
+                digests = [
+                    member_digest(key, self.blocks.frames(member, count))
+                    for key, member in zip(keys, members, strict=True)
+                ]
         for member, digest in zip(members, digests, strict=True):
             self.finish(member, digest, steps_done=steps_done)
 
@@ -153,11 +156,10 @@ class Transaction:
 
         A damaged checkpoint is passed over with a warning in the log: starting again gives the same bits.
         """
-        places = self.begun(members)
-        if len(places) < len(members) or not places:
+        if not members or len(self.begun(members)) < len(members):
             return None
         try:
-            found = checkpoints.load(self.group, places)
+            found = checkpoints.load(self.group, [self.layout.index(member) for member in members])
             if found is not None:
                 for member in members:
                     for _ in self.blocks.frames(member, found.frames):
@@ -167,9 +169,9 @@ class Transaction:
             return None
         return found
 
-    def begun(self, members: Sequence[int]) -> tuple[Member, ...]:
-        """Return the places of those members that have a checkpoint."""
-        return tuple(place for place in map(self.layout.index, members) if place in self._begun)
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return those of the members that have a checkpoint."""
+        return [member for member in members if self.layout.index(member) in self._begun] if self._begun else []
 
     def touched(self, blocks: Iterable[Sequence[int]]) -> bool:
         """Return whether a member that shares a chunk with one of these blocks has changed since the last commit."""
@@ -262,7 +264,3 @@ class Transaction:
         if place in self._begun:
             checkpoints.drop(self.group, place)
             self._begun.remove(place)
-
-
-def _digests(keys: Iterable[str], positions: Iterable[NDArray[Any] | Iterable[NDArray[Any]]]) -> list[str]:
-    return [member_digest(key, own) for key, own in zip(keys, positions, strict=True)]

@@ -267,6 +267,10 @@ class RunStore:
         own = np.ascontiguousarray(state, np.float64)
         self._record("checkpoint", members, stored, marks, own, step=step, first_frame=first_frame)
 
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return those of the members that stand at a checkpoint."""
+        return self._now.begun(members)
+
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return where the members can go on together, or None if they start from their tokens.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from lmdata.dynamics.batch import distinct
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.model import Frames
 from lmdata.dynamics.models import steppers
@@ -70,8 +71,13 @@ class AttentionModel:
         return dataclasses.replace(self, **{name: value})
 
     def check(self, tokens: Array, steps: int) -> None:
-        """Refuse tokens that this model cannot step: too large, of the wrong width, or off its surface."""
-        self.check_width(tokens.shape[1])
+        """Refuse tokens (n, d) that this model cannot step: too large, of the wrong width, or off its surface."""
+        self.check_batch([self], tokens[None], steps)
+
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
+        """Check tokens (m, n, d), each for each model; they differ in sweepable parameters alone."""
+        models[0].check_width(tokens.shape[-1])
         check_scores(tokens, None)
 
     def check_width(self, components: int) -> None:
@@ -158,11 +164,13 @@ class AttentionModel:
 
 def stacked(models: Sequence[AttentionModel]) -> dict[str, Array]:
     """Return the sweepable parameters of a batch, an array (m,) each; refuse models that differ elsewhere."""
-    first = models[0]
-    for model in models[1:]:
-        if type(model) is not type(first) or _fixed(model) != _fixed(first):
+    own, places = distinct(models)
+    first, *others = own
+    fixed = _fixed(first)
+    for model in others:
+        if type(model) is not type(first) or _fixed(model) != fixed:
             raise InvalidInput(f"a batch must differ in {', '.join(first.sweepable)} alone; got {first} and {model}")
-    return {name: np.array([getattr(model, name) for model in models]) for name in first.sweepable}
+    return {name: np.array([getattr(model, name) for model in own])[places] for name in first.sweepable}
 
 
 def _fixed(model: AttentionModel) -> list[Any]:
@@ -214,19 +222,24 @@ class AttentionFlow(AttentionModel):
         """Return what drives the tokens, (m, n, d), not yet projected."""
         raise NotImplementedError
 
-    def fastest_rate(self, tokens: Array) -> float:
-        """Return a bound on how fast small differences decay, from which the stable step sizes follow; 0 if unknown."""
+    def fastest_rate(self, n: int) -> float:
+        """Return a bound on how fast differences of n tokens decay, from which stable step sizes follow; 0 if unknown.
+
+        ``n`` is the number of tokens.
+        """
         return 0.0
 
-    def check(self, tokens: Array, steps: int) -> None:
-        """Refuse tokens that the model cannot step, and warn of a step size at which the scheme is unstable."""
-        super().check(tokens, steps)
-        rate, limit = self.fastest_rate(tokens), steppers.SCHEMES[self.scheme].stable_until
-        if self.step_size * rate > limit:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
+        """Refuse tokens that the models cannot step, and warn of a step size at which the scheme is unstable."""
+        super().check_batch(models, tokens, steps)
+        fastest = max(models, key=lambda model: model.fastest_rate(tokens.shape[-2]))
+        rate, limit = fastest.fastest_rate(tokens.shape[-2]), steppers.SCHEMES[fastest.scheme].stable_until
+        if fastest.step_size * rate > limit:
             warn_accuracy(
-                f"step_size is {self.step_size:g} and the fastest rate of {self.kind} can reach {rate:.3g}: scheme "
-                f"{self.scheme!r} is unstable where their product, {self.step_size * rate:.3g}, exceeds {limit:.4g}; "
-                f"take step_size <= {limit / rate:.3g}, or scheme='adaptive'"
+                f"step_size is {fastest.step_size:g} and the fastest rate of {cls.kind} can reach {rate:.3g}: scheme "
+                f"{fastest.scheme!r} is unstable where their product, {fastest.step_size * rate:.3g}, exceeds "
+                f"{limit:.4g}; take step_size <= {limit / rate:.3g}, or scheme='adaptive'"
             )
 
     def move(self, state: Array, step: int, own: Own) -> Array:

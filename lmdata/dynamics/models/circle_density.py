@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -83,22 +84,25 @@ class CircleDensityFlow(AttentionFlow):
         if components != 1:
             raise InvalidInput(f"the tokens have {components} components; a density has one, the mass of the cell")
 
-    def check(self, tokens: Array, steps: int) -> None:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
         """Also refuse what is no probability."""
-        super().check(tokens, steps)
-        if tokens.min() < 0 or abs(tokens.sum() - 1) > 1e-9:
+        super().check_batch(models, tokens, steps)
+        least, total = tokens.min(axis=(1, 2)), tokens.sum(axis=(1, 2))
+        wrong = np.flatnonzero((least < 0) | (np.abs(total - 1) > 1e-9))
+        if wrong.size:
             raise InvalidInput(
-                f"masses have the least value {tokens.min():g} and the sum {tokens.sum():.12g}; a density has masses "
-                ">= 0 with sum 1: for the uniform one give numpy.full((n, 1), 1 / n)"
+                f"masses have the least value {least[wrong[0]]:g} and the sum {total[wrong[0]]:.12g}; a density has "
+                "masses >= 0 with sum 1: for the uniform one give numpy.full((n, 1), 1 / n)"
             )
 
-    def fastest_rate(self, tokens: Array) -> float:
+    def fastest_rate(self, n: int) -> float:
         """Return the bound |D| e^(beta |D|) of the field, times twice the cells that a unit of angle holds."""
         reach = 1.0 if self.alignment is None else float(np.linalg.norm(np.array(self.alignment), 2))
         largest = float(np.exp(self.inverse_temperature * reach))
         if self.metric == "fisher-rao":
             return largest / self.inverse_temperature
-        return reach * largest * len(tokens) / np.pi
+        return reach * largest * n / np.pi
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return how fast the masses change."""

@@ -10,11 +10,13 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmdata.dynamics.batch import distinct
 from lmdata.dynamics.kernels.backends import choose, kernel, to_host, to_namespace
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
+from lmdata.numerics.arrays import inner
 from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores
 
 
@@ -148,30 +150,45 @@ class Localmax:
         tokens = as_tokens(tokens)
         if tokens.ndim != 2:
             raise InvalidInput(f"tokens have shape {tokens.shape}; a member starts from (token, component)")
-        n, d = tokens.shape
-        matrix = self.matrix
+        self.check_batch([self], tokens[None], steps)
+
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: NDArray[np.float64], steps: int) -> None:
+        """Check tokens (m, n, d), each for each of the models, which share one alignment matrix; see `check`."""
+        tokens = as_tokens(tokens)
+        n, d = tokens.shape[-2:]
+        matrix = models[0].matrix
         if matrix is not None and len(matrix) != d:
             raise InvalidInput(
                 f"alignment has shape {matrix.shape}, but the tokens have {d} components; A must be ({d}, {d})"
             )
         check_scores(tokens, matrix)
-        self._check_length(n, steps)
+        for model in models:
+            model._check_length(n, steps)
         keys = tokens if matrix is None else tokens @ matrix
-        resolution = np.spacing((keys * tokens).sum(axis=1).max())
-        largest = self.schedule.values(steps).max(initial=0.0)
-        if 0.0 < largest < resolution:
+        resolution = np.spacing(inner(keys, tokens).max())
+        largest = np.array([model._largest_sensitivity(steps) for model in models])
+        unresolved = largest[(largest > 0.0) & (largest < resolution)]
+        if unresolved.size:
             warn(
-                f"alignment_sensitivity is at most {largest:.3g}, below the resolution {resolution:.3g} of the largest "
-                "scores: rounding decides who is a neighbour; choose 0 for hardmax, or a larger sensitivity",
+                f"alignment_sensitivity is at most {unresolved.min():.3g}, below the resolution {resolution:.3g} of "
+                "the largest scores: rounding decides who is a neighbour; choose 0 for hardmax, or a larger "
+                "sensitivity",
                 ResolutionWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
+
+    def _largest_sensitivity(self, steps: int) -> float:
+        """Return the largest sensitivity of so many steps; 0 for none."""
+        if isinstance(self.alignment_sensitivity, float) and steps > 0:
+            return self.alignment_sensitivity
+        return float(self.schedule.values(steps).max(initial=0.0))
 
     def _check_length(self, n: int, steps: int) -> None:
         """Refuse an explicit schedule that is too short, or has one value a token instead of a step."""
-        if not isinstance(self.schedule, Explicit):
+        if not isinstance(self.alignment_sensitivity, Explicit):
             return
-        given = len(self.schedule.sequence)
+        given = len(self.alignment_sensitivity.sequence)
         if given < steps or (given == n and given != steps):
             raise InvalidInput(
                 f"alignment_sensitivity has {given} values for {steps} steps{' and as many tokens' * (given == n)}; "
@@ -211,19 +228,27 @@ class Localmax:
                  [-1.   ]]]])
         """
         members, n, d = check_batch(models, state, start=start, record=record)
-        if len({model.alignment for model in models}) > 1:
+        own, places = distinct(models)
+        if any(model.alignment != own[0].alignment for model in own):
             raise InvalidInput("the models of one batch have different alignment matrices; advance them apart")
-        schedules = [model.schedule for model in models]
-        sensitivity = {schedule: schedule.values(record[-1], start=start) for schedule in set(schedules)}
         choice = choose(backend, kind=cls.kind, members=members, tokens=n, components=d)
         frames, diagnostics = kernel(choice, cls.kind)(
             to_namespace(choice, state + 0.0),  # -0.0 becomes 0.0, which no step turns back
-            np.stack([sensitivity[schedule] for schedule in schedules]),
-            np.array([model.influence for model in models]),
-            models[0].matrix,
+            _sensitivities(own, record[-1], start=start)[places],
+            np.array([model.influence for model in own])[places],
+            own[0].matrix,
             tuple(step - start for step in record),
         )
         return Frames(to_host(choice, frames), {name: to_host(choice, d) for name, d in diagnostics.items()})
+
+
+def _sensitivities(models: Sequence[Localmax], steps: int, *, start: int = 0) -> NDArray[np.float64]:
+    """Return delta(start), ..., delta(steps - 1) of each model, (model, steps - start)."""
+    given = [model.alignment_sensitivity for model in models]
+    if not any(isinstance(sensitivity, Schedule) for sensitivity in given):
+        constant = np.array(given, dtype=np.float64)
+        return np.broadcast_to(constant[:, None], (len(models), steps - start))
+    return np.stack([model.schedule.values(steps, start=start) for model in models])
 
 
 def _as_sensitivity(value: Any) -> float | Schedule:

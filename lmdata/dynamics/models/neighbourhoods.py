@@ -6,9 +6,9 @@ the result bit for bit, and coincident tokens stay coincident.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -136,10 +136,11 @@ class LocalmaxVariant(AttentionMap):
         """The space or the sphere."""
         return Ellipsoid() if self.geometry == "sphere" else Euclidean()
 
-    def check(self, tokens: Array, steps: int) -> None:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
         """Also refuse tokens off the sphere."""
-        super().check(tokens, steps)
-        if (away := self.surface.deviation(tokens).max()) > ON_SURFACE:
+        super().check_batch(models, tokens, steps)
+        if (away := models[0].surface.deviation(tokens).max()) > ON_SURFACE:
             raise InvalidInput(f"tokens are up to {away:.3g} off the unit sphere; draw them with lmdata.tokens.sphere")
 
     def pull(self, state: Array, step: int, own: Own) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
+from lmdata.dynamics import batch
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.model import Frames, Model, model_from_specification, register
 from lmdata.dynamics.models.base import AttentionModel, stacked
@@ -17,7 +17,7 @@ from lmdata.dynamics.models.geometry import Euclidean, Geometry
 from lmdata.dynamics.models.parameters import check_parameters, choice, number
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.arrays import per_member
-from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
+from lmdata.numerics.random import counted_words, normal_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
 _NOISE = 1
 """Second spawn key of a seed's noise; its tokens have none."""
-
-_EMPTY: Any = {
-    "bit_generator": "Philox",
-    "buffer": np.zeros(4, np.uint64),
-    "buffer_pos": 4,
-    "has_uint32": 0,
-    "uinteger": 0,
-}
-"""State of a Philox generator that has drawn nothing, but for key and counter."""
 
 
 @register
@@ -121,6 +112,11 @@ class Noisy:
         """Check as the model does."""
         self.model.check(tokens, steps)
 
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
+        """Check as the models do."""
+        batch.check([noisy.model for noisy in models], tokens, steps)
+
     def times(self, steps: Sequence[int]) -> NDArray[Any]:
         """Return the model's times."""
         return self.model.times(steps)
@@ -189,28 +185,14 @@ def _own_frame(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence
 def standard_normal(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Array:
     """Return standard normal numbers (m, *shape) that depend on each member's seed and the step alone.
 
-    The generator is Philox, which counts: key the seed, counter the step. So no state has to be kept between steps.
-
     Examples
     --------
     >>> bool((standard_normal([3, 5], 7, (2,))[1] == standard_normal([5], 7, (2,))[0]).all())
     True
     """
     distinct, places = np.unique(np.asarray(seeds, dtype=np.int64), return_inverse=True)
-    generator = np.random.Philox(key=0)
-    words = np.empty((len(distinct), math.prod(shape)), dtype=np.uint64)
-    for row, seed in enumerate(distinct.tolist()):
-        counted: Any = {"counter": np.array([0, step, 0, 0], np.uint64), "key": _key(seed)}
-        generator.state = _EMPTY | {"state": counted}
-        words[row] = generator.random_raw(words.shape[1])
-    probability = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-    return np.asarray(normal_quantile(probability)[places].reshape(len(seeds), *shape))
-
-
-@functools.lru_cache(maxsize=100_000)
-def _key(seed: int) -> NDArray[np.uint64]:
-    sequence = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(seed, _NOISE))
-    return sequence.generate_state(2, np.uint64).astype(np.uint64)
+    words = counted_words(distinct.tolist(), step, math.prod(shape), stream=(_NOISE,))
+    return np.asarray(normal_of(words)[places].reshape(len(seeds), *shape))
 
 
 def _has_values(model: Model) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -77,18 +78,19 @@ class SelfAttention(AttentionFlow):
     causal: bool = flag(False)
     scheme: str = choice("rk4", ("rk4", "euler", "exponential", "adaptive"))
 
-    def check(self, tokens: Array, steps: int) -> None:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
         """Also refuse queries and keys of different heights."""
-        super().check(tokens, steps)
-        d = tokens.shape[1]
-        heights = [d if part is None else len(part) for part in (self.queries, self.keys)]
+        super().check_batch(models, tokens, steps)
+        d = tokens.shape[-1]
+        heights = [d if part is None else len(part) for part in (models[0].queries, models[0].keys)]
         if heights[0] != heights[1]:
             raise InvalidInput(
                 f"queries have {heights[0]} rows and keys {heights[1]}; their inner product needs as many: "
                 f"give both (k, {d}) with one k"
             )
 
-    def fastest_rate(self, tokens: Array) -> float:
+    def fastest_rate(self, n: int) -> float:
         """Return the spectral radius of V."""
         return 1.0 if self.values is None else float(np.abs(np.linalg.eigvals(np.array(self.values))).max())
 

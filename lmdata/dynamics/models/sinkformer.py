@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -72,15 +73,16 @@ class Sinkformer(AttentionFlow):
     limit: int = count(10_000)
     scheme: str = choice("euler", ("euler", "rk4", "adaptive"))
 
-    def check(self, tokens: Array, steps: int) -> None:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
         """Also refuse more tokens than weight matrices fit into memory for."""
-        super().check(tokens, steps)
-        if len(tokens) > _MOST_TOKENS:
+        super().check_batch(models, tokens, steps)
+        if (n := tokens.shape[-2]) > _MOST_TOKENS:
             raise InvalidInput(
-                f"there are {len(tokens)} tokens; Sinkhorn's weights hold n x n numbers, so at most {_MOST_TOKENS}"
+                f"there are {n} tokens; Sinkhorn's weights hold n x n numbers, so at most {_MOST_TOKENS}"
             )
 
-    def fastest_rate(self, tokens: Array) -> float:
+    def fastest_rate(self, n: int) -> float:
         """Return |V|, the bound of doubly stochastic weights."""
         return 1.0 if self.values is None else float(np.linalg.norm(np.array(self.values), 2))
 

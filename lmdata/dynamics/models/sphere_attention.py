@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -44,17 +45,19 @@ class SphereFlow(AttentionFlow):
         """The sphere, or the ellipsoid <x, M x> = 1."""
         return Ellipsoid(as_array(self.ellipsoid))
 
-    def check(self, tokens: Array, steps: int) -> None:
+    @classmethod
+    def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
         """Also refuse tokens off the surface, unless they are to be normalised."""
-        super().check(tokens, steps)
-        if (tokens == 0).all(axis=1).any():
-            zero = int((tokens == 0).all(axis=1).argmax())
-            raise InvalidInput(f"token {zero} is zero, which has no direction; {self.kind} needs tokens of unit norm")
-        away = self.surface.deviation(tokens)
-        if self.off_surface == "refuse" and away.max() > ON_SURFACE:
-            worst = int(away.argmax())
+        super().check_batch(models, tokens, steps)
+        zero = (tokens == 0).all(axis=-1)
+        if zero.any():
+            first = int(zero.argmax()) % zero.shape[-1]
+            raise InvalidInput(f"token {first} is zero, which has no direction; {cls.kind} needs tokens of unit norm")
+        away = models[0].surface.deviation(tokens)
+        if models[0].off_surface == "refuse" and away.max() > ON_SURFACE:
+            worst = int(away.argmax()) % away.shape[-1]
             raise InvalidInput(
-                f"token {worst} is {away[worst]:.3g} off the unit sphere (or ellipsoid), more than {ON_SURFACE:g}; "
+                f"token {worst} is {away.max():.3g} off the unit sphere (or ellipsoid), more than {ON_SURFACE:g}; "
                 "draw tokens with lmdata.tokens.sphere, or give the model off_surface='normalise'"
             )
 
@@ -133,7 +136,7 @@ class SphereAttention(SphereFlow):
             if self.causal:
                 raise InvalidInput("causal is True and normalised False; a causal mask needs normalised weights (SA)")
 
-    def fastest_rate(self, tokens: Array) -> float:
+    def fastest_rate(self, n: int) -> float:
         """Return |V|, times the largest weight where weights are not normalised."""
         size = 1.0 if self.values is None else float(np.linalg.norm(np.array(self.values), 2))
         largest = 1.0 if self.normalised else float(np.exp(self.inverse_temperature * self._reach(self.alignment)))

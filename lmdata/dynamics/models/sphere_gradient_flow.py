@@ -59,7 +59,7 @@ class SphereGradientFlow(SphereFlow):
         super().__post_init__()
         self._refuse_overflow(self.alignment)
 
-    def fastest_rate(self, tokens: Array) -> float:
+    def fastest_rate(self, n: int) -> float:
         """Return |D| e^(beta |D|), the rate near a cluster."""
         reach = self._reach(self.alignment)
         return reach * float(np.exp(self.inverse_temperature * reach))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,9 +40,13 @@ class RandomTokens(ABC):
         """Return the source as plain JSON values."""
         return {"kind": self.kind, **vars(self)}
 
-    @abstractmethod
     def draw(self, seed: int) -> NDArray[np.float64]:
         """Return the tokens of a seed, (n, d), dimensionless."""
+        return self.draw_batch([seed])[0]  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless."""
 
 
 @register
@@ -60,9 +65,9 @@ class Uniform(RandomTokens):
         object.__setattr__(self, "high", as_number(self.high, "high", minimum=self.low, above=True))
         as_number(self.high - self.low, "high - low")
 
-    def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless."""
-        return self.low + (self.high - self.low) * random.uniform(seed, self.shape)
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless."""
+        return self.low + (self.high - self.low) * random.uniform(seeds, self.shape)
 
 
 @register
@@ -71,9 +76,9 @@ class Normal(RandomTokens):
 
     kind: ClassVar[str] = "normal"
 
-    def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless."""
-        return random.normal(seed, self.shape)
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless."""
+        return random.normal(seeds, self.shape)
 
 
 @register
@@ -82,9 +87,9 @@ class Ball(RandomTokens):
 
     kind: ClassVar[str] = "ball"
 
-    def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless."""
-        return random.sphere(seed, (self.n, self.d + 2))[:, : self.d].copy()
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless."""
+        return random.sphere(seeds, (self.n, self.d + 2))[..., : self.d].copy()
 
 
 @register
@@ -93,9 +98,9 @@ class Sphere(RandomTokens):
 
     kind: ClassVar[str] = "sphere"
 
-    def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless."""
-        return random.sphere(seed, self.shape)
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless."""
+        return random.sphere(seeds, self.shape)
 
 
 def uniform(n: int, d: int, low: float = -1.0, high: float = 1.0) -> Uniform:

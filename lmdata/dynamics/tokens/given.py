@@ -78,21 +78,29 @@ class ArrayTokens:
         return source
 
     def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless.
+        """Return the tokens of a seed, (n, d), dimensionless; errors are those of `draw_batch`."""
+        return self.draw_batch([seed])[0]  # type: ignore[no-any-return]
+
+    def draw_batch(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Return the tokens of each seed, (seed, n, d), dimensionless.
 
         Raises
         ------
         InvalidInput
-            If there is one start a seed, and none for this one.
+            If there is one start a seed, and none for one of these.
         """
         if self.seeds is None:
-            return self.values
-        if seed not in self.seeds:
-            raise InvalidInput(
-                f"tokens hold starts for the seeds {list(self.seeds)}, none for seed {seed}; "
-                "give one for each seed, or a (token, component) array for all"
-            )
-        return self.values[self.seeds.index(seed)]  # type: ignore[no-any-return]
+            return np.broadcast_to(self.values, (len(seeds), *self.shape))
+        rows = {seed: row for row, seed in enumerate(self.seeds)}
+        for seed in seeds:
+            if seed not in rows:
+                raise InvalidInput(
+                    f"tokens hold starts for the seeds {list(self.seeds)}, none for seed {seed}; "
+                    "give one for each seed, or a (token, component) array for all"
+                )
+        starts: NDArray[np.float64] = self.values[[rows[seed] for seed in seeds]]
+        starts.flags.writeable = False
+        return starts
 
 
 def array(values: Any, *, labels: Sequence[str] | None = None, seeds: Sequence[int] | None = None) -> ArrayTokens:

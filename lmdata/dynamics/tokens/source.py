@@ -45,7 +45,10 @@ class TokenSource(Protocol):
         ...
 
     def draw(self, seed: int) -> NDArray[np.float64]:
-        """Return the tokens of a seed, (n, d), dimensionless."""
+        """Return the tokens of a seed, (n, d), dimensionless.
+
+        A source may also have ``draw_batch(seeds)``, which returns (seed, n, d) in one go, as those that ship have.
+        """
         ...
 
 
