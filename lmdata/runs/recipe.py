@@ -113,33 +113,11 @@ class Recipe:
         ``{first: 0, count: 20}``. Missing keys take the defaults of `lmdata.simulate`. ``initial`` are the tokens
         of a recipe that only identifies them (see `initial`).
         """
-        if not isinstance(specification, Mapping):
-            raise InvalidInput(
-                f"a recipe is a mapping with the keys {', '.join(_KEYS)}; got {type(specification).__name__}"
-            )
-        unknown = sorted(set(map(str, specification)) - set(_KEYS))
-        if unknown:
-            raise InvalidInput(f"a recipe has no key {', '.join(map(repr, unknown))}; it may have {', '.join(_KEYS)}")
-        for key in ("model", "tokens", "steps"):
-            if key not in specification:
-                raise InvalidInput(f"the recipe lacks {key!r}; it needs model, tokens and steps")
-        version = specification.get("lmdata_recipe", RECIPE_VERSION)
-        if version != RECIPE_VERSION:
-            raise InvalidInput(
-                f"the recipe is of version {version!r}, and this lmdata reads version {RECIPE_VERSION}; "
-                "use the lmdata that wrote it"
-            )
-        sweep = specification.get("sweep")
-        if isinstance(sweep, list):
-            sweep = _pairs(sweep)
+        given = read_recipe(specification)
         return cls.of(
-            model_from_specification(specification["model"]),
-            source_from_specification(specification["tokens"], values=initial),
-            steps=specification["steps"],
-            seeds=_seeds(specification.get("seeds", (0,))),
-            sweep=sweep,
-            record=specification.get("record"),
-            dtype=specification.get("dtype", "float64"),
+            model_from_specification(given.pop("model")),
+            source_from_specification(given.pop("tokens"), values=initial),
+            **given,
         )
 
     def specification(self) -> dict[str, Any]:
@@ -259,6 +237,61 @@ def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None)
     return recipe
 
 
+def read_recipe(specification: Any, further: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a recipe given as plain values holds, by key; of every kind of run, recipes are read here.
+
+    Parameters
+    ----------
+    specification
+        A mapping with the keys ``model``, ``tokens`` and ``steps``, and perhaps ``seeds``, ``sweep``, ``record`` and
+        ``dtype``. ``sweep`` is a mapping, or a list of ``[name, values]`` pairs; ``seeds`` a list, or
+        ``{first: 0, count: 20}``.
+    further
+        Keys that recipes of this kind may have besides.
+
+    Returns
+    -------
+    dict
+        The keys that are there, without the version; the sweep as a mapping, in the order given.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no mapping, lacks a key, has one that is not known, is of another version, or if the sweep names a
+        parameter twice.
+
+    Examples
+    --------
+    >>> read_recipe({"model": {}, "tokens": {}, "steps": 3, "seeds": {"first": 5, "count": 2}})
+    {'model': {}, 'tokens': {}, 'steps': 3, 'seeds': range(5, 7)}
+    >>> read_recipe({"model": {}, "tokens": {}, "steps": 3, "sweep": [["a", [1]], ["a", [2]]]})
+    Traceback (most recent call last):
+    ...
+    lmdata.errors.InvalidInput: sweep names a parameter twice in ['a', 'a']; give each once
+    """
+    keys = (*_KEYS, *further)
+    if not isinstance(specification, Mapping):
+        raise InvalidInput(f"a recipe is a mapping with the keys {', '.join(keys)}; got {type(specification).__name__}")
+    unknown = sorted(set(map(str, specification)) - set(keys))
+    if unknown:
+        raise InvalidInput(f"a recipe has no key {', '.join(map(repr, unknown))}; it may have {', '.join(keys)}")
+    for key in ("model", "tokens", "steps"):
+        if key not in specification:
+            raise InvalidInput(f"the recipe lacks {key!r}; it needs model, tokens and steps")
+    given = dict(specification)
+    version = given.pop("lmdata_recipe", RECIPE_VERSION)
+    if version != RECIPE_VERSION:
+        raise InvalidInput(
+            f"the recipe is of version {version!r}, and this lmdata reads version {RECIPE_VERSION}; "
+            "use the lmdata that wrote it"
+        )
+    if isinstance(given.get("sweep"), list):
+        given["sweep"] = _pairs(given["sweep"])
+    if isinstance(given.get("seeds"), Mapping):
+        given["seeds"] = _counted(given["seeds"])
+    return given
+
+
 def _pairs(sweep: list[Any]) -> dict[str, Any]:
     """Return a sweep given as ``[name, values]`` pairs as a mapping; refuse what is no such list."""
     if not all(isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 for pair in sweep):
@@ -269,10 +302,9 @@ def _pairs(sweep: list[Any]) -> dict[str, Any]:
     return found
 
 
-def _seeds(seeds: Any) -> Any:
-    if isinstance(seeds, Mapping):
-        if set(seeds) != {"first", "count"}:
-            raise InvalidInput(f"seeds as a mapping is {{first: 0, count: 20}}; got {dict(seeds)!r}")
-        first, count = check_steps(seeds["first"]), check_steps(seeds["count"])
-        return range(first, first + count)
-    return seeds
+def _counted(seeds: Mapping[str, Any]) -> range:
+    """Return the seeds of ``{first: ..., count: ...}``."""
+    if set(seeds) != {"first", "count"}:
+        raise InvalidInput(f"seeds as a mapping is {{first: 0, count: 20}}; got {dict(seeds)!r}")
+    first, count = check_steps(seeds["first"]), check_steps(seeds["count"])
+    return range(first, first + count)

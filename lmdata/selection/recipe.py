@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from lmdata.data.digest import sha256_of_json
 from lmdata.errors import InvalidInput
-from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, recorded_steps
+from lmdata.runs.recipe import RECIPE_VERSION, read_recipe
+from lmdata.runs.sweep import MOST_MEMBERS, check_record, check_seeds, check_steps, check_sweep, recorded_steps
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.source import ProblemSource, source_from_specification
 from lmdata.selection.sources import Given, Starts
 from lmdata.selection.sources import starts as starts_of
-
-_KEYS = ("lmdata_recipe", "model", "tokens", "starts", "steps", "record", "seeds", "sweep", "dtype")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class SelectionRecipe:
             seeds=check_seeds(seeds),
             sweep=check_sweep(sweep, (*model.sweepable, *source.sweepable), type(model).__name__),
         )
+        if recipe.size > MOST_MEMBERS:
+            raise InvalidInput(f"the run has {recipe.size:,} members; at most {MOST_MEMBERS:,} are allowed: split it")
         for name, values in recipe.sweep.items():
             for value in values:
                 recipe.at({name: value})
@@ -82,31 +84,21 @@ class SelectionRecipe:
     @classmethod
     def from_specification(cls, specification: Mapping[str, Any]) -> Self:
         """Return the recipe that a JSON-like mapping describes; missing keys take the defaults of `train`."""
-        unknown = sorted(set(map(str, specification)) - set(_KEYS))
-        missing = [name for name in ("model", "tokens", "steps") if name not in specification]
-        if unknown or missing:
-            raise InvalidInput(
-                f"a recipe of token selection has the keys {', '.join(_KEYS)}; this one has {unknown or 'none'} "
-                f"besides and lacks {missing or 'none'}"
-            )
-        for name, only in (("lmdata_recipe", 1), ("dtype", "float64")):
-            if specification.get(name, only) != only:
-                raise InvalidInput(f"{name} is {specification[name]!r}; for token selection it can only be {only!r}")
-        given = specification.get("starts")
+        given = read_recipe(specification, ("starts",))
+        if given.pop("dtype", "float64") != "float64":
+            raise InvalidInput(f"dtype is {specification['dtype']!r}; training runs are stored as 'float64'")
+        starts = given.pop("starts", None)
         return cls.of(
-            TokenSelection.from_specification(specification["model"]),
-            source_from_specification(specification["tokens"]),
-            starts=None if given is None else Starts.from_specification(given),
-            steps=specification["steps"],
-            seeds=specification.get("seeds", (0,)),
-            sweep=dict(specification.get("sweep") or {}),
-            record=specification.get("record"),
+            TokenSelection.from_specification(given.pop("model")),
+            source_from_specification(given.pop("tokens")),
+            starts=None if starts is None else Starts.from_specification(starts),
+            **given,
         )
 
     def specification(self) -> dict[str, Any]:
         """Return the recipe as plain JSON values; `from_specification` gives the recipe back."""
         return {
-            "lmdata_recipe": 1,
+            "lmdata_recipe": RECIPE_VERSION,
             "model": self.model.specification(),
             "tokens": self.problem.specification(),
             "starts": self.starts.specification(),
@@ -121,6 +113,11 @@ class SelectionRecipe:
     def id(self) -> str:
         """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
         return sha256_of_json(self.specification())
+
+    @property
+    def size(self) -> int:
+        """Number of members."""
+        return math.prod(map(len, self.sweep.values())) * self.starts.count * len(self.seeds)
 
     @property
     def recorded(self) -> tuple[int, ...]:

@@ -48,7 +48,7 @@ def train_members(recipe: SelectionRecipe, progress: Progress | None = None) -> 
 
 def _check_size(recipe: SelectionRecipe, features: int) -> None:
     """Refuse a run that memory cannot hold, before anything is allocated."""
-    members = len(recipe.points()) * recipe.starts.count * len(recipe.seeds)
+    members = recipe.size
     numbers = {"prompt": features, "weight": features**2, "joint": 2 * features}[recipe.model.trained] + 1
     needed, limit = members * len(recipe.recorded) * numbers * 8, available_memory()
     if needed > limit:
