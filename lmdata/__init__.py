@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "runs.simulation": ("simulate", "resume"),
-    "library": ("open", "verify", "catalog"),
+    "runs.simulation": ("simulate",),
+    "library": ("open", "resume", "verify", "catalog"),
     "dynamics.models": (
         *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
         *("Sinkformer", "Softmax", "SphereAttention", "SphereGradientFlow"),
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from lmdata.dynamics.models import *  # noqa: F403
     from lmdata.library import catalog as catalog
     from lmdata.library import open as open  # noqa: A004
+    from lmdata.library import resume as resume
     from lmdata.library import verify as verify
-    from lmdata.runs.simulation import resume as resume
     from lmdata.runs.simulation import simulate as simulate
 
 

@@ -12,8 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -256,8 +255,8 @@ def _computed(parser: argparse.ArgumentParser) -> None:
 
 
 def _means(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what a run is computed with."""
-    return {"backend": options.backend, "scheduler": options.scheduler}
+    """Return what a run is computed with, as its verb takes it; a bar goes to standard error."""
+    return {"backend": options.backend, "scheduler": options.scheduler, "progress": not options.json}
 
 
 def _durable(parser: argparse.ArgumentParser) -> None:
@@ -268,27 +267,6 @@ def _scheduler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheduler", help="compute on a dask cluster: the number of workers to start here, or a scheduler's address"
     )
-
-
-@contextmanager
-def _progress(options: argparse.Namespace) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a hook that draws a bar on standard error, or None where nobody would see it."""
-    if options.json or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("members"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _describe(dataset: Any, place: str) -> dict[str, Any]:
@@ -315,10 +293,10 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
 
 def _simulate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.library import run_file
+    from lmdata.runs.means import Means
 
     store = options.store or _named_after(options.spec)
-    with _progress(options) as progress:
-        dataset = run_file(options.spec, store=store, durable=options.durable, progress=progress, **_means(options))
+    dataset = run_file(options.spec, Means(store=store, durable=options.durable, **_means(options)))
     return _describe(dataset, str(store))
 
 
@@ -331,8 +309,7 @@ def _named_after(spec: Path) -> Path:
 def _resume(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
-    with _progress(options) as progress:
-        dataset = lmdata.resume(options.store, durable=options.durable, progress=progress, **_means(options))
+    dataset = lmdata.resume(options.store, durable=options.durable, **_means(options))
     return _describe(dataset, str(options.store))
 
 
@@ -347,8 +324,7 @@ def _repair(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
     from lmdata.library import repair
 
-    with _progress(options) as progress:
-        before = repair(options.store, progress=progress, **_means(options))
+    before = repair(options.store, **_means(options))
     after = lmdata.verify(options.store)
     text = f"before: {before}\nafter: {after}"
     code = DONE if after.ok else WRONG_DATA

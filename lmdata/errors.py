@@ -25,6 +25,10 @@ class ClusterLost(LmdataError, RuntimeError):  # noqa: N818
     """The scheduler or the workers of a run were lost, or a task on them raised; what was committed is kept."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped by Ctrl-C (or SIGTERM in the commands) after its finished members were committed."""
+
+
 class StoreError(LmdataError):
     """Base of what can be wrong with a stored dataset."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,75 +16,101 @@ from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
-from lmdata.runs.recipe import Recipe
-from lmdata.runs.runner import Progress
-from lmdata.runs.simulation import resume, run
+from lmdata.runs import road
+from lmdata.runs.means import Means
+from lmdata.runs.progress import Progress
+from lmdata.runs.simulation import SIMULATION
 
 if TYPE_CHECKING:
     import xarray
 
-    from lmdata.selection import SelectionRecipe
 
-
-def run_specification(
-    specification: Mapping[str, Any],
-    *,
-    store: str | os.PathLike[str],
-    backend: str = "auto",
-    durable: bool = False,
-    scheduler: int | str | None = None,
-    progress: Progress | bool | None = None,
-) -> xarray.Dataset:
-    """Run a recipe given as plain values into a store, whichever kind of run it is, and open the store.
+def run_specification(specification: Mapping[str, Any], means: Means) -> xarray.Dataset:
+    """Run a recipe given as plain values, whichever kind of run it is.
 
     Parameters
     ----------
     specification : mapping
         Of a simulation (see `lmdata.runs.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
-    store, backend, durable, scheduler, progress
-        As for `lmdata.simulate`; training runs have one backend, and no scheduler.
+    means : Means
+        Where and with what.
 
     Raises
     ------
     InvalidInput
-        If a scheduler is given for a training run, and as for `lmdata.simulate`.
+        As for `lmdata.simulate`.
     """
-    recipe = _recipe(specification)
-    return _run(recipe, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress)
+    return _read(specification)(means)
 
 
-def _run(
-    recipe: Recipe | SelectionRecipe,
-    *,
-    store: str | os.PathLike[str],
-    backend: str,
-    durable: bool,
-    scheduler: int | str | None,
-    progress: Progress | bool | None,
-) -> xarray.Dataset:
-    if isinstance(recipe, Recipe):
-        return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
-    from lmdata.selection import run_to_store
-
-    if scheduler is not None:
-        raise InvalidInput(f"scheduler is {scheduler!r}, and training runs are computed here; leave it out")
-    return run_to_store(recipe, store, durable=durable, progress=progress if callable(progress) else None)
-
-
-def _recipe(specification: Mapping[str, Any]) -> Recipe | SelectionRecipe:
-    """Return the recipe that plain values are, whichever kind of run it is."""
+def _read(specification: Mapping[str, Any]) -> Callable[[Means], xarray.Dataset]:
+    """Read a recipe, whichever kind of run it is of; return what runs it."""
     model = specification.get("model") if isinstance(specification, Mapping) else None
     if isinstance(model, Mapping) and model.get("kind") == "selection":
         from lmdata.selection import SelectionRecipe
+        from lmdata.selection.runs import run_with
 
-        return SelectionRecipe.from_specification(specification)
-    return Recipe.from_specification(specification)
+        return partial(run_with, SelectionRecipe.from_specification(specification))
+    kind = _kind_of(specification)
+    return partial(road.run, kind, kind.read(specification))
+
+
+def _kind_of(specification: Any) -> road.Kind[Any]:
+    """Return the kind of run that a specification is of."""
+    return SIMULATION
+
+
+def resume(
+    store: str | os.PathLike[str],
+    *,
+    backend: str = "auto",
+    durable: bool = False,
+    scheduler: int | str | None = None,
+    progress: Progress | bool | None = None,
+) -> xarray.Dataset:
+    """Compute the members that a stored run still lacks, and return the dataset.
+
+    Finished members are never computed again; the final digests equal those of an uninterrupted run.
+    A finished store is opened as it is.
+
+    Parameters
+    ----------
+    store : path or address
+        The store of a run that `lmdata.simulate` or `lmdata.selection.train` began.
+    backend, durable, scheduler, progress
+        As in `lmdata.simulate`; each may be another than the run was begun with.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, as `lmdata.open` returns it.
+
+    Raises
+    ------
+    RecipeMismatch
+        If the store's recipe cannot be run by this version of lmdata.
+    ClusterLost, Interrupted
+        As in `lmdata.simulate`.
+    StoreLocked
+        If another process is writing to the store.
+    UnknownName
+        If its model or tokens are of a package that is not installed; the message says which.
+
+    Examples
+    --------
+    >>> import lmdata, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     started = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, store=f"{folder}/run")
+    ...     lmdata.resume(f"{folder}/run").equals(started)
+    True
+    """
+    return road.resume(_kind_of, Means(backend, store, durable, scheduler, progress))
 
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:
     """Make the store of a recipe at ``location``, or finish the run that an interrupted build left there."""
     try:
-        run_specification(recipe, store=location, progress=progress)
+        run_specification(recipe, Means(store=location, progress=progress))
     except IncompleteDataset:
         resume(location, progress=progress)
 
@@ -215,16 +242,8 @@ def repair(
     return report
 
 
-def run_file(
-    file: Path,
-    *,
-    store: str | os.PathLike[str],
-    backend: str = "auto",
-    durable: bool = False,
-    scheduler: int | str | None = None,
-    progress: Progress | bool | None = None,
-) -> xarray.Dataset:
-    """Run the recipe of a YAML file, read without trusting it, into a store.
+def run_file(file: Path, means: Means) -> xarray.Dataset:
+    """Run the recipe of a YAML file, read without trusting it.
 
     Raises
     ------
@@ -236,7 +255,7 @@ def run_file(
     except CatalogError as error:
         raise InvalidInput(str(error)) from error
     try:
-        recipe = _recipe(specification)
+        run = _read(specification)
     except (InvalidInput, UnknownName) as error:
         raise type(error)(f"{file}: {error}") from error
-    return _run(recipe, store=store, backend=backend, durable=durable, scheduler=scheduler, progress=progress)
+    return run(means)

@@ -15,6 +15,7 @@ from lmdata.data.catalog.catalog import Catalog
 from lmdata.data.store.writer import RunStore
 from lmdata.data.versions import publish_version
 from lmdata.errors import InvalidInput
+from lmdata.runs.means import Means
 
 SPEC = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"
 
@@ -105,7 +106,7 @@ def test_mistakes_on_the_command_line_are_not_blamed_on_the_file(spec, arguments
 
 def test_spec_that_is_too_large_is_not_read_to_its_end():
     with pytest.raises(InvalidInput, match="larger than"):
-        library.run_file(Path("/dev/zero"), store="nowhere")
+        library.run_file(Path("/dev/zero"), Means(store="nowhere"))
 
 
 @pytest.mark.parametrize("name", ["small", "."])

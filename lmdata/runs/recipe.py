@@ -11,9 +11,9 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lmdata.data.digest import canonical_json
 from lmdata.dynamics.model import Model, model_from_specification
@@ -40,6 +40,21 @@ if TYPE_CHECKING:
 RECIPE_VERSION = 1
 DTYPES = ("float64", "float32")
 _KEYS = ("lmdata_recipe", "model", "tokens", "steps", "record", "seeds", "sweep", "dtype")
+
+
+class AnyRecipe(Protocol):
+    """What the road asks of a recipe."""
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
+
+    @property
+    def initial(self) -> NDArray[np.float64] | None:
+        """Tokens that the specification identifies but does not hold."""
+
+    def specification(self) -> dict[str, Any]:
+        """Return the recipe as plain JSON values."""
 
 
 @dataclass(frozen=True)
@@ -206,19 +221,20 @@ class Recipe:
         seeds, count = self.seeds, len(self.seeds)
         return [seeds[number % count] for number in numbers]
 
-    def difference(self, other: Mapping[str, Any]) -> str:
-        """Say in one line per key where another recipe's specification differs from this one's."""
-        mine = self.specification()
-        lines = [
-            f"  {key}: {other.get(key, '(absent)')!r} there, {mine.get(key, '(absent)')!r} here"
-            for key in sorted({*mine, *other})
-            if mine.get(key) != other.get(key)
-        ]
-        return "\n".join(lines)
 
-
-def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None) -> Recipe:
+def stored_recipe[R: AnyRecipe](
+    attrs: Mapping[str, Any], initial: NDArray[np.float64] | None, read: Callable[..., R]
+) -> R:
     """Return the recipe that a store's attributes hold, with the tokens kept beside it where it needs them.
+
+    Parameters
+    ----------
+    attrs
+        Attributes of the dataset.
+    initial
+        The tokens kept beside it.
+    read
+        Reads recipes of this kind: ``read(specification, initial=...)``.
 
     Raises
     ------
@@ -228,7 +244,7 @@ def stored_recipe(attrs: Mapping[str, Any], initial: NDArray[np.float64] | None)
         If a part of it is of a package that is not installed; the message says which.
     """
     with explaining(attrs):
-        recipe = Recipe.from_specification(json.loads(attrs["recipe"]), initial=initial)
+        recipe = read(json.loads(attrs["recipe"]), initial=initial)
     if recipe.id != attrs["recipe_id"]:
         raise RecipeMismatch(
             f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "

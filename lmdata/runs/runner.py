@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -19,18 +18,15 @@ import numpy as np
 from lmdata.data.registry import COMPLETE, FAILED, variable
 from lmdata.dynamics.batch import check, draw
 from lmdata.dynamics.kernels.backends import Choice, choose
+from lmdata.runs.progress import Progress, reporting
 from lmdata.runs.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from tqdm import tqdm
 
     from lmdata.data.store.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""A progress hook: called as ``progress(done, total)``, in members, as they finish."""
 
 Diagnostics = Mapping[str, "NDArray[Any]"]
 """Further numbers by name, (member, frame) each."""
@@ -324,21 +320,3 @@ class Runner:
             self._march(_Front([[number]], front.state[row : row + 1], front.step, front.frames), sink, until)
             if time.monotonic() >= until:
                 return
-
-
-def _move(bar: tqdm[Any], done: int) -> None:
-    bar.update(done - bar.n)
-
-
-@contextmanager
-def reporting(progress: Progress | bool | None, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what is called with the number of members that are done, and tells it as ``progress`` says."""
-    if callable(progress):
-        yield lambda done: progress(done, total)
-    elif progress:
-        from tqdm.auto import tqdm as notebook_or_terminal
-
-        with notebook_or_terminal(total=total, unit="member") as bar:
-            yield lambda done: _move(bar, done)
-    else:
-        yield lambda done: None

@@ -29,8 +29,9 @@ from lmdata.data.store.forks import ForkWriter
 from lmdata.data.store.reading import read_initial, read_layout
 from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
-from lmdata.runs.recipe import stored_recipe
-from lmdata.runs.runner import Runner, reporting
+from lmdata.runs.progress import reporting
+from lmdata.runs.recipe import Recipe, stored_recipe
+from lmdata.runs.runner import Runner
 from lmdata.runs.warned import listening
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class _Prepared:
 def _prepare(source: _Source) -> _Prepared:
     """Read the recipe from the store, and draw its tokens: once for all tasks of a process."""
     layout = read_layout(source.group)
-    recipe = stored_recipe(layout.attrs, read_initial(source.group))
+    recipe = stored_recipe(layout.attrs, read_initial(source.group), Recipe.from_specification)
     with listening():  # the coordinator was given them
         return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
 

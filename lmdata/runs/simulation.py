@@ -1,17 +1,15 @@
-"""Simulate the members of a recipe, in memory or into a store, and resume what was interrupted."""
+"""Simulate the members of a recipe, in memory or into a store."""
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
-import json
 import math
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +19,22 @@ from lmdata.data.registry import COMPLETE
 from lmdata.dynamics.kernels.backends import choose
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
-from lmdata.errors import ClusterLost, InvalidInput, RecipeMismatch
 from lmdata.numerics.random import ROOT_ENTROPY
+from lmdata.runs import road
 from lmdata.runs.cluster import checked, connected
+from lmdata.runs.means import Means
+from lmdata.runs.progress import Progress
 from lmdata.runs.provenance import check_returns, foreign
-from lmdata.runs.recipe import Recipe, stored_recipe
-from lmdata.runs.runner import Memory, Progress, Runner
+from lmdata.runs.recipe import Recipe
+from lmdata.runs.runner import Memory, Runner
 from lmdata.runs.sizes import check_size
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import NDArray
 
     from lmdata.data.layout import Layout
-    from lmdata.data.store.writer import RunStore
     from lmdata.dynamics.model import Model
-
-
-class Interrupted(KeyboardInterrupt):
-    """A run was stopped by Ctrl-C (or SIGTERM in the commands) after its finished members were committed."""
 
 
 def simulate(
@@ -92,7 +88,7 @@ def simulate(
         machine (see `lmdata.runs.cluster.connected`), whose workers must reach the store under the same path. A script
         that starts workers needs the usual ``if __name__ == "__main__":``.
     progress : callable, bool or None
-        Called as ``progress(done, total)`` after each batch; True shows a tqdm bar; silent by default.
+        Called as ``progress(done, total)`` after each batch; True shows a bar; silent by default.
 
     Returns
     -------
@@ -123,112 +119,61 @@ def simulate(
     {'alignment_sensitivity': 2, 'seed': 3, 'time': 21, 'token': 16, 'component': 2}
     """
     recipe = Recipe.of(model, tokens, steps=steps, seeds=seeds, sweep=sweep, record=record)
-    return run(recipe, backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
+    means = Means(backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
+    return road.run(SIMULATION, recipe, means)
 
 
-def run(
-    recipe: Recipe,
-    *,
-    backend: str = "auto",
-    store: str | os.PathLike[str] | None = None,
-    durable: bool = False,
-    scheduler: int | str | None = None,
-    progress: Progress | bool | None = None,
-) -> xarray.Dataset:
-    """Run a recipe: `simulate` with its arguments already checked. Parameters and errors as there."""
-    if store is not None:
-        if not isinstance(store, str | os.PathLike) or not os.fspath(store):
-            raise InvalidInput(f"store must be a path; got {store!r}")
-        from lmdata.data.store.storage import Place
+class Simulation:
+    """The kind of run in which tokens move; see `lmdata.runs.road.Kind`."""
 
-        if Place.of(store).taken():
-            _check_means(recipe, backend, scheduler)
-            return _open_finished(recipe, store)
-    elif durable:
-        raise InvalidInput("durable is True, and there is no store to be flushed to disk; give store=PATH")
-    elif scheduler is not None:
-        raise InvalidInput(f"scheduler is {scheduler!r}, and its workers need a store to write into; give store=PATH")
-    if store is not None:
-        _check_returns(recipe)
-    check_size(recipe, store)
-    runner = Runner.of(recipe, backend, progress)
-    layout = _layout(runner)
-    if store is None:
-        return _in_memory(recipe, layout, runner)
-    from lmdata.data.opening import open_dataset
-    from lmdata.data.store.writer import RunStore
+    def read(self, specification: Any, *, initial: NDArray[np.float64] | None = None) -> Recipe:
+        """Return the recipe of a specification."""
+        return Recipe.from_specification(specification, initial=initial)
 
-    with _resumable(store, durable), _computing(runner, scheduler) as compute:
-        if scheduler is not None:
-            layout = _spread_out(layout, runner.most)
-        with RunStore.create(store, layout, initial=recipe.initial, durable=durable) as writer:
-            compute(writer)
-    return open_dataset(store)
+    def check(self, recipe: Recipe, means: Means) -> None:
+        """Check backend and scheduler."""
+        n, d = recipe.tokens.shape
+        choose(means.backend, kind=recipe.model.kind, members=recipe.size, tokens=n, components=d)
+        if means.scheduler is not None:
+            checked(means.scheduler)
+
+    def prepare(self, recipe: Recipe, means: Means, layout: Layout | None = None) -> Simulating:
+        """Choose the kernel, draw the tokens, and check all models and sizes."""
+        if layout is not None:
+            return Simulating(Runner.of(recipe, means.backend, means.progress, layout.diagnostics), layout, means)
+        if means.store is not None:
+            _check_returns(recipe)
+        check_size(recipe, means.store)
+        runner = Runner.of(recipe, means.backend, means.progress)
+        layout = _layout(runner)
+        return Simulating(runner, layout if means.scheduler is None else _spread_out(layout, runner.most), means)
 
 
-def resume(
-    store: str | os.PathLike[str],
-    *,
-    backend: str = "auto",
-    durable: bool = False,
-    scheduler: int | str | None = None,
-    progress: Progress | bool | None = None,
-) -> xarray.Dataset:
-    """Compute the members that a stored run still lacks, and return the dataset.
-
-    Finished members are never computed again; the final digests equal those of an uninterrupted run.
-    A finished store is opened as it is.
-
-    Parameters
-    ----------
-    store : path or address
-        The store of a run that `simulate` began.
-    backend, durable, scheduler, progress
-        As in `simulate`; each may be another than the run was begun with.
-
-    Returns
-    -------
-    xarray.Dataset
-        Lazy, as `lmdata.open` returns it.
-
-    Raises
-    ------
-    RecipeMismatch
-        If the store's recipe cannot be run by this version of lmdata.
-    ClusterLost
-        As in `simulate`.
-    StoreLocked
-        If another process is writing to the store.
-    UnknownName
-        If its model or tokens are of a package that is not installed; the message says which.
-
-    Examples
-    --------
-    >>> import lmdata, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     started = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, store=f"{folder}/run")
-    ...     lmdata.resume(f"{folder}/run").equals(started)
-    True
-    """
-    from lmdata.data.opening import open_dataset
-    from lmdata.data.store.writer import RunStore
-
-    with _resumable(store, durable), RunStore.append_to(store, durable=durable) as writer:
-        recipe = stored_recipe(writer.layout.attrs, writer.initial)
-        _check_means(recipe, backend, scheduler)
-        if writer.pending():
-            runner = Runner.of(recipe, backend, progress, writer.layout.diagnostics)
-            with _computing(runner, scheduler) as compute:
-                compute(writer)
-    return open_dataset(store)
+SIMULATION = Simulation()
 
 
-def _check_means(recipe: Recipe, backend: str, scheduler: int | str | None) -> None:
-    """Check what a run would be computed with, also where nothing is left to be computed."""
-    n, d = recipe.tokens.shape
-    choose(backend, kind=recipe.model.kind, members=recipe.size, tokens=n, components=d)
-    if scheduler is not None:
-        checked(scheduler)
+@dataclass(frozen=True)
+class Simulating:
+    """A simulation that is ready to be computed; see `lmdata.runs.road.Work`."""
+
+    runner: Runner
+    layout: Layout
+    means: Means
+
+    def in_memory(self) -> xarray.Dataset:
+        """Compute every member in memory."""
+        return _in_memory(self.runner.recipe, self.layout, self.runner)
+
+    @contextmanager
+    def computing(self) -> Iterator[road.Compute]:
+        """Yield what computes the members that a store lacks: this process, or the workers of a cluster."""
+        if self.means.scheduler is None:
+            yield lambda store: self.runner(store.pending(), store)
+            return
+        from lmdata.runs.scaling import scale_out
+
+        with connected(self.means.scheduler) as client:
+            yield lambda store: scale_out(self.runner, store, client)
 
 
 def _check_returns(recipe: Recipe) -> None:
@@ -312,58 +257,3 @@ def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset
         steps_done=memory.steps_done.reshape(layout.shape),
         diagnostics={name: values.reshape(*layout.shape, -1) for name, values in memory.diagnostics.items()},
     )
-
-
-@contextmanager
-def _computing(runner: Runner, scheduler: int | str | None) -> Iterator[Callable[[RunStore], None]]:
-    """Yield what computes the members that a store lacks: this process, or the workers of a cluster."""
-    if scheduler is None:
-        yield lambda store: runner(store.pending(), store)
-        return
-    from lmdata.runs.scaling import scale_out
-
-    with connected(scheduler) as client:
-        yield lambda store: scale_out(runner, store, client)
-
-
-@contextmanager
-def _resumable(store: str | os.PathLike[str], durable: bool) -> Iterator[None]:
-    """Where a run is stopped, once the store has kept what is finished, say how far it is and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped {_how_far(store, durable)}") from None
-    except ClusterLost as error:
-        raise ClusterLost(f"{error}; stopped {_how_far(store, durable)}") from error.__cause__
-
-
-def _how_far(store: str | os.PathLike[str], durable: bool) -> str:
-    from lmdata.data.opening import open_dataset
-    from lmdata.data.store.storage import Place
-
-    if not Place.of(store).taken():
-        return f"before {store} was made: nothing is kept"
-    status = open_dataset(store, allow_partial=True)["status"].values
-    if np.all(status == COMPLETE):
-        return f"when all {status.size} members were complete: {store} is finished"
-    path = os.fspath(store)
-    call, command = repr(path), shlex.quote(path)
-    if durable:
-        call, command = f"{call}, durable=True", f"{command} --durable"
-    return (
-        f"after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on with "
-        f"lmdata.resume({call}), or in a shell: lmdata resume {command}"
-    )
-
-
-def _open_finished(recipe: Recipe, store: str | os.PathLike[str]) -> xarray.Dataset:
-    """Open an existing store if it is finished and of this recipe; say what is different otherwise."""
-    from lmdata.data.opening import open_dataset
-
-    dataset = open_dataset(store, allow_partial=True)
-    if dataset.attrs["recipe_id"] != recipe.id:
-        raise RecipeMismatch(
-            f"{store} holds a run of another recipe and is left as it is; choose another place. They differ in\n"
-            + recipe.difference(json.loads(dataset.attrs["recipe"]))
-        )
-    return open_dataset(store)

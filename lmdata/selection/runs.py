@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lmdata.data.derived import save_derived
 from lmdata.data.opening import open_dataset
-from lmdata.errors import RecipeMismatch
+from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.runs.means import Means
 from lmdata.selection.dataset import assemble
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
@@ -167,3 +168,18 @@ def run_to_store(
             "as it is; choose another place"
         )
     return ds
+
+
+def run_with(recipe: SelectionRecipe, means: Means) -> xr.Dataset:
+    """Run a recipe into the store of some means.
+
+    Raises
+    ------
+    InvalidInput
+        If a scheduler is given: training runs are computed here.
+    """
+    if means.scheduler is not None:
+        raise InvalidInput(f"scheduler is {means.scheduler!r}, and training runs are computed here; leave it out")
+    assert means.store is not None
+    progress = means.progress if callable(means.progress) else None
+    return run_to_store(recipe, means.store, durable=means.durable, progress=progress)

@@ -11,8 +11,7 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import InvalidInput, LmdataError, StoreError
-from lmdata.runs.simulation import Interrupted
+from lmdata.errors import Interrupted, InvalidInput, LmdataError, StoreError
 from lmdata.selection import SelectionRecipe, TokenSelection, construction, run_to_store
 
 SPEC = "model: {kind: localmax}\ntokens: {kind: uniform, n: 5, d: 2}\nsteps: 3\nseeds: [0, 1]\n"

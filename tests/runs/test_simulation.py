@@ -13,6 +13,7 @@ import lmdata
 from lmdata.errors import (
     BackendUnavailable,
     IncompleteDataset,
+    Interrupted,
     InvalidInput,
     RecipeMismatch,
     ResolutionWarning,
@@ -20,7 +21,6 @@ from lmdata.errors import (
     UnknownName,
 )
 from lmdata.runs import runner
-from lmdata.runs.simulation import Interrupted
 
 MODEL = lmdata.Localmax(influence=0.5)
 TOKENS = lmdata.tokens.uniform(7, 2)

@@ -12,8 +12,7 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.store.storage import Place
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreExists
-from lmdata.runs.simulation import Interrupted
+from lmdata.errors import IncompleteDataset, Interrupted, InvalidInput, RecipeMismatch, StoreError, StoreExists
 
 from ..conftest import SECRET
 
