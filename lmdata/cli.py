@@ -214,6 +214,12 @@ def _catalog_commands(commands: Any) -> None:
     add.add_argument("name", help="a new name: lower-case letters, digits, '.', '_' and '-'")
     add.add_argument("path", help="a finished store, which is verified and copied")
     add.add_argument("--title", default="", help="one line (default: the name)")
+    for verb, function, summary in (
+        ("include", _catalog_include, "take a catalogue file in: its datasets have names from now on"),
+        ("exclude", _catalog_exclude, "leave out a catalogue file that was taken in"),
+    ):
+        taken = _command(verbs, verb, function, summary, f"lmdata catalog {verb} lab.yaml")
+        taken.add_argument("file", type=Path, help="a YAML file of datasets")
     check = _command(
         verbs,
         "check",
@@ -408,6 +414,20 @@ def _catalog_add(options: argparse.Namespace) -> dict[str, Any]:
         "name": options.name,
         "text": f"{options.name} now names a copy of {options.path} in {lmdata.catalog.cache}",
     }
+
+
+def _catalog_include(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    lmdata.catalog.include(options.file)
+    return {"file": str(options.file), "text": f"the datasets of {options.file} have names now"}
+
+
+def _catalog_exclude(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    lmdata.catalog.exclude(options.file)
+    return {"file": str(options.file), "text": f"the datasets of {options.file} have no names any more"}
 
 
 def _catalog_check(options: argparse.Namespace) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class AccuracyWarning(UserWarning):
 
 
 class PluginWarning(UserWarning):
-    """A plugin of another package cannot be loaded, or has a name that is taken; the message names the package."""
+    """What another package adds cannot be loaded, or has a name that is taken; or a catalogue file is gone."""
 
 
 class StaleDataset(UserWarning):

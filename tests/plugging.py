@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lmdata import plugins
+from lmdata.data.catalog.sources import plugin_files
 from lmdata.data.registry import VARIABLES
 from lmdata.dynamics.model import MODELS
 from lmdata.dynamics.tokens.source import SOURCES
@@ -108,5 +109,5 @@ def install(tmp_path, monkeypatch) -> Iterator[Install]:
 
 def forget() -> None:
     """Let lmdata look for plugins anew."""
-    for cached in (plugins.offers, plugins._load, plugins.package_of):
+    for cached in (plugins.offers, plugins._load, plugins.package_of, plugin_files):
         cached.cache_clear()

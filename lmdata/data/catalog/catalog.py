@@ -14,19 +14,19 @@ from typing import Any
 import xarray as xr
 from pydantic import ValidationError
 
+from lmdata import plugins
+from lmdata.data.catalog import sources
 from lmdata.data.catalog.cache import Build, Cache, Progress, cache_folder
 from lmdata.data.catalog.export import export_catalog
 from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
 from lmdata.data.catalog.mistakes import explain
+from lmdata.data.catalog.sources import OWN_FILE, included_files, plugin_files, shipped_files
 from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.verify import Problem, Report, verify
 from lmdata.errors import CatalogError, CorruptDataset, StaleDataset, UnknownName
-
-OWN_FILE = "catalog.yaml"
-"""The user's catalogue, in the cache folder."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class _Listed:
 
 
 class Catalog(Mapping[str, Entry]):
-    """A mapping of names to entries: the catalogues that ship with lmdata, and the user's own.
+    """A mapping of names to entries: catalogues that ship, the user's own, files taken in, and other packages'.
 
-    Nothing is read before it is asked for. Where two files have the same name, the one that ships wins.
+    Nothing is read before it is asked for, and other packages are not asked for a name that is found without them.
+    Where two files have the same name, the first of this order wins.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Catalog(Mapping[str, Entry]):
         Makes a run store from a recipe: ``build(recipe, location, progress)``. It goes on with a store that an
         interrupted build left at the location.
     files
-        Catalogue files; without them, those that ship.
+        Catalogue files; without them, those that ship, those taken in, and those of other packages.
     cache
         Folder for built datasets and for the user's own entries; without it, ``LMDATA_CACHE`` or the user's
         cache folder.
@@ -83,7 +84,7 @@ class Catalog(Mapping[str, Entry]):
         return len(self._listed())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._listed()
+        return name in self._near() or name in self._listed()
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an entry, or the default if there is none of this name."""
@@ -308,6 +309,36 @@ class Catalog(Mapping[str, Entry]):
             write_catalog(own, {other: entry for other, entry in entries.items() if other != name})
         shutil.rmtree(place, ignore_errors=True)
 
+    def include(self, file: str | os.PathLike[str]) -> None:
+        """Take a catalogue file in: its datasets have names here, and wherever the cache folder is the same.
+
+        Parameters
+        ----------
+        file
+            YAML of the form of `lmdata.data.catalog.file`. Data that it has a path to lies below its folder.
+
+        Raises
+        ------
+        CatalogError
+            If it cannot be read, is no catalogue, or has the name of a dataset that there is; the message says which.
+        """
+        place = Path(file).resolve()
+        for name in read_catalog(place):
+            known = self._listed().get(name)
+            if known is not None and known.file != place:
+                raise CatalogError(f"{place} names a dataset {name!r}, as {known.file} does; give it another name")
+        sources.include(self.cache, place)
+
+    def exclude(self, file: str | os.PathLike[str]) -> None:
+        """Leave out a catalogue file that was taken in; what was built of it stays in the cache.
+
+        Raises
+        ------
+        UnknownName
+            If it was not taken in.
+        """
+        sources.exclude(self.cache, Path(file))
+
     def export(self, target: str | os.PathLike[str], *, format: str, names: Sequence[str] | None = None) -> None:  # noqa: A002
         """Write datasets as plain zarr beside a catalogue file that intake, or a STAC browser, reads.
 
@@ -330,8 +361,18 @@ class Catalog(Mapping[str, Entry]):
 
     def _listed(self) -> dict[str, _Listed]:
         """Return every entry; earlier files win."""
+        found = self._near()
+        for plugin, file in (plugin_files() if self._files is None else {}).items():
+            for name, entry in self._entries_of(file).items():
+                if found.setdefault(name, _Listed(file, entry)).file != file:
+                    plugins.reject("catalogs", plugin, f"{found[name].file} has the name {name!r} too; it is left out")
+        return found
+
+    def _near(self) -> dict[str, _Listed]:
+        """Return every entry but those of other packages; earlier files win."""
         found: dict[str, _Listed] = {}
-        for file in (*(shipped_files() if self._files is None else self._files), self._own_file()):
+        files = [*(shipped_files() if self._files is None else self._files), self._own_file()]
+        for file in [*files, *(included_files(self.cache) if self._files is None else ())]:
             for name, entry in self._entries_of(file).items():
                 found.setdefault(name, _Listed(file, entry))
         return found
@@ -352,8 +393,10 @@ class Catalog(Mapping[str, Entry]):
         return self.cache / OWN_FILE
 
     def _find(self, name: str) -> _Listed:
-        listed = self._listed()
         plain, _, version = name.partition("@")
+        listed = self._near()
+        if plain not in listed:
+            listed = self._listed()
         if plain not in listed:
             raise UnknownName.among("dataset", plain, listed)
         found = listed[plain]
@@ -397,13 +440,6 @@ class Catalog(Mapping[str, Entry]):
         own.parent.mkdir(parents=True, exist_ok=True)
         with WriterLock(own.with_suffix(".lock"), wait=True):
             write_catalog(own, {**self._entries_of(own), name: entry})
-
-
-def shipped_files() -> list[Path]:
-    """Return the catalogue files that ship: inside the installed package, or beside it in a working copy."""
-    package = Path(__file__).parents[2]
-    inside = sorted((package / "catalogs").glob("*.yaml"))
-    return inside or sorted((package.parent / "catalogs").glob("*.yaml"))
 
 
 def _entry(name: str, **fields: Any) -> Entry:
