@@ -53,6 +53,22 @@ class CorruptDataset(StoreError):  # noqa: N818
     """Stored data differs from what was written: a digest, a checksum or the layout does not fit."""
 
 
+class Prevented(StoreError):  # noqa: N818
+    """The machine, missing rights or the network prevented it; of the data itself nothing is known by that."""
+
+
+class MachineFailed(Prevented):
+    """The machine could not: too many open files, no memory or room left, or a disk that fails."""
+
+
+class AccessDenied(Prevented):
+    """The rights are missing: of a file or folder, or credentials that are missing, wrong or expired."""
+
+
+class NotReachable(Prevented):
+    """Nobody answers over the network, or what was sent was cut."""
+
+
 class CatalogError(LmdataError, ValueError):
     """A catalogue file is not a catalogue, or an entry in it is not valid."""
 

@@ -22,7 +22,8 @@ from lmdata.data.lazy import stored
 from lmdata.data.store import guard, storage
 from lmdata.data.store.durable import sync_entry, sync_files
 from lmdata.data.store.making import making, move, refuse_taken
-from lmdata.data.store.reading import UNREADABLE, strictly
+from lmdata.data.store.prevented import fetched, looking
+from lmdata.data.store.reading import strictly
 from lmdata.data.store.storage import Place, writing
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch
 
@@ -127,19 +128,24 @@ def verify_derived(folder: Path) -> str | None:
     """Return what is wrong with the contents of a derived dataset, or None."""
     group = _open(folder)
     try:
-        found = _contents(group)
-    except UNREADABLE as error:
-        return f"it cannot be read: {storage.summary(error)}"
+        found = fetched(lambda: _contents(group), "it cannot be read")
+    except CorruptDataset as error:
+        return str(error)
     return None if found == group.attrs.get("digest") else "its contents are not those that were written (digest)"
 
 
 def is_derived(folder: Path) -> bool:
     """Return whether a folder says of itself that it is a derived dataset."""
-    if not (folder / "zarr.json").is_file():
-        return False
+    with looking(folder):
+        if not (folder / "zarr.json").is_file():
+            return False
+
+    def attributes() -> Mapping[str, Any]:
+        return zarr.open_group(LocalStore(folder), mode="r", zarr_format=3).attrs
+
     try:
-        return "lmdata_derived" in zarr.open_group(LocalStore(folder), mode="r", zarr_format=3).attrs
-    except UNREADABLE:
+        return "lmdata_derived" in fetched(attributes, f"{folder} cannot be read")
+    except CorruptDataset:
         return False
 
 
@@ -211,8 +217,10 @@ def _chunks(data: Any) -> tuple[int, ...]:
 
 
 def _open(folder: Path) -> zarr.Group:
-    guard.check_links(folder)
-    try:
+    with looking(folder):
+        guard.check_links(folder)
+
+    def opened() -> tuple[zarr.Group, str]:
         with strictly():
             group = zarr.open_group(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
             version = group.attrs.get("lmdata_derived")
@@ -220,9 +228,11 @@ def _open(folder: Path) -> zarr.Group:
                 raise RecipeMismatch(f"{folder} is a derived dataset of form {version!r}; this lmdata reads {DERIVED}")
             for name, array in group.arrays():
                 guard.check_storage(array, name, str(folder))
-            declared = _declared(group)
-    except UNREADABLE as error:
-        raise CorruptDataset(f"{folder} is damaged or no derived dataset: {storage.summary(error)}") from error
+            return group, _declared(group)
+
+    group, declared = fetched(
+        opened, f"the metadata of {folder} cannot be read", damaged="it is damaged, or no dataset of lmdata"
+    )
     if declared != group.attrs.get("layout_digest"):
         raise CorruptDataset(f"{folder}: its variables or attributes are not those that were declared")
     return group

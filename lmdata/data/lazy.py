@@ -11,8 +11,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from lmdata.data.store import storage
-from lmdata.data.store.reading import UNREADABLE
-from lmdata.errors import CorruptDataset
+from lmdata.data.store.prevented import fetched
 
 
 def stored(array: zarr.Array[Any], present: NDArray[np.bool_] | None = None) -> indexing.LazilyIndexedArray:
@@ -42,13 +41,11 @@ class StoredArray(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         storage.check_threads(self.array.store)
-        try:
-            values = np.asarray(self.array.oindex[key])
-        except UNREADABLE as error:
-            raise CorruptDataset(
-                f"variable {self.array.basename!r} cannot be read at {key!r:.200}: {storage.summary(error)}; "
-                "lmdata.verify tells what is damaged, and what can be done"
-            ) from error
+        values = fetched(
+            lambda: np.asarray(self.array.oindex[key]),
+            f"variable {self.array.basename!r} cannot be read at {key!r:.200}",
+            damaged="lmdata.verify tells what is damaged, and what can be done",
+        )
         if self.present is None:
             return values
         return np.where(self._present(key, values.ndim), values, self.array.fill_value)

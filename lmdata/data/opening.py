@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import icechunk
 import numpy as np
@@ -15,6 +16,7 @@ from lmdata.data.derived import is_derived, open_derived
 from lmdata.data.layout import assemble
 from lmdata.data.lazy import stored
 from lmdata.data.store import storage
+from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, IncompleteDataset
@@ -55,6 +57,8 @@ def open_dataset(
         If the store cannot be read; or later, while computing, if a chunk is missing or damaged.
     RecipeMismatch
         If a newer lmdata wrote it.
+    Prevented
+        If the machine, missing rights or the network prevent reading it.
     FileNotFoundError, StoreError
         If there is no dataset of lmdata at the location.
 
@@ -121,15 +125,19 @@ def _check_presence(source: Stored) -> None:
     for name in ("position", *source.layout.diagnostics):
         grid = len(source.layout.shape)
         chunk = source.layout.chunks(name)[:grid]
-        there = {corner[:grid] for corner in sync(_chunk_coordinates(source.session, name))}
+        stored_chunks = fetched(partial(_chunk_coordinates, source.session, name), f"{source.place} cannot be read")
+        there = {corner[:grid] for corner in stored_chunks}
         for place in np.argwhere(source.members.complete):
             if tuple((place // chunk).tolist()) not in there:
                 key = source.layout.key(int(np.ravel_multi_index(tuple(place), source.layout.shape)))
                 raise CorruptDataset(f"{source.place}: {name} of member {key} is missing; run lmdata.verify")
 
 
-async def _chunk_coordinates(session: icechunk.Session, name: str) -> list[tuple[int, ...]]:
-    return [corner async for corner in session.chunk_coordinates(f"/{name}")]
+def _chunk_coordinates(session: icechunk.Session, name: str) -> list[tuple[int, ...]]:
+    async def listed() -> list[tuple[int, ...]]:
+        return [corner async for corner in session.chunk_coordinates(f"/{name}")]
+
+    return sync(listed())
 
 
 def _incomplete(source: Stored) -> str:

@@ -16,6 +16,7 @@ from lmdata.data.derived import is_derived, verify_derived
 from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
 from lmdata.data.store import storage
 from lmdata.data.store.lock import HELD
+from lmdata.data.store.prevented import looking
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, LmdataError
@@ -116,10 +117,17 @@ def verify(location: str | os.PathLike[str], *, full: bool = True, version: str 
     ------
     FileNotFoundError, StoreError
         If there is no dataset of lmdata at the location.
+    Prevented
+        If the machine, missing rights or the network prevent reading it: nothing is then known of the data.
     UnknownName
         If it has no such version.
     """
     place = Place.of(location)
+    with looking(str(place)):
+        return _verified(place, full=full, version=version)
+
+
+def _verified(place: Place, *, full: bool, version: str | None) -> Report:
     if version is None and place.folder is not None and is_derived(place.folder):
         wrong = verify_derived(place.folder) if full else None
         problems = [Problem("damaged", place.folder.name, wrong)] if wrong else []

@@ -26,8 +26,8 @@ from lmdata.data.layout import Layout
 from lmdata.data.registry import ABSENT
 from lmdata.data.store.changes import Block, Changes, Fork
 from lmdata.data.store.forks import ForkWriter
+from lmdata.data.store.prevented import summary
 from lmdata.data.store.reading import read_initial, read_layout
-from lmdata.data.store.storage import summary
 from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
 from lmdata.runs.progress import reporting
 from lmdata.runs.recipe import Recipe, stored_recipe

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmdata.data.layout import Layout
 from lmdata.data.store import storage
-from lmdata.data.store.reading import UNREADABLE
+from lmdata.data.store.prevented import fetched
 from lmdata.errors import CorruptDataset, InvalidInput
 
 
@@ -109,7 +109,4 @@ class Blocks:
             yield stored
 
     def _read(self, name: str, region: tuple[Any, ...]) -> NDArray[Any]:
-        try:
-            return np.asarray(self._arrays[name][region])
-        except UNREADABLE as error:
-            raise CorruptDataset(f"{name} of unfinished members cannot be read: {storage.summary(error)}") from error
+        return fetched(lambda: np.asarray(self._arrays[name][region]), f"{name} of unfinished members cannot be read")

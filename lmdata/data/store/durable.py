@@ -18,18 +18,19 @@ def sync_files(folder: Path, synced: set[Path]) -> None:
         fresh = {here, *(here / name for name in (*folders, *files))} - synced
         for name in files:
             if here / name in fresh:
-                _sync(here / name)
+                sync_file(here / name)
         if fresh:
-            _sync(here)
+            sync_file(here)
         synced.update(path for path in fresh if path.name not in REWRITTEN)
 
 
 def sync_entry(path: Path) -> None:
     """Flush to disk that ``path`` is in its folder."""
-    _sync(path.parent)
+    sync_file(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Flush a file, or what a folder lists, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

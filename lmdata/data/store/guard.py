@@ -31,13 +31,20 @@ def check_links(folder: Path) -> None:
     ------
     StoreError
         Naming the first of them.
+    OSError
+        If a folder in it cannot be listed: what was not looked at is not said to be free of links.
     """
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         for name in (*folders, *files):
             path = Path(parent, name)
             mode = path.lstat().st_mode
             if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
                 raise StoreError(f"{path} is not a plain file or folder; a store with links in it is not read")
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # what is not there holds no link
+        raise error
 
 
 def check_group(group: zarr.Group, place: str) -> None:

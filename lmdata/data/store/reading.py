@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import icechunk
@@ -18,11 +19,9 @@ from zarr.storage import LocalStore
 from lmdata.data import registry
 from lmdata.data.layout import Layout
 from lmdata.data.store import guard, storage
+from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
-
-UNREADABLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, icechunk.IcechunkError, ZarrUserWarning)
-"""What the libraries raise on data that is damaged or missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +94,7 @@ def read(group: zarr.Group, name: str) -> NDArray[Any]:
     CorruptDataset
         If it, or a part of it, is missing or damaged.
     """
-    try:
-        return np.asarray(storage.array(group, name)[...])
-    except UNREADABLE as error:
-        raise CorruptDataset(f"variable {name!r} cannot be read: {storage.summary(error)}") from error
+    return fetched(lambda: np.asarray(storage.array(group, name)[...]), f"variable {name!r} cannot be read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,18 +132,30 @@ class Stored:
         ------
         FileNotFoundError, StoreError, RecipeMismatch, CorruptDataset
             If there is none, it is foreign, of a newer lmdata, or damaged.
+        Prevented
+            If the machine, missing rights or the network prevent reading it.
         """
         session: icechunk.Session | None = None
         store: LocalStore | icechunk.IcechunkStore | None = None
         if place.folder is not None:
-            guard.check_links(place.folder)
-            if (place.folder / "zarr.json").is_file():
-                store = LocalStore(place.folder, read_only=True)
+            with looking(place.folder):
+                guard.check_links(place.folder)
+                if (place.folder / "zarr.json").is_file():
+                    store = LocalStore(place.folder, read_only=True)
         if store is None:
             session = storage.open_session(place, snapshot=snapshot, tag=tag)
             store = session.store
         elif snapshot or tag:
             raise UnknownName(f"{place} is plain zarr, which has no versions; there is no {snapshot or tag!r}")
+        return cls._of(place, store, session)
+
+    @classmethod
+    def at(cls, place: Place, session: icechunk.Session) -> Self:
+        """Open the commit of a run store that a session reads; errors as for `open`."""
+        return cls._of(place, session.store, session)
+
+    @classmethod
+    def _of(cls, place: Place, store: LocalStore | icechunk.IcechunkStore, session: icechunk.Session | None) -> Self:
         group = open_group(store, str(place))
         with naming(str(place)):
             return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
@@ -165,10 +173,7 @@ class Stored:
         step = array.chunks[len(window)]
         for start in range(0, len(self.layout.time), step):
             region = (*window, slice(start, start + step))
-            try:
-                values = np.asarray(array[region])
-            except UNREADABLE as error:
-                raise CorruptDataset(f"{name} cannot be read: {storage.summary(error)}") from error
+            values = fetched(partial(lambda region: np.asarray(array[region]), region), f"{name} cannot be read")
             yield values.reshape(-1, *values.shape[len(window) :])
 
 
@@ -200,15 +205,14 @@ def open_group(store: Any, place: str) -> zarr.Group:
         See `lmdata.data.store.guard.check_group`.
     """
     storage.check_threads(store)
-    try:
+
+    def opened() -> zarr.Group:
         with strictly(), naming(place):
             group = zarr.open_group(store, mode="r", zarr_format=3)
             guard.check_group(group, place)
-    except UNREADABLE as error:
-        raise CorruptDataset(
-            f"{place} is no dataset of lmdata, or its metadata is damaged: {storage.summary(error)}"
-        ) from error
-    return group
+        return group
+
+    return fetched(opened, f"the metadata of {place} cannot be read", damaged="it is damaged, or no dataset of lmdata")
 
 
 def read_layout(group: zarr.Group) -> Layout:

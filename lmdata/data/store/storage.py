@@ -22,6 +22,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from lmdata.data import registry
 from lmdata.data.layout import Layout
+from lmdata.data.store.prevented import fetched, looking, preventing, summary
 from lmdata.data.store.process import check_process
 from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
 
@@ -95,16 +96,13 @@ class Place:
 
         Raises
         ------
-        StoreError
+        Prevented
             If the bucket cannot be reached.
         """
         if self.folder is not None:
             return os.path.lexists(self.folder)
         check_process()
-        try:
-            return icechunk.Repository.exists(self.storage())
-        except icechunk.IcechunkError as error:
-            raise StoreError(f"{self} cannot be reached: {summary(error)}") from error
+        return fetched(lambda: icechunk.Repository.exists(self.storage()), f"{self} cannot be reached")
 
     def storage(self) -> icechunk.Storage:
         """Return icechunk's storage for this place."""
@@ -144,23 +142,27 @@ def open_repository(place: Place) -> icechunk.Repository:
     FileNotFoundError
         If there is nothing at the place.
     StoreError
-        If what is there is no icechunk repository, or cannot be reached.
+        If what is there is no icechunk repository, or one that a newer icechunk wrote.
     CorruptDataset
         If the repository cannot be read.
+    Prevented
+        If it cannot be reached, or the machine or missing rights prevent it.
     """
     check_process()
     _end_quietly()
     if place.folder is not None:
-        if not place.folder.exists():
-            raise FileNotFoundError(f"there is no dataset at {place}")
-        if not (place.folder / "repo").is_file():
-            raise StoreError(f"{place} is no run store of lmdata: it holds no icechunk repository")
+        with looking(place.folder):
+            if not place.folder.exists():
+                raise FileNotFoundError(f"there is no dataset at {place}")
+            if not (place.folder / "repo").is_file():
+                raise StoreError(f"{place} is no run store of lmdata: it holds no icechunk repository")
+
     try:
-        return icechunk.Repository.open(place.storage())
-    except icechunk.RepositoryNotFoundError as error:
-        raise FileNotFoundError(f"there is no dataset at {place}") from error
-    except icechunk.IcechunkError as error:
-        raise CorruptDataset(f"the repository at {place} cannot be read: {summary(error)}") from error
+        return fetched(lambda: icechunk.Repository.open(place.storage()), f"the repository at {place} cannot be read")
+    except CorruptDataset as error:
+        if isinstance(error.__cause__, icechunk.RepositoryNotFoundError):
+            raise FileNotFoundError(f"there is no dataset at {place}") from error.__cause__
+        raise
 
 
 @cache
@@ -183,18 +185,14 @@ def open_session(place: Place, *, snapshot: str | None = None, tag: str | None =
         As for `open_repository`.
     """
     repository = open_repository(place)
-    try:
+
+    def opened() -> icechunk.Session:
         if tag is not None and tag not in repository.list_tags():
             raise UnknownName.among(f"version of {place}", tag, repository.list_tags())
         branch = "main" if snapshot is None and tag is None else None
         return repository.readonly_session(branch, tag=tag, snapshot_id=snapshot)
-    except icechunk.IcechunkError as error:
-        raise CorruptDataset(f"the last commit at {place} cannot be read: {summary(error)}") from error
 
-
-def summary(error: Exception) -> str:
-    """Return the first line of a library's error, which may go on with a trace of its own."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return fetched(opened, f"the last commit at {place} cannot be read")
 
 
 RESUME = "what was committed is kept: make room or get access, then resume"
@@ -209,16 +207,24 @@ CLOCK = "what was committed is kept: set the clock right that was set, then resu
 
 @contextmanager
 def writing(place: Place, remedy: str = RESUME) -> Iterator[None]:
-    """Turn what the libraries raise while writing into a `StoreError` that says what to do."""
+    """Turn what the libraries raise while writing into a `StoreError` that says what to do.
+
+    Raises
+    ------
+    Prevented
+        If the machine, missing rights or the network prevented it.
+    StoreError
+        If anything else did.
+    """
     try:
         yield
     except LmdataError:
         raise
     except icechunk.ConflictError as error:
         raise StoreError(f"somebody else has written to {place} meanwhile; open it again and go on") from error
-    except (icechunk.IcechunkError, OSError) as error:
-        told = summary(error)
-        raise StoreError(f"cannot write to {place}: {told}; {CLOCK if 'timestamp' in told else remedy}") from error
+    except (icechunk.IcechunkError, OSError, MemoryError) as error:
+        told, kind = summary(error), preventing(error) or StoreError
+        raise kind(f"cannot write to {place}: {told}; {CLOCK if 'timestamp' in told else remedy}") from error
 
 
 def create_array(
