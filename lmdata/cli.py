@@ -172,11 +172,25 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "dashboard",
         _dashboard,
-        "explore a dataset in the browser (loopback only)",
+        "explore a dataset in the browser",
         "lmdata dashboard film-review",
     )
     dashboard.add_argument("name", help="a catalogued name or the path of a store")
-    dashboard.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    dashboard.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    dashboard.add_argument(
+        "--address", default="127.0.0.1", help="IPv4 address to listen on (default: this machine alone)"
+    )
+    dashboard.add_argument(
+        "--origin",
+        action="append",
+        help="HOST:PORT or URL in the browser's address bar, behind a tunnel or a hub; may be repeated",
+    )
+    dashboard.add_argument(
+        "--password",
+        nargs="?",
+        const="",
+        help="ask visitors for a password: the one given, or that of the variable LMDATA_PASSWORD",
+    )
     dashboard.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 
     _catalog_commands(commands)
@@ -368,7 +382,18 @@ def _analyse(options: argparse.Namespace) -> dict[str, Any]:
 def _dashboard(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.view.server import serve
 
-    serve(options.name, port=options.port, open_browser=not options.no_browser, ready=_announce)
+    password = options.password if options.password != "" else os.environ.get("LMDATA_PASSWORD")
+    if options.password == "" and not password:
+        raise InvalidInput("--password without a value takes it from the variable LMDATA_PASSWORD, which is not set")
+    serve(
+        options.name,
+        port=options.port,
+        address=options.address,
+        origin=options.origin,
+        password=password,
+        open_browser=not options.no_browser,
+        ready=_announce,
+    )
     return {"text": ""}
 
 

@@ -6,13 +6,14 @@ import ipaddress
 import secrets
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
 from lmdata import library
 from lmdata.errors import InvalidInput
 from lmdata.view import naming
+from lmdata.view.admission import admit_only, origin_of
 
 
 def serve(
@@ -20,7 +21,7 @@ def serve(
     *,
     port: int = 0,
     address: str = "127.0.0.1",
-    origin: str | None = None,
+    origin: str | Sequence[str] | None = None,
     password: str | None = None,
     open_browser: bool = True,
     ready: Callable[[str], None] | None = None,
@@ -36,9 +37,9 @@ def serve(
     address : str
         IPv4 address to listen on. Other machines reach this one only if it is not a loopback address; then a
         ``password`` is needed.
-    origin : str, optional
-        ``host:port`` under which browsers reach the server; websockets from elsewhere are refused. By default the
-        address itself.
+    origin : str or sequence of str, optional
+        Under which names browsers reach the server: ``host:port``, or a URL such as ``https://hub.example.org``, behind
+        a tunnel or a hub. Its own address is always one of them; whatever comes by another name is refused.
     password : str, optional
         Asked of every visitor.
     open_browser : bool
@@ -49,9 +50,12 @@ def serve(
     Raises
     ------
     InvalidInput
-        If the address is no IPv4 address, or not a loopback one and there is no password or origin.
+        If the address is no IPv4 address, or not a loopback one and there is no password or origin; if an origin
+        is no place of a server.
     """
-    _check(address, origin, password)
+    given = [] if origin is None else [origin] if isinstance(origin, str) else list(origin)
+    _check(address, given, password)
+    names = list(map(origin_of, given))
     if not 0 <= port <= 65535:
         raise InvalidInput(f"port is {port}; it must be between 0 (a free one) and 65535")
     from panel.io.server import get_server
@@ -61,8 +65,8 @@ def serve(
 
     shown = shared(library.open(name))
     port = port or _free_port(address)
-    origins = [origin] if origin else [f"{address}:{port}"]
-    if origin is None and _is_loopback(address):
+    origins = [*names, f"{address}:{port}"]
+    if _is_loopback(address):
         origins.append(f"localhost:{port}")
     guard = _guard(password) if password else {}
     loop = IOLoop(make_current=False)
@@ -71,11 +75,12 @@ def serve(
         loop=loop,
         port=port,
         address=address,
-        websocket_origin=origins,
+        websocket_origin=[*origins, *(name.removesuffix(":443") for name in names)],  # bokeh takes no port for 80
         title=naming.dataset_name(shown.dataset),
         **guard,
     )
-    url = f"http://{origins[0]}/"
+    admit_only(server, origins)
+    url = given[0] if given and "://" in given[0] else f"http://{origins[0]}/"
     try:
         server.start()
         if ready is not None:
@@ -98,7 +103,7 @@ def _guard(password: str) -> dict[str, Any]:
     }
 
 
-def _check(address: str, origin: str | None, password: str | None) -> None:
+def _check(address: str, origin: Sequence[str], password: str | None) -> None:
     try:
         ipaddress.IPv4Address(address)
     except ValueError:
@@ -110,7 +115,7 @@ def _check(address: str, origin: str | None, password: str | None) -> None:
             f"address={address!r} would show the data to other machines without asking who they are; "
             "give a password=..., or keep address='127.0.0.1' and reach it through an SSH tunnel"
         )
-    if origin is None and ipaddress.IPv4Address(address).is_unspecified:
+    if not origin and ipaddress.IPv4Address(address).is_unspecified:
         raise InvalidInput(
             f"address={address!r} stands for every address of this machine; say with origin='host:port' "
             "under which one browsers will come"
