@@ -59,7 +59,19 @@ def dashboard(ds: xarray.Dataset | Members | Training) -> pmui.Page:
     ['seed', 'time (steps)']
     """
     shown = shared(ds) if isinstance(ds, xarray.Dataset) else ds
-    return training_page(shown) if isinstance(shown, Training) else _Board(shown).page
+    page = training_page(shown) if isinstance(shown, Training) else _Board(shown).page
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        pn.state.on_session_destroyed(lambda _: _release(page))
+    return page
+
+
+def _release(page: pmui.Page) -> None:
+    """Let go of a visitor's page: it listens to whether panel is busy, which outlives the session and would keep it."""
+    for watcher in [w for watchers in pn.state.param.watchers.values() for whats in watchers.values() for w in whats]:
+        if getattr(getattr(watcher.fn, "__self__", None), "self", None) is page:
+            pn.state.param.unwatch(watcher)
+    page.main.clear()
+    page.sidebar.clear()
 
 
 def shared(ds: xarray.Dataset) -> Members | Training:
