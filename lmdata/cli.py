@@ -19,14 +19,29 @@ from typing import Any
 
 from lmdata import __version__
 from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
+from lmdata.terminal import escaped
 
 DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    """Run one command and return its exit code; what it prints cannot steer the terminal."""
+    with escaped():
+        try:
+            code = _run(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read has seen enough
+            code = DONE
+        except OSError as error:
+            code = _fail(OSError(f"what was to be printed cannot be written: {error}"), WRONG_INPUT)
+        else:
+            return code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it is tried again at the end
+        return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result: dict[str, Any] = options.command(options)
@@ -38,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(str(error) or "interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        raise
     except OSError as error:  # of what a command reads or writes beside a store
         return _fail(error, WRONG_INPUT)
     finally:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from lmdata.terminal import printable
+
 MOST_NAMES = 12
 """Known names that a message lists."""
 
 
 class LmdataError(Exception):
-    """Base of every error that lmdata raises on purpose."""
+    """Base of every error that lmdata raises on purpose; its message cannot steer the terminal that shows it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidInput(LmdataError, ValueError):  # noqa: N818 - errors are named by what is wrong

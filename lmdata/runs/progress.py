@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
+from lmdata.terminal import raw
+
 Progress = Callable[[int, int], None]
 """A progress hook: called as ``progress(done, total)``, in members, as they finish."""
 
@@ -51,7 +53,7 @@ def _bar() -> Callable[[int], AbstractContextManager[Report]]:
     """Return the bar that suits what standard error is."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(file=raw(sys.stderr))
     if console.is_jupyter:
         return _in_notebook
     return _in_terminal if console.is_terminal else _in_lines
@@ -63,7 +65,7 @@ def _in_terminal(total: int) -> Iterator[Report]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("members"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=raw(sys.stderr))) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
 
