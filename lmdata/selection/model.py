@@ -141,7 +141,8 @@ def loss_of(margin: NDArray[Any], loss: str) -> NDArray[Any]:
     array([ True])
     """
     if loss == "logistic":
-        return np.asarray(np.log1p(np.exp(-margin)))
+        positive = np.real(margin) >= 0  # exponents below zero: nothing overflows
+        return np.asarray(np.log1p(np.exp(np.where(positive, -margin, margin))) - np.where(positive, 0.0, margin))
     return np.asarray(np.exp(-margin)) if loss == "exponential" else -margin
 
 
@@ -154,7 +155,8 @@ def loss_slope(margin: NDArray[Any], loss: str) -> NDArray[Any]:
     array([-0.5])
     """
     if loss == "logistic":
-        return np.asarray(-1 / (1 + np.exp(margin)))
+        small = np.exp(np.where(np.real(margin) >= 0, -margin, margin))
+        return np.asarray(-np.where(np.real(margin) >= 0, small, 1.0) / (1 + small))
     return np.asarray(-np.exp(-margin)) if loss == "exponential" else -np.ones_like(margin)
 
 

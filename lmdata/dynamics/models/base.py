@@ -37,6 +37,10 @@ _PAIRS_OF_A_RANGE = 200_000
 """Pairs of tokens in the members that a thread takes at least, for it to be worth its while."""
 
 
+RISE = 1e-11
+"""A rise of a falling number below this, relative to it, is rounding."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionModel:
     """Base of the family: a frozen dataclass whose fields are its parameters (`lmdata.dynamics.model.Model`)."""
@@ -104,6 +108,14 @@ class AttentionModel:
         """Return further numbers (m,) about a state, by name."""
         return {}
 
+    def conserved(self, state: Array, own: Own) -> dict[str, tuple[Array, float]]:
+        """Return what every state after a step must keep: what is wrong otherwise, by how much (m,), and the bound."""
+        return {}
+
+    def falling(self, state: Array, own: Own) -> Array | None:
+        """Return a number (m,) that never rises along the exact solution, or None where there is none."""
+        return None
+
     def failure(self, step: int) -> str:
         """Say why the state can have ceased to be finite at a step."""
         return (
@@ -152,14 +164,41 @@ class AttentionModel:
         """Yield the state and the diagnostics at every recorded step."""
         model, own = models[0], stacked(models)
         state = model.enter(state) if start == 0 else state
-        now = start
+        now, level = start, None
         for wanted in record:
             while now < wanted:
-                state = model.move(state, now, own)
+                with np.errstate(all="ignore"):  # what overflows here is told in words by the check that follows
+                    state = model.move(state, now, own)
                 now += 1
                 if not np.isfinite(state).all():
                     raise FloatingPointError(model.failure(now))
-            yield state, model.diagnose(state, now, own)
+            level = model.watch(state, own, level, moved=now > 0)
+            with np.errstate(all="ignore"):
+                found = model.diagnose(state, now, own)
+            yield state, found
+
+    def watch(self, state: Array, own: Own, before: Array | None, *, moved: bool) -> Array | None:
+        """Warn where a conserved quantity has left its bound, or what should fall has risen; return its level (m,).
+
+        Parameters
+        ----------
+        before : array (m,), optional
+            The level at the recorded state before.
+        moved : bool
+            Whether there has been a step; what a run starts from is checked by `check`.
+        """
+        for what, (off, bound) in self.conserved(state, own).items() if moved else ():
+            if (off > bound).any():  # in the same words at every frame, so that it is shown once
+                warn_accuracy(f"{what} by more than {bound:g} in a run of {self.kind}; {self.remedy}")
+        level = self.falling(state, own)
+        if level is not None and before is not None and (level - before > RISE * np.abs(before)).any():
+            warn_accuracy(f"the energy goes the wrong way in a run of {self.kind}; {self.remedy}")
+        return level
+
+    @property
+    def remedy(self) -> str:
+        """What to do against a step that is too long."""
+        return "lower the influence"
 
 
 def stacked(models: Sequence[AttentionModel]) -> dict[str, Array]:
@@ -241,6 +280,11 @@ class AttentionFlow(AttentionModel):
                 f"{fastest.scheme!r} is unstable where their product, {fastest.step_size * rate:.3g}, exceeds "
                 f"{limit:.4g}; take step_size <= {limit / rate:.3g}, or scheme='adaptive'"
             )
+
+    @property
+    def remedy(self) -> str:
+        """What to do against a step that is too long."""
+        return f"lower step_size, {self.step_size:g}, or take scheme='adaptive'"
 
     def move(self, state: Array, step: int, own: Own) -> Array:
         """Return the state one step of the scheme on."""

@@ -12,7 +12,8 @@ import numpy as np
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionFlow, Own
-from lmdata.dynamics.models.parameters import as_array, choice, matrix, number
+from lmdata.dynamics.models.geometry import Simplex
+from lmdata.dynamics.models.parameters import as_array, choice, matrix, number, refuse_overflow
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import Matrix, apply
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+MASS = 1e-12
+"""How far from one the total of the masses may be after a step."""
+
+GIVEN_MASS = 1e-9
+"""How far from one it may be at the start."""
+
+NEGATIVE = 1e-9
+"""How far below zero a mass may be: the adaptive scheme is accurate to 1e-10 a step."""
 
 
 @register
@@ -36,7 +46,8 @@ class CircleDensityFlow(AttentionFlow):
     ``wasserstein`` moves mass as the particles of `SphereGradientFlow` move,
     :math:`\partial_t w = \mp \partial_\theta (w\, \partial_\theta \varphi)` with upwind fluxes, under which E_D is
     monotone; ``fisher-rao`` lets it grow and shrink in place,
-    :math:`w_k' = \pm w_k (\varphi_k - \sum_l w_l \varphi_l)`. Mass is kept, to rounding.
+    :math:`w_k' = \pm w_k (\varphi_k - \sum_l w_l \varphi_l / \sum_l w_l)`. Masses are divided by their sum after every
+    step, which keeps it one to rounding: without that the total is an unstable equilibrium of the descent.
 
     Parameters
     ----------
@@ -47,7 +58,7 @@ class CircleDensityFlow(AttentionFlow):
     metric : {"wasserstein", "fisher-rao"}
         See above.
     inverse_temperature : float
-        beta > 0.
+        beta > 0, with beta |D| at most 700: the kernel must be a number of float64.
     step_size : float
         Time from step to step.
     scheme : {"euler", "rk4", "exponentiated", "adaptive"}
@@ -78,6 +89,17 @@ class CircleDensityFlow(AttentionFlow):
             raise InvalidInput(f"alignment has shape {np.shape(self.alignment)}; on the circle D is (2, 2)")
         if self.scheme == "exponentiated" and self.metric != "fisher-rao":
             raise InvalidInput(f"scheme 'exponentiated' steps metric 'fisher-rao'; metric is {self.metric!r}")
+        refuse_overflow(self.inverse_temperature, self._reach)
+
+    @property
+    def _reach(self) -> float:
+        """The largest <x_k, D x_l>."""
+        return 1.0 if self.alignment is None else float(np.linalg.norm(np.array(self.alignment), 2))
+
+    @property
+    def surface(self) -> Simplex:
+        """Masses whose sum is one."""
+        return Simplex()
 
     def check_width(self, components: int) -> None:
         """Refuse more than one component, the mass."""
@@ -89,7 +111,7 @@ class CircleDensityFlow(AttentionFlow):
         """Also refuse what is no probability."""
         super().check_batch(models, tokens, steps)
         least, total = tokens.min(axis=(1, 2)), tokens.sum(axis=(1, 2))
-        wrong = np.flatnonzero((least < 0) | (np.abs(total - 1) > 1e-9))
+        wrong = np.flatnonzero((least < 0) | (np.abs(total - 1) > GIVEN_MASS))
         if wrong.size:
             raise InvalidInput(
                 f"masses have the least value {least[wrong[0]]:g} and the sum {total[wrong[0]]:.12g}; a density has "
@@ -98,11 +120,10 @@ class CircleDensityFlow(AttentionFlow):
 
     def fastest_rate(self, n: int) -> float:
         """Return the bound |D| e^(beta |D|) of the field, times twice the cells that a unit of angle holds."""
-        reach = 1.0 if self.alignment is None else float(np.linalg.norm(np.array(self.alignment), 2))
-        largest = float(np.exp(self.inverse_temperature * reach))
+        largest = float(np.exp(self.inverse_temperature * self._reach))
         if self.metric == "fisher-rao":
             return largest / self.inverse_temperature
-        return reach * largest * n / np.pi
+        return self._reach * largest * n / np.pi
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return how fast the masses change."""
@@ -122,8 +143,21 @@ class CircleDensityFlow(AttentionFlow):
         if self.scheme != "exponentiated":
             return super().integrate(state, time, size, own)
         sign = 1.0 if self.direction == "ascent" else -1.0
-        grown = state * np.exp(sign * size * self._potential(state, own))[..., None]
-        return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+        exponent = sign * size * self._potential(state, own)
+        exponent -= exponent.max(axis=1, keepdims=True, where=state[..., 0] > 0, initial=-np.inf)
+        return self.surface.retract(state * np.exp(np.minimum(exponent, 0.0))[..., None])
+
+    def conserved(self, state: Array, own: Own) -> dict[str, tuple[Array, float]]:
+        """Return how far the total mass is from one, and the masses below zero."""
+        return {
+            "the total mass is not one": (self.surface.deviation(state)[:, 0], MASS),
+            "masses are negative": (np.maximum(-state[..., 0].min(axis=1), 0.0), NEGATIVE),
+        }
+
+    def falling(self, state: Array, own: Own) -> Array:
+        """Return E_D in descent, and its opposite in ascent, (m,)."""
+        sign = -1.0 if self.direction == "ascent" else 1.0
+        return sign * 0.5 * (state[..., 0] * self._potential(state, own)).sum(axis=1)
 
     def _potential(self, state: Array, own: Own) -> Array:
         """Return phi (m, n)."""

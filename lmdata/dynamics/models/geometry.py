@@ -1,4 +1,4 @@
-"""Where tokens live: the space, the sphere (layer normalisation) or an ellipsoid.
+"""Where tokens live: the space, the sphere (layer normalisation) or an ellipsoid; and masses, whose sum is one.
 
 A geometry is three maps on arrays (..., n, d): ``tangent`` makes a velocity one along the surface, ``retract``
 brings points back to it, ``geodesic`` follows it exactly.
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+ON_SURFACE = 1e-6
+"""How far from one the norm of a token may be for it to count as on the surface: numbers of 7 digits are."""
+
+EXACT = 1e-9
+"""Tokens farther off than this are rounded numbers, and are brought onto the surface when a run starts."""
 
 
 class Geometry(Protocol):
@@ -107,3 +114,38 @@ class Ellipsoid:
 
     def _square(self, points: Array) -> Array:
         return inner(points, apply(self.matrix, points))
+
+    def settle(self, points: Array) -> Array:
+        """Return the points, those that are off by more than `EXACT` brought onto the surface."""
+        return np.where(self.deviation(points)[..., None] > EXACT, self.retract(points), points)
+
+
+@dataclass(frozen=True)
+class Simplex:
+    """Masses (..., n, 1) whose sum is one: the "points" are cells, and the surface binds them all.
+
+    A velocity loses its multiple of the masses themselves, so that an error of the total decays instead of growing.
+
+    Examples
+    --------
+    >>> Simplex().retract(np.array([[0.5], [1.5]]))[:, 0]
+    array([0.25, 0.75])
+    >>> Simplex().tangent(np.array([[0.5], [0.5]]), np.array([[2.0], [1.0]]))[:, 0]
+    array([ 0.5, -0.5])
+    """
+
+    def tangent(self, points: Array, velocity: Array) -> Array:
+        """Return the velocity without the part that changes the total."""
+        return velocity - points * (velocity.sum(axis=-2, keepdims=True) / points.sum(axis=-2, keepdims=True))
+
+    def retract(self, points: Array) -> Array:
+        """Return the masses over their total."""
+        return np.asarray(points / points.sum(axis=-2, keepdims=True))
+
+    def geodesic(self, points: Array, displacement: Array) -> Array:
+        """Return the straight step."""
+        return self.retract(points + displacement)
+
+    def deviation(self, points: Array) -> Array:
+        """Return how far the total is from one, the same for every cell."""
+        return np.abs(points.sum(axis=-2) - 1) + np.zeros(points.shape[:-1])

@@ -15,9 +15,9 @@ import numpy as np
 from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, scores, split
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionMap, Own
-from lmdata.dynamics.models.geometry import Ellipsoid, Euclidean, Geometry
+from lmdata.dynamics.models.geometry import ON_SURFACE, Ellipsoid, Euclidean, Geometry
 from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
-from lmdata.dynamics.models.sphere_attention import ON_SURFACE
+from lmdata.dynamics.models.sphere_attention import UNIT
 from lmdata.dynamics.models.weights import (
     THRESHOLD_RULES,
     close_neighbours,
@@ -141,7 +141,18 @@ class LocalmaxVariant(AttentionMap):
         """Also refuse tokens off the sphere."""
         super().check_batch(models, tokens, steps)
         if (away := models[0].surface.deviation(tokens).max()) > ON_SURFACE:
-            raise InvalidInput(f"tokens are up to {away:.3g} off the unit sphere; draw them with lmdata.tokens.sphere")
+            raise InvalidInput(
+                f"tokens are up to {away:.3g} off the unit sphere, more than {ON_SURFACE:g}; draw them with "
+                "lmdata.tokens.sphere, or divide each by its norm"
+            )
+
+    def enter(self, state: Array) -> Array:
+        """Return the tokens, those that are rounded numbers brought onto the sphere."""
+        return Ellipsoid().settle(state) if self.geometry == "sphere" else state
+
+    def conserved(self, state: Array, own: Own) -> dict[str, tuple[Array, float]]:
+        """Return how far norms are from one on the sphere, (m,)."""
+        return {"tokens have left the sphere": (self.surface.deviation(state).max(axis=1), UNIT)}
 
     def pull(self, state: Array, step: int, own: Own) -> Array:
         """Return the way to the mean of the neighbours."""

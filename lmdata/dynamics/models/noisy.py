@@ -13,7 +13,7 @@ from lmdata.dynamics import batch
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.model import Frames, Model, model_from_specification, register
 from lmdata.dynamics.models.base import AttentionModel, stacked
-from lmdata.dynamics.models.geometry import Euclidean, Geometry
+from lmdata.dynamics.models.geometry import Euclidean, Geometry, Simplex
 from lmdata.dynamics.models.parameters import check_parameters, choice, number
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.arrays import per_member
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _NOISE = 1
 """Second spawn key of a seed's noise; its tokens have none."""
+
+OWN_KERNEL = "numpy:own"
+"""The backend of a model that steps itself."""
 
 
 @register
@@ -73,6 +76,11 @@ class Noisy:
         check_parameters(self)
         if not isinstance(self.model, Model) or isinstance(self.model, Noisy):
             raise InvalidInput(f"model is {self.model!r}; give a model without noise, such as Softmax(...)")
+        if isinstance(self.model, AttentionModel) and isinstance(self.model.surface, Simplex):
+            raise InvalidInput(
+                f"model is {self.model!r}, whose tokens are masses; noise would make them negative: give a model of "
+                "points, such as SphereGradientFlow(...)"
+            )
         if self.noise == "values" and not _has_values(self.model):
             raise InvalidInput(
                 f"noise is 'values', but {type(self.model).__name__} has no value matrix; choose noise='additive'"
@@ -133,14 +141,15 @@ class Noisy:
         backend: str = "auto",
     ) -> Frames:
         """Step a batch; see `lmdata.dynamics.model.Model`."""
+        inner = "auto" if backend == OWN_KERNEL else backend  # this model has no kernels; the one within may have
         position = np.empty((state.shape[0], len(record), *state.shape[1:]))
         remarks: list[dict[str, NDArray[Any]]] = []
         now = start
         for frame, wanted in enumerate(record):
             while now < wanted:
-                state = _step(models, state, now, seeds, backend)
+                state = _step(models, state, now, seeds, inner)
                 now += 1
-            own = _own_frame(models, state, now, seeds, backend)
+            own = _own_frame(models, state, now, seeds, inner)
             position[:, frame] = own.position[:, 0]
             remarks.append(own.diagnostics)
         names = remarks[0] if remarks else {}
@@ -160,7 +169,8 @@ def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int]
         random = standard_normal(seeds, step, (d, d)) * per_member(scale / (root * math.sqrt(d)), 3)
         own = stacked(family) | {"values": values + random}
         state = family[0].enter(state) if step == 0 else state
-        moved = family[0].move(state, step, own)
+        with np.errstate(all="ignore"):  # told in words below
+            moved = family[0].move(state, step, own)
     else:
         moved = (
             type(first.model)

@@ -92,6 +92,21 @@ def check_components(model: Any, components: int) -> None:
             )
 
 
+LARGEST_EXPONENT = 700.0
+"""exp of it, and sums of thousands of them, are numbers of float64."""
+
+
+def refuse_overflow(inverse_temperature: float, reach: float) -> None:
+    """Refuse an inverse temperature at which exp(beta s), not normalised, exceeds float64 for scores s up to reach."""
+    largest = inverse_temperature * reach
+    if largest > LARGEST_EXPONENT:
+        raise InvalidInput(
+            f"inverse_temperature is {inverse_temperature:g} and scores reach {reach:g}: weights that are not "
+            f"normalised would be exp({largest:g}), beyond float64; keep the product below {LARGEST_EXPONENT:g}, or "
+            "take a model with normalised weights"
+        )
+
+
 def as_array(entries: Matrix | None) -> Any:
     """Return a kept matrix as an array; None stays None."""
     return None if entries is None else np.array(entries)

@@ -12,8 +12,8 @@ from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionFlow, Own
-from lmdata.dynamics.models.geometry import Ellipsoid
-from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
+from lmdata.dynamics.models.geometry import ON_SURFACE, Ellipsoid
+from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number, refuse_overflow
 from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import Matrix, apply
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ON_SURFACE = 1e-9
-"""How far from one the norm of a token may be for it to count as on the surface."""
-
-_LARGEST_EXPONENT = 700.0
+UNIT = 1e-12
+"""How far from one the norm of a token may be after a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +60,17 @@ class SphereFlow(AttentionFlow):
             )
 
     def enter(self, state: Array) -> Array:
-        """Return the tokens on the surface."""
-        return self.surface.retract(state) if self.off_surface == "normalise" else state
+        """Return the tokens on the surface; those on it to float64's precision as they are, unless normalised."""
+        return self.surface.retract(state) if self.off_surface == "normalise" else self.surface.settle(state)
+
+    def conserved(self, state: Array, own: Own) -> dict[str, tuple[Array, float]]:
+        """Return how far norms are from one, (m,)."""
+        return {"tokens have left the surface": (self.surface.deviation(state).max(axis=1), UNIT)}
 
     def _reach(self, score: Matrix | None) -> float:
         """Return the largest score that tokens on the surface can have."""
         size = 1.0 if score is None else float(np.linalg.norm(np.array(score), 2))
         return size if self.ellipsoid is None else size / float(np.linalg.eigvalsh(np.array(self.ellipsoid))[0])
-
-    def _refuse_overflow(self, score: Matrix | None) -> None:
-        largest = self.inverse_temperature * self._reach(score)
-        if largest > _LARGEST_EXPONENT:
-            raise InvalidInput(
-                f"inverse_temperature is {self.inverse_temperature:g} and scores reach {self._reach(score):g}: weights "
-                f"that are not normalised would be exp({largest:g}), beyond float64; keep the product below "
-                f"{_LARGEST_EXPONENT:g}, or normalise the weights"
-            )
 
 
 @register
@@ -106,7 +99,8 @@ class SphereAttention(SphereFlow):
     ellipsoid : matrix (d, d), optional
         M: tokens live on <x, M x> = 1, with its metric, instead of the sphere.
     off_surface : {"refuse", "normalise"}
-        What to do with tokens whose norm is not one.
+        What to do with tokens whose norm is not one. Tokens within 1e-6 of the surface are on it, as numbers of 7
+        digits are: those off by more than 1e-9 are brought onto it at the start.
     step_size : float
         Time from step to step, in the model's own time.
     scheme : {"rk4", "euler", "layernorm", "geodesic", "adaptive"}
@@ -132,7 +126,7 @@ class SphereAttention(SphereFlow):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.normalised:
-            self._refuse_overflow(self.alignment)
+            refuse_overflow(self.inverse_temperature, self._reach(self.alignment))
             if self.causal:
                 raise InvalidInput("causal is True and normalised False; a causal mask needs normalised weights (SA)")
 

@@ -11,7 +11,7 @@ from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import Own
-from lmdata.dynamics.models.parameters import as_array, choice, matrix
+from lmdata.dynamics.models.parameters import as_array, choice, matrix, refuse_overflow
 from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.numerics.arrays import Matrix, apply
 
@@ -57,7 +57,7 @@ class SphereGradientFlow(SphereFlow):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._refuse_overflow(self.alignment)
+        refuse_overflow(self.inverse_temperature, self._reach(self.alignment))
 
     def fastest_rate(self, n: int) -> float:
         """Return |D| e^(beta |D|), the rate near a cluster."""
@@ -70,6 +70,12 @@ class SphereGradientFlow(SphereFlow):
         increment, mass = attend(state, apply(matrix, state), state, own["inverse_temperature"], normalised=False)
         upward = apply(matrix, mass[..., None] * state + increment)
         return upward if self.direction == "ascent" else -upward
+
+    def falling(self, state: Array, own: Own) -> Array:
+        """Return beta n E_D in descent, and its opposite in ascent, (m,)."""
+        keys = apply(as_array(self.alignment), state)
+        _, mass = attend(state, keys, state, own["inverse_temperature"], normalised=False)
+        return -mass.sum(axis=1) if self.direction == "ascent" else mass.sum(axis=1)
 
     def attention(self, state: Array, step: int = 0) -> Array:
         """Return P (m, n, n), the exponentials over n."""
