@@ -7,9 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lmdata.dynamics import tokens
-from lmdata.dynamics.models import Noisy, SelfAttention, Softmax
+import lmdata
+from lmdata.dynamics import Localmax, tokens
+from lmdata.dynamics.models import (
+    CircleDensityFlow,
+    KrauseAttention,
+    LocalmaxVariant,
+    Noisy,
+    SelfAttention,
+    Sinkformer,
+    Softmax,
+    SphereAttention,
+    SphereGradientFlow,
+)
 from lmdata.dynamics.models.noisy import standard_normal
+from lmdata.errors import InvalidInput
 from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
 
 
@@ -51,3 +63,47 @@ def test_additive_noise_grows_as_the_root_of_time_whatever_the_step():
         ).position
         spreads.append(end.std())
     np.testing.assert_allclose(spreads, 0.5 * np.sqrt(2), rtol=0.05)
+
+
+MODELS = [
+    Localmax(0.1),
+    Localmax([0.3, 0.2, 0.1, 0.0]),
+    LocalmaxVariant(),
+    LocalmaxVariant(geometry="sphere"),
+    KrauseAttention(),
+    Softmax(),
+    SelfAttention(),
+    SelfAttention(form="plain"),
+    Sinkformer(),
+    SphereAttention(),
+    SphereAttention(normalised=False),
+    SphereGradientFlow(),
+    CircleDensityFlow(),
+    Noisy(model=Softmax()),
+]
+WITH_VALUES = (SelfAttention, Sinkformer, SphereAttention)
+
+
+def test_every_kind_of_model_is_among_those_that_noise_is_tried_on():
+    shipped = [getattr(lmdata.dynamics.models, name) for name in lmdata.dynamics.models.__all__]
+    assert {type(model) for model in MODELS} == set(shipped)
+
+
+@pytest.mark.parametrize("noise", ["additive", "common", "values"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.kind}-{getattr(model, 'form', '')}")
+def test_every_model_takes_noise_or_refuses_it(model, noise):
+    """What is taken is simulated from end to end, on the surface of the model, and is other than without noise."""
+    fits = not isinstance(model, CircleDensityFlow | Noisy)
+    if not fits or (noise == "values" and not isinstance(model, WITH_VALUES)):
+        with pytest.raises(InvalidInput, match=r"model is .*(without noise|masses)|has no value matrix"):
+            Noisy(model=model, noise=noise)
+        return
+    source = tokens.sphere(6, 3)
+    loud, silent = (
+        lmdata.simulate(Noisy(model=model, noise=noise, scale=scale), source, steps=4) for scale in (0.05, 0.0)
+    )
+    np.testing.assert_allclose(silent.position, lmdata.simulate(model, source, steps=4).position, rtol=0, atol=1e-14)
+    assert float(np.abs(loud.position - silent.position).isel(time=-1).max()) > 1e-3
+    if getattr(model, "geometry", "") == "sphere" or isinstance(model, SphereAttention | SphereGradientFlow):
+        norms = np.linalg.norm(loud.position, axis=-1)
+        assert np.abs(norms - 1).max() < 1e-12
