@@ -155,6 +155,13 @@ def _some(typing: Any, choices: Any) -> Any:
     return types.boolean(CHOICES), emit
 
 
+def _bits(typing: Any, choices: Any) -> Any:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(LANES))
+
+    return types.uint8(CHOICES), emit
+
+
 load: Any = intrinsic(_load)
 """``load(array, index)``: the eight entries of a contiguous array from ``index`` on."""
 
@@ -172,6 +179,9 @@ where: Any = intrinsic(_where)
 
 some: Any = intrinsic(_some)
 """``some(choices)``: whether one of the eight is true."""
+
+bits: Any = intrinsic(_bits)
+"""``bits(choices)``: the eight choices as a number of eight bits, the first in the lowest."""
 
 rint: Any = intrinsic(_rint)
 """``rint(numbers)``: the nearest integers, ties to even."""
