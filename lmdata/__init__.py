@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "runs.simulation": ("simulate",),
+    "sensitivity.atlas": ("atlas",),
     "library": ("open", "resume", "verify", "catalog"),
     "dynamics.models": (
         *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from lmdata.library import resume as resume
     from lmdata.library import verify as verify
     from lmdata.runs.simulation import simulate as simulate
+    from lmdata.sensitivity.atlas import atlas as atlas
 
 
 def __getattr__(name: str) -> Any:

@@ -224,6 +224,45 @@ class Explicit(Schedule):
         return self.sequence[steps.start : steps.stop]
 
 
+@SCHEDULES.register
+@dataclass(frozen=True)
+class Scaled(Schedule):
+    """delta(t) = scale shape(t), the product rounded: one family of schedules with one number, as an atlas walks it.
+
+    Parameters
+    ----------
+    shape : Schedule
+    scale : float
+        delta0 >= 0.
+
+    Examples
+    --------
+    >>> Scaled(Periodic((1.0, 0.5)), 0.1).values(3)
+    array([0.1 , 0.05, 0.1 ])
+    """
+
+    kind: ClassVar[str] = "scaled"
+    shape: Schedule
+    scale: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, Mapping):  # as a specification has it
+            _set(self, shape=SCHEDULES.read(self.shape))
+        if not isinstance(self.shape, Schedule) or isinstance(self.shape, Explicit | Scaled):
+            raise InvalidInput(
+                f"shape is {self.shape!r}; it must be a schedule of lmdata.schedules that has no end and no scale yet"
+            )
+        _set(self, scale=as_number(self.scale, "scale", minimum=0))
+
+    def specification(self) -> dict[str, Any]:
+        """Return the schedule as plain JSON values; :func:`schedule_from_specification` gives it back."""
+        return {"kind": self.kind, "shape": self.shape.specification(), "scale": self.scale}
+
+    def _over(self, steps: range) -> NDArray[np.float64]:
+        with np.errstate(over="ignore"):  # what exceeds float64 is refused by `values`
+            return self.scale * np.asarray(self.shape._over(steps), np.float64)
+
+
 def schedule_from_specification(specification: Mapping[str, Any]) -> Schedule:
     """Return the schedule of a specification ``{"kind": ..., parameters}``.
 

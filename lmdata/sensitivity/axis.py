@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.kernels.certificate import proof
-from lmdata.dynamics.kernels.intervals import axes_of, first_flips, listen, load_state, prepare, scratch
+from lmdata.dynamics.kernels.intervals import first_flips, listen, load_state, prepare, scratch
 from lmdata.numerics.threads import crew
-from lmdata.sensitivity.walk import CHAIN, COUNT, DEPTH, Leaves, Stack, System, walk
+from lmdata.sensitivity.walk import COUNT, DEPTH, Leaves, Stack, System, walk
 
 type Floats = NDArray[np.float64]
 
@@ -53,6 +54,11 @@ class Part(NamedTuple):
     upper: float
 
 
+def axes_of(d: int) -> tuple[int, ...]:
+    """Return the ``axes`` of the kernels: the plane is compiled on its own, all other dimensions together."""
+    return (0, 0) if d == 2 else ()
+
+
 def largest_gap(tokens: Floats, axis: Axis) -> float:
     """Return the largest gap max_l s_il - s_ij of a start (n, d): beyond, every token listens to all."""
     keys = tokens if axis.matrix.size == 0 else tokens @ axis.matrix
@@ -70,7 +76,7 @@ def parts_of(starts: Floats, axis: Axis, wanted: int) -> list[Part]:
             changes = np.unique(_first_flips(tokens, axis))
             chosen = changes[np.linspace(0, len(changes) - 1, each).astype(np.int64)] if len(changes) else changes
             edges = [axis.lower, *np.unique(chosen).tolist(), axis.upper]
-        found += [Part(number, low, high) for low, high in zip(edges[:-1], edges[1:], strict=True) if low < high]
+        found += [Part(number, low, high) for low, high in itertools.pairwise(edges) if low < high]
     return found
 
 
@@ -78,41 +84,36 @@ def _first_flips(tokens: Floats, axis: Axis) -> Floats:
     n, d = tokens.shape
     room, positions = scratch(n, d), load_state(tokens)
     prepare(positions, axis.matrix, n, room)
-    last = np.nextafter(axis.upper, 0.0)
-    if not listen(positions, axis.lower * axis.shape[0], last * axis.shape[0], room, axes_of(d)):
+    shape, last = float(axis.shape[0]), math.nextafter(axis.upper, 0.0)
+    if not listen(positions, axis.lower * shape, last * shape, room, axes_of(d)):
         return np.empty(0)
-    return first_flips(positions, room, axis.shape[0], axis.lower, last)
+    return first_flips(positions, room, shape, axis.lower, last)
 
 
-def walk_axis(
-    starts: Floats, axis: Axis, *, threads: int | None = None, told: Callable[[int], None] | None = None
-) -> Iterator[tuple[int, Leaves]]:
-    """Yield the leaves of every start (m, n, d) with its number, in ascending order.
-
-    ``threads`` does not touch the result. ``told`` is called with the leaves found since it was last called.
-    """
+def walk_axis(starts: Floats, axis: Axis, *, threads: int | None = None) -> list[Leaves]:
+    """Return the leaves of every start (m, n, d), in ascending order; ``threads`` does not touch the result."""
     parts = parts_of(starts, axis, PARTS)
     walked: list[Leaves | None] = [None] * len(parts)
 
     def work(begin: int, end: int) -> None:
         for number in range(begin, end):
-            part = parts[number]
-            walked[number] = _walk_part(starts[part.start], axis, part, told)
+            walked[number] = _walk_part(starts[parts[number].start], axis, parts[number])
 
     spread = crew(threads)
     spread(work, len(parts), 1)
-    for number in range(len(starts)):
-        of_start = [leaves for part, leaves in zip(parts, walked, strict=True) if part.start == number and leaves]
-        yield number, joined(of_start)
+    of_start: list[list[Leaves]] = [[] for _ in starts]
+    for part, leaves in zip(parts, walked, strict=True):
+        assert leaves is not None
+        of_start[part.start].append(leaves)
+    return [joined(found) for found in of_start]
 
 
 def joined(parts: list[Leaves]) -> Leaves:
-    """Return leaves one after the other; unresolved ones that meet are one."""
-    whole = Leaves(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    return whole
+    """Return leaves one after the other."""
+    return Leaves._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def _walk_part(tokens: Floats, axis: Axis, part: Part, told: Callable[[int], None] | None) -> Leaves:
+def _walk_part(tokens: Floats, axis: Axis, part: Part) -> Leaves:
     n, d = tokens.shape
     room, work = scratch(n, d), proof(n, d)
     gap = largest_gap(tokens, axis)
@@ -135,16 +136,12 @@ def _walk_part(tokens: Floats, axis: Axis, part: Part, told: Callable[[int], Non
             stack = _grown(stack)
         if count == HELD:
             # the last leaf stays, so that the next may be joined to it
-            collected.append(Leaves(*(array[: count - 1].copy() for array in held)))
+            collected.append(Leaves._make(array[: count - 1].copy() for array in held))
             for array in held:
                 array[:1] = array[count - 1 : count]
             place[COUNT] = 1
-            if told is not None:
-                told(count - 1)
     count = int(place[COUNT])
-    if told is not None:
-        told(count)
-    collected.append(Leaves(*(array[:count].copy() for array in held)))
+    collected.append(Leaves._make(array[:count].copy() for array in held))
     return joined(collected)
 
 
@@ -159,7 +156,7 @@ def _stack(size: int, positions: Floats, heard: NDArray[np.uint8]) -> Stack:
 
 def _grown(stack: Stack) -> Stack:
     """Return the stack with twice the room."""
-    return Stack(*(np.concatenate([array, np.zeros_like(array)]) for array in stack))
+    return Stack._make(np.concatenate([array, np.zeros_like(array)]) for array in stack)
 
 
 def _leaves(size: int, n: int, d: int, limits: bool) -> Leaves:
@@ -167,10 +164,7 @@ def _leaves(size: int, n: int, d: int, limits: bool) -> Leaves:
     return Leaves(
         np.zeros((size, 2)),
         np.zeros((size, 2)),
-        np.zeros((size, 6), np.int64),
+        np.zeros((size, 7), np.int64),
         np.zeros((kept, n, d)),
         np.zeros((kept, n), np.int64),
     )
-
-
-__all__ = ["CHAIN", "Axis", "Part", "joined", "largest_gap", "parts_of", "walk_axis"]

@@ -25,7 +25,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.kernels.certificate import CLIQUES, ERROR, FROM, SLACK, TO, TRAVELLER, Proof, certify, follow
+from lmdata.dynamics.kernels.certificate import (
+    CLIQUES,
+    ERROR,
+    FROM,
+    SAME,
+    SLACK,
+    TO,
+    TRAVELLER,
+    Proof,
+    certify,
+    follow,
+    number_limits,
+)
 from lmdata.dynamics.kernels.intervals import Scratch, listen, next_flip, prepare
 from lmdata.numerics.compiled import compiled
 
@@ -70,9 +82,11 @@ class Leaves(NamedTuple):
 
     bounds: Floats  # (leaf, 2) lower, upper
     numbers: Floats  # (leaf, 2) margin, error of the limit
-    counts: Integers  # (leaf, 6) how it ends, its last step, step of the last change, chain, cliques, tokens in them
+    counts: (
+        Integers  # (leaf, 7) how it ends, last step, step of the last change, chain; cliques, tokens in them, limits
+    )
     limit: Floats  # (leaf, n, d)
-    clique: Integers  # (leaf, n)
+    clique: Integers  # (leaf, n) number of the token's limit, those of cliques first
 
 
 DEPTH, CHAIN, COUNT = range(3)
@@ -138,7 +152,7 @@ def _emit(
     proof: Proof,
 ) -> None:
     """Write down a leaf, joined to the one before it where both are unresolved, or proved and of one chain."""
-    end, step, frozen, chain = counts
+    end, step, chain = counts[0], counts[1], counts[3]
     at = place[COUNT]
     if at > 0 and leaves.bounds[at - 1, 1] == lower and leaves.counts[at - 1, 0] == end:
         if end == UNRESOLVED:
@@ -154,23 +168,30 @@ def _emit(
     leaves.numbers[at, 0] = leaves.numbers[at, 1] = np.nan
     for k in range(4):
         leaves.counts[at, k] = counts[k]
-    leaves.counts[at, 4] = leaves.counts[at, 5] = -1
-    if end == CERTIFIED or end == AT_REST:
-        settled = 0
-        for i in range(n):
-            settled += proof.clique[i] != TRAVELLER
-        leaves.numbers[at, 0] = margin
-        leaves.numbers[at, 1] = proof.found[ERROR] if end == CERTIFIED else 0.0
-        leaves.counts[at, 4], leaves.counts[at, 5] = np.int64(proof.found[CLIQUES]), settled
+    for k in range(4, 7):
+        leaves.counts[at, k] = -1
+    proved = end in (CERTIFIED, AT_REST)
+    if proved:
+        error = proof.found[ERROR] if end == CERTIFIED else 0.0
+        if end == AT_REST:
+            reach = 0.0
+            for i in range(n):
+                for k in range(d):
+                    proof.limit[i, k] = positions[k, i]
+                    reach = max(reach, abs(positions[k, i]))
+            number_limits(proof.limit, SAME * reach, proof)
+        else:
+            number_limits(proof.limit, 2.0 * error, proof)
+        leaves.numbers[at, 0], leaves.numbers[at, 1] = margin, error
+        for k in range(3):
+            leaves.counts[at, 4 + k] = np.int64(proof.found[CLIQUES + k])
     if leaves.limit.shape[0] > at:
         for i in range(n):
+            leaves.clique[at, i] = proof.clique[i] if proved else TRAVELLER
             for k in range(d):
+                leaves.limit[at, i, k] = proof.limit[i, k] if proved else positions[k, i]
                 if end == UNRESOLVED:
                     leaves.limit[at, i, k] = np.nan
-                else:
-                    leaves.limit[at, i, k] = proof.limit[i, k] if end == CERTIFIED else positions[k, i]
-            proved = end == CERTIFIED or end == AT_REST
-            leaves.clique[at, i] = proof.clique[i] if proved else TRAVELLER
     place[COUNT] = at + 1
 
 

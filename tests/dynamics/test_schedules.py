@@ -15,6 +15,7 @@ from lmdata.dynamics.schedules import (
     Periodic,
     Piecewise,
     Power,
+    Scaled,
     schedule_from_specification,
 )
 from lmdata.errors import InvalidInput, UnknownName
@@ -26,6 +27,7 @@ ALL = [
     Piecewise((0.3, 0.0, 0.2), (3, 7)),
     Periodic((0.1, 0.0, 0.5)),
     Explicit([0.1 * k for k in range(40)]),
+    Scaled(Geometric(1.0, 0.9), 0.3),
 ]
 many = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -115,3 +117,16 @@ def test_specification_survives_json_exactly(schedule):
 def test_schedules_that_cannot_be(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@given(st.floats(0, 1e3), st.sampled_from([Geometric(0.7, 0.9), Periodic((0.1, 0.0, 0.5)), Power(2.0, 0.5)]))
+@many
+def test_scaled_rounds_each_product_once(scale, shape):
+    exact = [Fraction(scale) * Fraction(value) for value in shape.values(20).tolist()]
+    assert Scaled(shape, scale).values(20).tolist() == [value.numerator / value.denominator for value in exact]
+
+
+@pytest.mark.parametrize("shape", [0.5, Explicit([0.1]), Scaled(Constant(1.0), 2.0)])
+def test_scaled_needs_a_shape_without_end_and_scale(shape):
+    with pytest.raises(InvalidInput, match="no end and no scale"):
+        Scaled(shape, 1.0)

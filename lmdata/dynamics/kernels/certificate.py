@@ -31,7 +31,7 @@ has wandered by less than the number of steps times eta, and afterwards it stays
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Proof(NamedTuple):
 
     limit: Floats  # (n, d) Z*
     clique: Integers  # (n,) number of the token's clique, by first token, or TRAVELLER
-    found: Floats  # (5,) see FROM and below
+    found: Floats  # (7,) see FROM and below
     near: Bytes  # (n, n) the graph
     keys: Floats  # (n, d) A Z*
     travellers: Integers  # (n,)
@@ -72,8 +72,12 @@ class Proof(NamedTuple):
     error: Floats  # (d,) of the limit
 
 
-FROM, TO, SLACK, ERROR, CLIQUES = range(5)
-"""Entries of ``found``: the graph is certified for FROM <= delta < TO; the largest slack; the error; how many cliques."""
+FROM, TO, SLACK, ERROR, CLIQUES, SETTLED, LIMITS = range(7)
+"""Entries of ``found``: the graph is certified for FROM <= delta < TO; the largest slack; the error of a limit; how
+many cliques, tokens that end in one, and different limits."""
+
+SAME = 2.0**-40
+"""Travellers of a state at rest count as one limit this near to each other, relative to the largest component."""
 
 
 def proof(n: int, d: int) -> Proof:
@@ -81,7 +85,7 @@ def proof(n: int, d: int) -> Proof:
     return Proof(
         limit=np.zeros((n, d)),
         clique=np.zeros(n, np.int64),
-        found=np.zeros(5),
+        found=np.zeros(7),
         near=np.zeros((n, n), np.uint8),
         keys=np.zeros((n, d)),
         travellers=np.zeros(n, np.int64),
@@ -164,7 +168,8 @@ def _grid(reach: float, n: int) -> float:
     spare = 1
     while 1 << (spare - 1) < n:
         spare += 1
-    exponent = max((np.float64(reach).view(np.int64) >> 52) - 1022, SMALLEST_EXPONENT)
+    bits: Any = np.float64(reach).view(np.int64)
+    exponent = max((bits >> 52) - 1022, SMALLEST_EXPONENT)
     return math.ldexp(1.0, exponent - 105 + 2 * spare)
 
 
@@ -349,6 +354,31 @@ def follow(heard: Bytes, proof: Proof) -> None:
     for i in range(n):
         if low[i] == high[i]:
             clique[i] = low[i]
+
+
+@compiled(borrowed=True)
+def number_limits(limit: Floats, tolerance: float, proof: Proof) -> None:
+    """Give travellers numbers beyond the cliques', the same where limits are within the tolerance; count both kinds."""
+    n, d = limit.shape
+    count = np.int64(proof.found[CLIQUES])
+    settled = 0
+    for i in range(n):
+        proof.travellers[i] = proof.clique[i] == TRAVELLER
+        settled += proof.clique[i] != TRAVELLER
+    for i in range(n):
+        if proof.travellers[i]:
+            for j in range(i):
+                if proof.travellers[j]:
+                    same = True
+                    for k in range(d):
+                        same &= abs(limit[i, k] - limit[j, k]) <= tolerance
+                    if same:
+                        proof.clique[i] = proof.clique[j]
+                        break
+            if proof.clique[i] == TRAVELLER:
+                proof.clique[i] = count
+                count += 1
+    proof.found[SETTLED], proof.found[LIMITS] = settled, count
 
 
 @compiled(borrowed=True)

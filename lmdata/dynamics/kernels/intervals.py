@@ -15,13 +15,13 @@ A graph is held as bytes ``heard[block, j]``: bit i says that token ``8 block + 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.kernels.fused import halves, keys_of, workspace
-from lmdata.dynamics.kernels.lanes import axes_of, components, maxima, pulls_of, sums
+from lmdata.dynamics.kernels.lanes import components, maxima, pulls_of, sums
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.vectors import LANES, bits, load, splat, spread, store
 
@@ -65,7 +65,7 @@ def _mark(
     """Fill a block's rows of both graphs; return whether they differ. Row d of the block is the lower threshold."""
     d = components(axes, positions.shape[0])
     near, far = load(block, d * LANES), load(wide, 0)
-    differ = np.uint8(0)
+    differ: Any = np.uint8(0)
     if len(axes) == 2:
         x, y, u, v = positions[0], positions[1], load(block, 0), load(block, LANES)
         for j in range(heard.size):
@@ -81,7 +81,7 @@ def _mark(
             inner, outer = bits(score >= near), bits(score >= far)
             heard[j], wider[j] = inner, outer
             differ |= inner ^ outer
-    return differ != 0
+    return bool(differ != 0)
 
 
 @compiled(borrowed=True)
@@ -115,7 +115,7 @@ def listen(positions: Floats, near: float, far: float, room: Scratch, axes: tupl
 @compiled(inline=True)
 def score_of(positions: Floats, keys: Floats, i: int, j: int) -> float:
     """Return the canonical score of token i with token j."""
-    total = keys[0, i] * positions[0, j]
+    total: float = keys[0, i] * positions[0, j]
     for k in range(1, positions.shape[0]):
         total += keys[k, i] * positions[k, j]
     return total
@@ -129,9 +129,7 @@ def flip(top: float, score: float, shape: float, below: float, above: float) -> 
 
     Examples
     --------
-    >>> flip(1.0, 0.75, 1.0, 0.0, 2.0)
-    0.25
-    >>> flip(1.0, 1.0 - 2.0**-53, 1.0, 0.0, 2.0) == 2.0**-54 + 2.0**-106  # not the gap: a tie goes to 1, which is even
+    >>> flip(1.0, 0.75, 1.0, 0.0, 2.0) == 0.25 - 2.0**-54  # the differences round to even, on which 0.75 lies
     True
     """
     low, high = np.float64(below).view(np.int64), np.float64(above).view(np.int64)
@@ -151,7 +149,7 @@ def next_flip(positions: Floats, room: Scratch, shape: float, lower: float, last
     The graphs at ``lower`` and ``last`` differ; ``room`` is as `listen` left it for them.
     """
     best = last
-    blocks, n = room.heard.shape
+    n = room.heard.shape[1]
     for i in range(n):
         place, bit = i // LANES, np.uint8(1 << (i % LANES))
         nearest, found = -np.inf, False
@@ -204,6 +202,3 @@ def load_state(tokens: Floats) -> Floats:
     n = len(tokens)
     padded = -(-n // LANES) * LANES
     return np.ascontiguousarray(tokens[[*range(n), *[0] * (padded - n)]].T) + 0.0
-
-
-__all__ = ["Scratch", "axes_of", "first_flips", "flip", "listen", "load_state", "next_flip", "prepare", "scratch"]
