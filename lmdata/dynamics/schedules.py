@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.kinds import Kinds
+from lmdata.dynamics.kinds import Kinds, read_parameters
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number, as_numbers
 
@@ -246,8 +246,6 @@ class Scaled(Schedule):
     scale: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.shape, Mapping):  # as a specification has it
-            _set(self, shape=SCHEDULES.read(self.shape))
         if not isinstance(self.shape, Schedule) or isinstance(self.shape, Explicit | Scaled):
             raise InvalidInput(
                 f"shape is {self.shape!r}; it must be a schedule of lmdata.schedules that has no end and no scale yet"
@@ -257,6 +255,14 @@ class Scaled(Schedule):
     def specification(self) -> dict[str, Any]:
         """Return the schedule as plain JSON values; :func:`schedule_from_specification` gives it back."""
         return {"kind": self.kind, "shape": self.shape.specification(), "scale": self.scale}
+
+    @classmethod
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Return the schedule of a specification; errors as for :func:`schedule_from_specification`."""
+        parameters = read_parameters(specification, "schedule 'scaled'", ("shape", "scale"))
+        if missing := {"shape", "scale"} - set(parameters):
+            raise InvalidInput(f"schedule 'scaled' lacks {min(missing)!r}; it needs shape, scale")
+        return cls(SCHEDULES.read(parameters["shape"]), parameters["scale"])
 
     def _over(self, steps: range) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):  # what exceeds float64 is refused by `values`
