@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -74,18 +73,21 @@ type Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path, monkeypatch) -> Iterator[Install]:
-    """Install packages of a name, a module's text and entry points, for as long as the test takes."""
+    """Install packages for as long as the test takes: of a name, a module's text or files, and entry points."""
+
     kinds = [(registry, dict(registry._classes)) for registry in (MODELS, SOURCES)]
     declared = dict(VARIABLES._declared)
     modules = set(sys.modules)
     forget()
 
-    def made(package: str, text: str, version: str = "1.0", **groups: dict[str, str]) -> None:
+    def made(package: str, text: str | dict[str, str], version: str = "1.0", **groups: dict[str, str]) -> None:
         folder = tmp_path / package
         module = package.replace("-", "_")
         metadata = folder / f"{module}-{version}.dist-info"
         metadata.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(textwrap.dedent(text))
+        for name, content in ({f"{module}.py": text} if isinstance(text, str) else text).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(content)
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
         lines = [
             f"[lmdata.{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
@@ -102,7 +104,7 @@ def install(tmp_path, monkeypatch) -> Iterator[Install]:
     VARIABLES._declared.clear()
     VARIABLES._declared.update(declared)
     for name in set(sys.modules) - modules:
-        if name.startswith("plug"):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
     forget()
 

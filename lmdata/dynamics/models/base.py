@@ -1,7 +1,7 @@
 """What the models of the family share: parameters, recipe, checks and the loop over steps.
 
 A model in one file: a frozen dataclass that derives from `AttentionMap` and says in ``move`` how tokens step, or
-from `AttentionFlow` and says in ``force`` how fast they go. `docs/adding-a-model.md` walks through one.
+from `AttentionFlow` and says in ``force`` how fast they go. `docs/extending.md` walks through one.
 """
 
 from __future__ import annotations
