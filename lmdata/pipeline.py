@@ -61,7 +61,9 @@ def keep(
     derived = derived.assign_attrs(versions=canonical_json(versions()))
     lmdata.catalog.save(name, derived, source=source, made_by=made_by, title=title)
     kept = lmdata.open(name)
-    return source.merge(kept.drop_vars(set(kept.variables) & set(source.data_vars)), combine_attrs="override")
+    return source.merge(
+        kept.drop_vars(set(kept.variables) & set(source.variables) - set(source.dims)), combine_attrs="override"
+    )
 
 
 def _label(source: xarray.Dataset) -> str:

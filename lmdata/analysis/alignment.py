@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.compiled import compiled

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measure, measured, model_of, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import (
+    CORE,
+    Among,
+    check_whole,
+    count_of,
+    models_of,
+    numbers_of,
+    sensitivities_at,
+    steps_of,
+)
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import neighbourhoods
 from lmdata.dynamics.model import Model
-from lmdata.dynamics.models.base import AttentionFlow
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.models.weights import uniform_weights
 from lmdata.errors import InvalidInput
@@ -33,7 +42,7 @@ def weights_of(model: Model, states: NDArray[np.float64], step: int) -> NDArray[
             [1., 0.]]])
     """
     if isinstance(model, Localmax):
-        sensitivity = float(model.schedule.values(step + 1)[step])
+        sensitivity = float(sensitivities_at(model, np.array([step]))[0])
         return uniform_weights(neighbourhoods(states, sensitivity, model.matrix))
     inner = getattr(model, "model", model)
     if not hasattr(inner, "attention"):
@@ -44,50 +53,70 @@ def weights_of(model: Model, states: NDArray[np.float64], step: int) -> NDArray[
     return np.asarray(inner.attention(states, step))
 
 
+class Whose(NamedTuple):
+    """The models of a dataset's members, and which tokens and components of the run their states hold."""
+
+    models: tuple[Model, ...]
+    tokens: NDArray[np.int64]
+    """Number of each token in the run: where it stands for a causal mask."""
+    components: NDArray[np.int64] | None
+    """Number of each component in the run; None where they are the run's, in its order."""
+    width: int
+    """Components in the run."""
+
+    def weights(self, number: int, state: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+        """Return P (n, n) of a model, by its number, in a state (n, d); components that are not there are zero."""
+        order = np.argsort(self.tokens, kind="stable")
+        full = state[order]
+        if self.components is not None:
+            full = np.zeros((len(state), self.width))
+            full[:, self.components] = state[order]
+        found = np.empty((len(state), len(state)))
+        found[np.ix_(order, order)] = weights_of(self.models[number], full[None], step)[0]
+        return found
+
+
 def _matrices(
-    position: NDArray[np.floating], time: NDArray[Any], swept: tuple[NDArray[np.float64], ...], model: Model,
-    parameters: tuple[str, ...],
-) -> Iterator[tuple[tuple[int, ...], NDArray[np.float64]]]:  # fmt: skip
+    position: NDArray[np.floating], step: NDArray[np.int64], model: NDArray[np.int64], whose: Whose
+) -> Iterator[tuple[tuple[int, ...], NDArray[np.float64]]]:
     """Yield (member, frame) and P for every frame of members (..., t, n, d) that is there."""
     shape = position.shape[:-3]
-    columns = [np.broadcast_to(column, shape) for column in swept]
+    number = np.broadcast_to(model, shape)
     for place in itertools.product(*map(range, shape)):
-        member = model
-        for name, column in zip(parameters, columns, strict=True):
-            member = member.with_parameter(name, float(column[place]))
-        inner = getattr(member, "model", member)
-        size = inner.step_size if isinstance(inner, AttentionFlow) else 1
         for frame in np.flatnonzero(present(position[place])):
-            state = position[(*place, frame)][None].astype(np.float64)
-            yield (*place, int(frame)), weights_of(member, state, round(float(time[frame]) / size))[0]
+            state = position[(*place, frame)].astype(np.float64)
+            yield (*place, int(frame)), whose.weights(int(number[place]), state, int(step[frame]))
 
 
 def matrices(
-    position: NDArray[np.floating], time: NDArray[Any], *swept: NDArray[np.float64], model: Model,
-    parameters: tuple[str, ...] = (),
-) -> NDArray[np.float64]:  # fmt: skip
+    position: NDArray[np.floating], step: NDArray[np.int64], model: NDArray[np.int64], *, whose: Whose
+) -> NDArray[np.float64]:
     """Return P (..., t, n, n) of members (..., t, n, d); NaN in an absent one.
 
     Parameters
     ----------
     position : (..., t, n, d)
-    time : (t,)
-        The model's times.
-    swept : (...)
-        The members' values of ``parameters``.
-    model, parameters
-        The model, and the names of the parameters that differ.
+    step : (t,)
+        Step numbers.
+    model : (...)
+        Number of each member's model among those of ``whose``.
+    whose
+        Models, tokens and components.
     """
     found = np.full((*position.shape[:-1], position.shape[-2]), np.nan)
-    for place, weights in _matrices(position, time, swept, model, parameters):
+    for place, weights in _matrices(position, step, model, whose):
         found[place] = weights
     return found
 
 
 def statistics(
-    position: NDArray[np.floating], time: NDArray[Any], *swept: NDArray[np.float64], model: Model,
-    parameters: tuple[str, ...] = (), tolerance: float = 1e-6,
-) -> tuple[NDArray[Any], ...]:  # fmt: skip
+    position: NDArray[np.floating],
+    step: NDArray[np.int64],
+    model: NDArray[np.int64],
+    *,
+    whose: Whose,
+    tolerance: float = 1e-6,
+) -> tuple[NDArray[Any], ...]:
     """Return rank, effective rank, distance to Boolean (..., t), and by token (..., t, n) four numbers; see `matrices`.
 
     These are row sums, column sums, effective number of keys and mean way back.
@@ -96,8 +125,8 @@ def statistics(
     rank = np.full(shape, -1, np.int64)
     effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
     rows, columns, keys, back = (np.full((*shape, n), np.nan) for _ in range(4))
-    place_of = np.arange(n)
-    for place, weights in _matrices(position, time, swept, model, parameters):
+    place_of = whose.tokens
+    for place, weights in _matrices(position, step, model, whose):
         singular = np.linalg.svd(weights, compute_uv=False)
         rank[place] = (singular > tolerance * singular[0]).sum()
         share = singular[singular > 0] / singular.sum()
@@ -115,7 +144,7 @@ def statistics(
         "attention", ("*", "seed", "time", "token", "key"), "float64", "weight with which the token attends to the key"
     ),
 )
-def attention(ds: xr.Dataset) -> xr.DataArray:
+def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     """Return the attention weights P_ij of every stored state: how much the token i attends to the key j.
 
     Not stored with a dataset, since there are n x n of them a frame: select frames first.
@@ -124,6 +153,9 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
     ----------
     ds
         A dataset of lmdata, of a model with attention weights.
+    among : {"run", "selection"}
+        Who attends to whom: all tokens of the run to each other (a selection of them is refused), or, on their own,
+        the tokens and components that a selection has left; components that it has left out count as zero.
 
     Returns
     -------
@@ -133,7 +165,7 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     InvalidInput
-        If ``ds`` has not whole members, or its model no attention weights.
+        If ``ds`` has not whole members, all tokens and known parameters, or its model no attention weights.
 
     Examples
     --------
@@ -144,19 +176,18 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
            [1., 0., 0.],
            [0., 0., 1.]])
     """
-    model, swept = _model_and_sweep(ds, "attention")
+    position, steps, which, whose = _asked(ds, "attention", among)
     return measured(
         ds,
         matrices,
-        positions(ds, "attention"),
-        ds["time"],
-        *(ds[name] for name in swept),
+        position,
+        steps,
+        which,
         names=("attention",),
-        core=(("time", "token", "component"), ("time",), *([()] * len(swept))),
+        core=(CORE, ("time",), ()),
         new={"key": ds["token"].values.tolist()},
         source=SOURCE,
-        model=model,
-        parameters=swept,
+        whose=whose,
     )["attention"]
 
 
@@ -180,7 +211,7 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
         "attended_back", ("*", "seed", "time", "token"), "float64", "positions that the token looks back on average"
     ),
 )
-def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
+def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Among = "run") -> xr.Dataset:
     r"""Measure the attention matrices of every stored state.
 
     In dimension one with positive V they tend to a Boolean matrix of rank one or two (arXiv 2305.05465).
@@ -191,6 +222,9 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Datas
         A dataset of lmdata, of a model with attention weights.
     tolerance : float
         Singular values above this share of the largest count for the rank.
+    among : {"run", "selection"}
+        Who attends to whom: all tokens of the run to each other (a selection of them is refused), or, on their own,
+        the tokens and components that a selection has left; components that it has left out count as zero.
 
     Returns
     -------
@@ -209,7 +243,8 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Datas
     Raises
     ------
     InvalidInput
-        If ``ds`` has not whole members, its model no attention weights, or the tolerance is not positive.
+        If ``ds`` has not whole members, all tokens and known parameters, its model no attention weights, or the
+        tolerance is not positive.
 
     Examples
     --------
@@ -220,27 +255,31 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Datas
     """
     if not tolerance > 0:
         raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
-    model, swept = _model_and_sweep(ds, "attention_statistics")
+    position, steps, which, whose = _asked(ds, "attention_statistics", among)
     return measured(
         ds,
         statistics,
-        positions(ds, "attention_statistics"),
-        ds["time"],
-        *(ds[name] for name in swept),
+        position,
+        steps,
+        which,
         names=(
             *("attention_rank", "effective_rank", "distance_to_boolean"),
             *("row_sum", "column_sum", "attended_keys", "attended_back"),
         ),
-        core=(("time", "token", "component"), ("time",), *([()] * len(swept))),
+        core=(CORE, ("time",), ()),
         source=SOURCE,
         comment=f"rank above {tolerance:g} of the largest singular value",
-        model=model,
-        parameters=swept,
+        whose=whose,
         tolerance=tolerance,
     )
 
 
-def _model_and_sweep(ds: xr.Dataset, measure: str) -> tuple[Model, tuple[str, ...]]:
-    """Return the model, and the names of its swept parameters, whose coordinates hold each member's values."""
-    model = model_of(ds, measure)
-    return model, tuple(name for name in model.sweepable if name in ds.coords)
+def _asked(ds: xr.Dataset, measure: str, among: Among) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Whose]:
+    """Return positions, step numbers, the number of each member's model, and whose they are."""
+    position = positions(ds, measure)
+    check_whole(ds, measure, among)
+    models = models_of(ds, measure)
+    kept, width = numbers_of(ds, "component", measure), count_of(ds, "component", measure)
+    as_they_were = np.array_equal(kept, np.arange(width))
+    whose = Whose(models.distinct, numbers_of(ds, "token", measure), None if as_they_were else kept, width)
+    return position, xr.DataArray(steps_of(ds, measure), dims="time"), models.which, whose

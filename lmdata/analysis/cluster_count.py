@@ -9,8 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.measuring import CORE, measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import CORE, times_of
+from lmdata.analysis.presence import check_frames, present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
@@ -57,6 +58,7 @@ def merges(
     ([3.0, 2.0, 0.0], [1.0, 1.0, 2.0])
     """
     here = count >= 0
+    check_frames(here, "metastability")
     merge = np.stack([lasts_from(here & (count <= k), time) for k in range(1, most + 1)], axis=-1)
     end = np.concatenate([np.full((*merge.shape[:-1], 1), float(time[-1])), merge[..., :-1]], axis=-1)
     plateau = np.where(np.isnan(end), float(time[-1]), end) - merge
@@ -161,7 +163,7 @@ def metastability(ds: xr.Dataset, *, reach: float = 0.05) -> xr.Dataset:
         ds,
         merges,
         count,
-        ds["time"],
+        times_of(ds, "metastability"),
         names=("merge_time", "plateau"),
         core=(("time",), ("time",)),
         new={"clusters": range(1, most + 1)},

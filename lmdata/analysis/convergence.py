@@ -7,7 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.fit_kernels import decay_rate
-from lmdata.analysis.measuring import CORE, LOCALMAX, by_member, measure, measured, model_of, positions
+from lmdata.analysis.measuring import LOCALMAX, measure, measured, positions
+from lmdata.analysis.parameters import CORE, models_of, times_of
 from lmdata.analysis.polytope import scale_of
 from lmdata.analysis.times import lasts_from
 from lmdata.data import registry
@@ -96,19 +97,20 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     (array([0.25]), 0.25, array([11.]))
     """
     tolerance = as_number(tolerance, "tolerance", minimum=0)
-    model = model_of(ds, "convergence")
+    position = positions(ds, "convergence")
     out = measured(
         ds,
         approach,
-        positions(ds, "convergence"),
-        ds["time"],
+        position,
+        times_of(ds, "convergence"),
         names=("displacement", "rate", "time_to_tolerance"),
         core=(CORE, ("time",)),
         comment=f"between stored steps; tolerance {tolerance!r} of the largest initial norm",
         tolerance=tolerance,
     )
-    if hasattr(model, "influence"):
-        expected = by_member(ds, model, lambda member: 1.0 / (1.0 + member.influence))
+    models = models_of(ds, "convergence") if "model" in ds.attrs else None
+    if models is not None and all(hasattr(model, "influence") for model in models.distinct):
+        expected = models.values(lambda model: 1.0 / (1.0 + model.influence))
         expected.attrs = registry.variable("rate_expected").attributes() | {"source": LOCALMAX}
         out["rate_expected"] = expected
     return out

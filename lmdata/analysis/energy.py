@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.energy_kernels import log_mean_power
-from lmdata.analysis.measuring import CORE, measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import CORE, check_order
+from lmdata.analysis.presence import check_frames, present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number, as_real_array
@@ -71,6 +72,7 @@ def monotonicity(energy: NDArray[np.float64], *, sign: float) -> tuple[NDArray[n
     [1, 0.5]
     """
     change = -sign * np.diff(energy, axis=-1)
+    check_frames(~np.isnan(energy), "energy")
     here = ~np.isnan(energy[..., 0])
     wrong = change > ROUNDING * np.abs(energy[..., :1])
     count = np.where(here, wrong.sum(axis=-1), -1)
@@ -145,10 +147,12 @@ def energy(
     if matrix is not None and matrix.shape != (components, components):
         raise InvalidInput(f"alignment has shape {matrix.shape}; D must be ({components}, {components})")
     form = "relative" if relative else "E_D"
+    position = positions(ds, "energy")
+    check_order(ds, "energy")
     value = measured(
         ds,
         interaction_energies,
-        positions(ds, "energy"),
+        position,
         names=("interaction_energy",),
         core=(CORE[1:],),
         source="interaction energy of self-attention, arXiv 2501.03096",

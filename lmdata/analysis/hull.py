@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from lmdata.analysis import hull_kernels
 from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.parameters import check_order, times_of
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics import tokens
 from lmdata.numerics.checks import as_count
@@ -66,7 +67,8 @@ def hull_sizes(
     risen = rank > start
     size[risen] = hull_kernels.volume_in_rank(position[risen], start[risen])
     ratio = np.divide(size, whole, out=np.ones_like(size), where=np.broadcast_to(start > 0, size.shape))
-    return np.where(present(position), ratio, np.nan), rank, status
+    measurable = present(position) & present(first)  # nothing is relative to a first state that is not there
+    return np.where(measurable, ratio, np.nan), rank, status
 
 
 @measure(
@@ -123,6 +125,8 @@ def hull_volume(
     (array([[1.      , 0.25    , 0.0625  , 0.015625]]), array([[2, 2, 2, 2]]))
     """
     position = positions(ds, "hull_volume")
+    if relative:
+        check_order(ds, "hull_volume")
     frame = ("token", "component")
     out = measured(
         ds,
@@ -193,7 +197,7 @@ def hull_decay(ds: xr.Dataset) -> xr.DataArray:
         ds,
         decay,
         hull_volume(ds),
-        ds["time"],
+        times_of(ds, "hull_decay"),
         names=("hull_decay",),
         core=(("time",), ("time",)),
         source=GEOMETRY,

@@ -7,8 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import count_edges, sink_components
-from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
 from lmdata.data.registry import Variable
 
 
@@ -72,7 +73,7 @@ def graph_statistics(
     Variable("sink_component", ("*", "seed", "time", "token"), "int64", "sink component of the token, or -1", None),
     Variable("sink_count", ("*", "seed", "time"), "int64", "sink components of the interaction graph"),
 )
-def interaction(ds: xr.Dataset) -> xr.Dataset:
+def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     """Measure the interaction graph of every stored frame: edge i -> j iff j is in C_i(t).
 
     With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958),
@@ -82,6 +83,9 @@ def interaction(ds: xr.Dataset) -> xr.Dataset:
     ----------
     ds
         A localmax dataset. Neighbourhoods are those of the stored positions, at every stored step.
+    among : {"run", "selection"}
+        Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
+        of tokens and components has left.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def interaction(ds: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
 
     Examples
     --------
@@ -110,14 +114,16 @@ def interaction(ds: xr.Dataset) -> xr.Dataset:
     >>> graph.sink_component.isel(seed=0, time=0).values
     array([ 0, -1,  1])
     """
-    model = localmax_of(ds, "interaction")
+    position = positions(ds, "interaction")
+    check_whole(ds, "interaction", among)
+    models = localmax_of(ds, "interaction")
     return measured(
         ds,
         graph_statistics,
-        positions(ds, "interaction"),
-        sensitivities(ds, model),
+        position,
+        sensitivities(ds, models, "interaction"),
         names=("neighbour_count", "reciprocity", "sink_component", "sink_count"),
         core=(("token", "component"), ()),
         comment="neighbourhoods of the stored positions, at every stored step",
-        alignment=model.matrix,
+        alignment=alignment_of(ds, models, "interaction"),
     )

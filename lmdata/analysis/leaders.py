@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
 from lmdata.data.registry import Variable
 
 
@@ -37,7 +38,7 @@ def self_aligned(
 @measure(
     Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None),
 )
-def leaders(ds: xr.Dataset) -> xr.DataArray:
+def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     """Tell which tokens are leaders at every stored step: ``<A z_i, z_i> >= max_l <A z_i, z_l> - delta(t)``.
 
     The word is hardmax's (arXiv 2407.01602, definition of leaders); for localmax, tokens aligned with
@@ -47,6 +48,9 @@ def leaders(ds: xr.Dataset) -> xr.DataArray:
     ----------
     ds
         A localmax dataset.
+    among : {"run", "selection"}
+        Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
+        of tokens and components has left.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def leaders(ds: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
 
     Examples
     --------
@@ -66,14 +70,16 @@ def leaders(ds: xr.Dataset) -> xr.DataArray:
     >>> lmdata.leaders(ds).isel(seed=0, time=0).values
     array([ True, False,  True])
     """
-    model = localmax_of(ds, "leaders")
+    position = positions(ds, "leaders")
+    check_whole(ds, "leaders", among)
+    models = localmax_of(ds, "leaders")
     return measured(
         ds,
         self_aligned,
-        positions(ds, "leaders"),
-        sensitivities(ds, model),
+        position,
+        sensitivities(ds, models, "leaders"),
         names=("leader",),
         core=(("token", "component"), ()),
         comment="neighbourhoods of the stored positions, at every stored step",
-        alignment=model.matrix,
+        alignment=alignment_of(ds, models, "leaders"),
     )["leader"]

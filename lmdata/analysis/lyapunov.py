@@ -6,9 +6,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.pair_kernels import bounded_energy
+from lmdata.analysis.parameters import (
+    CORE,
+    Among,
+    alignment_of,
+    check_order,
+    check_whole,
+    localmax_of,
+    sensitivities,
+)
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.numerics.checks import as_number
 
@@ -61,7 +70,7 @@ def energies(
     Variable("violations", ("*", "seed"), "int64", "stored steps at which the energy rises"),
     Variable("largest_increase", ("*", "seed"), "float64", "largest rise of the energy"),
 )
-def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
+def lyapunov(ds: xr.Dataset, *, radius: float | None = None, among: Among = "run") -> xr.Dataset:
     """Measure the energy ``E(t) = sum_{i<j} min(|z_i - z_j|_A^2, radius^2)``, and where it rises.
 
     With ``|x|_A^2 = <A x, x>``. In bounded confidence of Hegselmann and Krause, where tokens listen to each
@@ -76,6 +85,9 @@ def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
         In the norm of A. By default ``sqrt(2 delta)`` with delta the sensitivity at the first stored step:
         the least distance of two vertices of a limit polytope. It is 0 for hardmax, and so is then the
         energy: give a radius.
+    among : {"run", "selection"}
+        Whose pairs count: all tokens of the run (a selection of them is refused), or, on its own, what a selection
+        of tokens and components has left.
 
     Returns
     -------
@@ -93,7 +105,8 @@ def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not a number above 0.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``radius`` is
+        not a number above 0.
 
     Examples
     --------
@@ -103,17 +116,20 @@ def lyapunov(ds: xr.Dataset, *, radius: float | None = None) -> xr.Dataset:
     array([[2.25    , 2.0625  , 2.015625]])
     """
     radius = None if radius is None else as_number(radius, "radius", minimum=0, above=True)
-    model = localmax_of(ds, "lyapunov")
+    position = positions(ds, "lyapunov")
+    check_whole(ds, "lyapunov", among)
+    check_order(ds, "lyapunov")
+    models = localmax_of(ds, "lyapunov")
     what = "sqrt(2 delta) of the first stored step" if radius is None else repr(radius)
     return measured(
         ds,
         energies,
-        positions(ds, "lyapunov"),
-        sensitivities(ds, model).isel(time=0),
+        position,
+        sensitivities(ds, models, "lyapunov").isel(time=0),
         names=("energy", "violations", "largest_increase"),
         core=(CORE, ()),
         source="Lyapunov function of bounded confidence, arXiv 0807.2028",
         comment=f"radius {what}; rises between stored steps",
         radius=radius,
-        alignment=model.matrix,
+        alignment=alignment_of(ds, models, "lyapunov"),
     )

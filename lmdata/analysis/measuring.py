@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from lmdata.analysis.parameters import CORE, holds
+from lmdata.analysis.presence import on_whole_states
 from lmdata.data import registry
 from lmdata.data.registry import Variable
-from lmdata.dynamics.model import Model, model_from_specification
-from lmdata.dynamics.models.localmax import Localmax
-from lmdata.dynamics.schedules import Explicit
 from lmdata.errors import InvalidInput
-from lmdata.plugins import explaining, origin
-
-CORE = ("time", "token", "component")
-"""The dimensions of one member."""
+from lmdata.plugins import origin
 
 LOCALMAX = "localmax dynamics, arXiv 2509.15958"
 """Source of the measures that the localmax paper defines."""
 
 
-def measure[**P, R](*variables: Variable) -> Callable[[Callable[P, R]], Callable[P, R]]:
+PARTICLES = "particles"
+"""States whose tokens are points that move."""
+DENSITIES = "densities"
+"""States whose tokens are cells of a fixed grid, with their mass as the only component."""
+
+
+def measure[**P, R](
+    *variables: Variable, about: Sequence[str] = (PARTICLES,)
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare the variables that a function on a dataset makes, and let it be a method of ``ds.lm``.
 
     Parameters
     ----------
     variables : Variable
         Those that no other measure makes; it may make others' too.
+    about : sequence of str
+        The kinds of states that the function is about (`PARTICLES`, `DENSITIES`, or what a model ``holds``); datasets
+        of other kinds are refused before it is called.
 
     Raises
     ------
@@ -43,14 +49,25 @@ def measure[**P, R](*variables: Variable) -> Callable[[Callable[P, R]], Callable
     >>> from lmdata.analysis.leaders import leaders  # decorated by the line below
     >>> measure(Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None))(leaders)
     <function leaders at ...>
-    >>> leaders.variables
-    ('leader',)
+    >>> leaders.variables, leaders.about
+    (('leader',), ('particles',))
     """
 
     def declared(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for given in (*args, *kwargs.values()):
+                if isinstance(given, xr.Dataset) and holds(given) not in about:
+                    raise InvalidInput(
+                        f"{function.__name__} is about {' and '.join(about)}; the states of this dataset are "
+                        f"{holds(given)}: choose a measure that is about those"
+                    )
+            return function(*args, **kwargs)
+
         registry.VARIABLES.declare(f"{function.__module__}:{function.__qualname__}", *variables)
-        function.variables = tuple(spec.name for spec in variables)  # type: ignore[attr-defined]
-        return function
+        checked.variables = tuple(spec.name for spec in variables)  # type: ignore[attr-defined]
+        checked.about = tuple(about)  # type: ignore[attr-defined]
+        return checked
 
     return declared
 
@@ -72,97 +89,42 @@ def check(ds: xr.Dataset, measure: str) -> None:
             f"{measure} needs a dataset of lmdata, with the attribute lmdata_schema = {registry.SCHEMA}; this one has "
             f"{schema!r}: make it with lmdata.simulate, or open it with lmdata.open"
         )
-    for name in ("position", "status"):
-        if name not in ds:
-            raise InvalidInput(
-                f"{measure} needs the variable {name!r}; the dataset has {', '.join(map(str, ds)) or 'none'}"
-            )
-    if empty := [dim for dim, size in ds["position"].sizes.items() if size == 0]:
+    if "position" not in ds.data_vars or ds["position"].dtype.kind not in "fiu":
+        raise InvalidInput(
+            f"{measure} needs the variable 'position', of real numbers; the dataset has "
+            f"{', '.join(map(str, ds)) or 'none'}"
+        )
+    position = ds["position"]
+    if empty := [dim for dim, size in position.sizes.items() if size == 0]:
         raise InvalidInput(f"{measure} needs at least one value of {empty[0]!r}; the selection has none")
     for dim in CORE:
-        if dim not in ds["position"].dims:
+        if dim not in position.dims:
             raise InvalidInput(
-                f"{measure} needs the dimension {dim!r} of position, which has {ds['position'].dims}; "
+                f"{measure} needs the dimension {dim!r} of position, which has {position.dims}; "
                 f"select with a list, such as ds.isel({dim}=[0]), to keep it"
             )
+    members = [dim for dim in position.dims if dim not in CORE]
+    if "status" not in ds and any(position.sizes[dim] > 1 for dim in members):
+        raise InvalidInput(
+            f"{measure} needs the coordinate 'status', which tells what members there are; it was dropped, or averaged "
+            "away: keep it, and average the result instead of the positions"
+        )
+    if "status" in ds and (strange := set(ds["status"].dims) - set(members)):
+        raise InvalidInput(
+            f"{measure}: status has the dimension {min(map(str, strange))!r}, which the members of position have not; "
+            f"they have {tuple(map(str, members))}: make both from one dataset"
+        )
 
 
 def positions(ds: xr.Dataset, measure: str) -> xr.DataArray:
     """Return ``position``, with NaN for every member that is not complete."""
     check(ds, measure)
+    if "status" not in ds:
+        return ds["position"]
     complete = ds["status"] == registry.COMPLETE
     if complete.chunks is None and bool(complete.all()):
         return ds["position"]
     return ds["position"].where(complete)
-
-
-def model_of(ds: xr.Dataset, measure: str) -> Model:
-    """Return the model in the dataset's attribute ``model``, with its own values of the swept parameters."""
-    check(ds, measure)
-    try:
-        specification = json.loads(ds.attrs["model"])
-    except (KeyError, TypeError, json.JSONDecodeError):
-        raise InvalidInput(
-            f"the dataset's attribute 'model' is {ds.attrs.get('model')!r:.80}; it must be the JSON of a model: "
-            "make the dataset with lmdata.simulate, or open it with lmdata.open"
-        ) from None
-    with explaining(ds.attrs):
-        return model_from_specification(specification)
-
-
-def localmax_of(ds: xr.Dataset, measure: str) -> Localmax:
-    """Return the dataset's model if it is localmax, whose neighbourhoods ``measure`` needs."""
-    model = model_of(ds, measure)
-    if not isinstance(model, Localmax):
-        raise InvalidInput(
-            f"{measure} is defined by localmax neighbourhoods; the dataset's model is of kind {model.kind!r}"
-        )
-    return model
-
-
-def by_member(ds: xr.Dataset, model: Model, value: Callable[[Any], Any]) -> xr.DataArray:
-    """Return ``value(member's model)`` over the swept parameters, scalars of a selection among them.
-
-    A value that is an array of one number a stored frame gives a last dimension ``time``.
-
-    Examples
-    --------
-    >>> import lmdata
-    >>> model = lmdata.Localmax()
-    >>> ds = lmdata.simulate(model, lmdata.tokens.uniform(4, 2), steps=1, sweep={"influence": [0.5, 1]})
-    >>> by_member(ds, model, lambda member: member.influence).values
-    array([0.5, 1. ])
-    """
-    names = [name for name in dict.fromkeys([*ds["position"].dims, *ds.coords]) if name in model.sweepable]
-    swept = xr.broadcast(*(ds[name].reset_coords(drop=True) for name in names)) if names else ()
-    shape = swept[0].shape if names else ()
-    found = []
-    for place in np.ndindex(shape):
-        member = model
-        for name, column in zip(names, swept, strict=True):
-            member = member.with_parameter(name, float(column.values[place]))
-        found.append(np.asarray(value(member), np.float64))
-    values = np.stack(found).reshape((*shape, *found[0].shape))
-    dims = (*swept[0].dims, "time") if names else ("time",)
-    return xr.DataArray(values, dims=dims[: values.ndim])
-
-
-def sensitivities(ds: xr.Dataset, model: Localmax) -> xr.DataArray:
-    """Return the alignment sensitivity at every stored frame: (<swept>, time), or (time,) where none is swept.
-
-    That of frame t takes it to t + 1. An explicit schedule, which may end before the last frame, keeps its
-    last value.
-    """
-    stored = ds["time"].values
-
-    def values(member: Localmax) -> NDArray[np.float64]:
-        schedule = member.schedule
-        steps = int(stored.max()) + 1
-        if isinstance(schedule, Explicit):
-            steps = min(steps, len(schedule.sequence))
-        return np.asarray(schedule.values(steps)[np.minimum(stored, steps - 1)])
-
-    return by_member(ds, model, values)
 
 
 def measured(
@@ -178,7 +140,8 @@ def measured(
 ) -> xr.Dataset:
     """Apply a function on arrays to labelled ones, lazily if they are, and declare what comes out.
 
-    The ``status`` of the members rides along as a coordinate.
+    The members' bookkeeping rides along: coordinates of the first argument that fit what comes out. In the block that
+    is being computed, states must hold all their tokens or none (`lmdata.analysis.presence`).
 
     Parameters
     ----------
@@ -207,7 +170,7 @@ def measured(
         for argument, dims in zip(arguments, core, strict=True)
     ]
     results = xr.apply_ufunc(
-        function,
+        functools.partial(on_whole_states, function=function, core=core, measure=names[0]),
         *whole,
         input_core_dims=[list(dims) for dims in core],
         output_core_dims=[[dim for dim in spec.dims if dim in inner] for spec in specs],
@@ -225,5 +188,5 @@ def measured(
         if not (module := registry.VARIABLES.owner(spec.name).partition(":")[0]).startswith("lmdata."):
             attrs["package"] = origin(module)
         out[spec.name].attrs = attrs | ({"comment": comment} if comment else {})
-    coords = {dim: np.array(column) for dim, column in made.items()}
-    return out.assign_coords(coords | {"status": ds["status"]})
+    coords: dict[str, Any] = {dim: np.array(column) for dim, column in made.items()}
+    return out.assign_coords(coords | ({"status": ds["status"]} if "status" in ds else {}))

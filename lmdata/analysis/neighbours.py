@@ -7,21 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.analysis.presence import present
 from lmdata.dynamics.kernels.canonical import neighbourhoods
 
 BLOCK_PAIRS = 2**16
 """Pairs of tokens held at a time, or those of one frame."""
-
-
-def present(position: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return which frames (..., n, d) hold tokens: an absent member is NaN throughout.
-
-    Examples
-    --------
-    >>> present(np.array([[[1.0, 2.0]], [[np.nan, np.nan]]])).tolist()
-    [True, False]
-    """
-    return ~np.isnan(position[..., 0, 0])
 
 
 def graphs(

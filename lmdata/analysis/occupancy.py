@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
+from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
+from lmdata.analysis.presence import present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput, UnknownName
@@ -139,6 +140,7 @@ def vertex_occupancy(
     definition: Literal["radius", "region"] = "radius",
     radius: float | None = None,
     tolerance: float = TOLERANCE,
+    among: Among = "run",
 ) -> xr.Dataset:
     """Measure the share of the tokens at each vertex of the limit polytope, at every stored step.
 
@@ -164,6 +166,9 @@ def vertex_occupancy(
         ``"region"``.
     tolerance : float
         Of `limit_polytope`.
+    among : {"run", "selection"}
+        Whose limits and shares: all tokens of the run (a selection of them is refused), or, on its own, what a
+        selection of tokens and components has left.
 
     Returns
     -------
@@ -183,8 +188,8 @@ def vertex_occupancy(
     UnknownName
         If ``definition`` is neither of the two.
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``radius`` is not a number above 0, or
-        comes with ``"region"``.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``radius`` is
+        not a number above 0, or comes with ``"region"``.
 
     Examples
     --------
@@ -199,9 +204,11 @@ def vertex_occupancy(
     if radius is not None and definition == "region":
         raise InvalidInput(f"radius is {radius!r} with definition='region'; it is for definition='radius' alone")
     radius = None if radius is None else as_number(radius, "radius", minimum=0, above=True)
-    model = localmax_of(ds, "vertex_occupancy")
     position = positions(ds, "vertex_occupancy")
-    limit = limit_polytope(ds, tolerance=tolerance)
+    check_whole(ds, "vertex_occupancy", among)
+    times = times_of(ds, "vertex_occupancy")
+    models = localmax_of(ds, "vertex_occupancy")
+    limit = limit_polytope(ds, tolerance=tolerance, among=among)
     new = {"vertex": range(ds.sizes["token"])}
     if definition == "radius":
         within = f"{RADIUS!r} of the largest initial norm" if radius is None else repr(radius)
@@ -221,7 +228,7 @@ def vertex_occupancy(
             ds,
             shares_by_region,
             position,
-            sensitivities(ds, model),
+            sensitivities(ds, models, "vertex_occupancy"),
             limit["cluster"],
             limit["limit_position"],
             limit["token_vertex"],
@@ -229,13 +236,13 @@ def vertex_occupancy(
             core=(CORE, ("time",), ("token",), ("token", "component"), ("token",)),
             new=new,
             comment="tokens in the quiescent region of the vertex",
-            alignment=model.matrix,
+            alignment=alignment_of(ds, models, "vertex_occupancy"),
         )
     spread = measured(
         ds,
         spread_of,
         occupied["occupancy"],
-        ds["time"],
+        times,
         names=("occupancy_entropy", "time_to_share"),
         core=(("time", "vertex"), ("time",)),
         new={"share": SHARES},

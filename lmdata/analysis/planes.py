@@ -7,7 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.measuring import CORE, measure, measured, model_of, positions
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import CORE, check_all, check_order, count_of, model_of, models_of
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
@@ -28,13 +29,14 @@ def rescaled_values(ds: xr.Dataset, measure: str) -> NDArray[np.float64]:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     model = model_of(ds, measure)
+    models_of(ds, measure)  # every member has this V
     if getattr(model, "form", None) != "rescaled":
         raise InvalidInput(
             f"{measure} is about limits of rescaled self-attention; the dataset's model is of kind {model.kind!r}, "
             f"form {getattr(model, 'form', None)!r}: simulate SelfAttention(form='rescaled', values=...)"
         )
     values = getattr(model, "values", None)
-    return np.eye(ds.sizes["component"]) if values is None else np.array(values)
+    return np.eye(count_of(ds, "component", measure)) if values is None else np.array(values)
 
 
 def leading_direction(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,17 +130,20 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     >>> hyperplanes(ds).plane_count.isel(seed=0).values
     array([8, 1])
     """
+    position = positions(ds, "hyperplanes")
+    check_order(ds, "hyperplanes")
+    kept = check_all(ds, "component", "hyperplanes")
     values = rescaled_values(ds, "hyperplanes")
     if not tolerance > 0:
         raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
     return measured(
         ds,
         heights,
-        positions(ds, "hyperplanes"),
+        position,
         names=("height", "plane_count"),
         core=(CORE,),
         source="limits of rescaled self-attention, arXiv 2305.05465",
         comment=f"levels within {tolerance:g} of the first extent",
-        direction=leading_direction(values),
+        direction=leading_direction(values)[kept],
         tolerance=tolerance,
     )

@@ -9,8 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
-from lmdata.analysis.measuring import localmax_of, measure, measured, positions, sensitivities
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import Among, alignment_of, check_order, check_whole, localmax_of, sensitivities
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import neighbour_mean
 from lmdata.numerics.checks import as_number
@@ -129,7 +130,7 @@ def _gaps(
     Variable("gap", ("*", "seed", "vertex"), "float64", "smallest <A v, v - w> over the other limit points w"),
     Variable("settled", ("*", "seed"), "bool", "limit clusters no longer move", None),
 )
-def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Dataset:
+def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among = "run") -> xr.Dataset:
     """Find the polytope that the tokens converge to: clusters of the last stored frame, and the hull's vertices.
 
     Tokens of the last frame are linked if they are at most ``tolerance * scale`` apart, with the scale
@@ -146,6 +147,9 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     tolerance : float
         Relative, dimensionless. A record has to be long enough for its tokens to come that close: see
         ``settled``.
+    among : {"run", "selection"}
+        Whose limits and neighbour means: all tokens of the run (a selection of them is refused), or, on its own, what
+        a selection of tokens and components has left.
 
     Returns
     -------
@@ -169,7 +173,8 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, or ``tolerance`` is not a number above 0.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``tolerance``
+        is not a number above 0.
 
     Examples
     --------
@@ -179,20 +184,22 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     >>> limit.token_vertex.values, int(limit.vertex_count), bool(limit.settled)
     (array([1, 1, 0]), 2, True)
     """
-    model = localmax_of(ds, "limit_polytope")
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
     position = positions(ds, "limit_polytope")
+    check_whole(ds, "limit_polytope", among)
+    check_order(ds, "limit_polytope")
+    models = localmax_of(ds, "limit_polytope")
     frame = ("token", "component")
     return measured(
         ds,
         limit_sets,
         position.isel(time=-1, drop=True),
         position.isel(time=0, drop=True),
-        sensitivities(ds, model).isel(time=-1),
+        sensitivities(ds, models, "limit_polytope").isel(time=-1),
         names=Limits._fields,
         core=(frame, frame, ()),
         new={"vertex": range(ds.sizes["token"])},
         comment=f"clusters of the last stored frame, tolerance {tolerance!r} of the largest initial norm",
-        alignment=model.matrix,
+        alignment=alignment_of(ds, models, "limit_polytope"),
         tolerance=tolerance,
     )

@@ -9,9 +9,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.graph_kernels import forget_listeners
-from lmdata.analysis.measuring import CORE, localmax_of, measure, measured, positions, sensitivities
-from lmdata.analysis.neighbours import graphs, present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
 from lmdata.analysis.polytope import TOLERANCE, limit_polytope
+from lmdata.analysis.presence import present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
 
@@ -107,7 +109,7 @@ def closed_sets(
     Variable("exits", ("*", "seed", "token"), "int64", "times that the token ceases to be closed"),
     Variable("vertex_share", ("*", "seed", "vertex"), "float64", "share of the tokens quiescent at the vertex"),
 )
-def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Dataset:
+def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among = "run") -> xr.Dataset:
     """Find the quiescent set of every vertex, from every stored step on.
 
     A set of tokens is *closed* at t if no edge of the interaction graph leaves it, and *quiescent* from t0 on
@@ -122,6 +124,9 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
         A localmax dataset.
     tolerance : float
         Of `limit_polytope`.
+    among : {"run", "selection"}
+        Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
+        of tokens and components has left.
 
     Returns
     -------
@@ -146,7 +151,7 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
 
     Examples
     --------
@@ -160,18 +165,21 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE) -> xr.Datase
     >>> quiet.entry_time.values, quiet.s1_size.values[:3]
     (array([1., 1., 1., 0.]), array([1, 4, 4]))
     """
-    model = localmax_of(ds, "quiescent_sets")
-    limit = limit_polytope(ds, tolerance=tolerance)
+    position = positions(ds, "quiescent_sets")
+    check_whole(ds, "quiescent_sets", among)
+    times = times_of(ds, "quiescent_sets")
+    models = localmax_of(ds, "quiescent_sets")
+    limit = limit_polytope(ds, tolerance=tolerance, among=among)
     return measured(
         ds,
         closed_sets,
-        positions(ds, "quiescent_sets"),
-        sensitivities(ds, model),
+        position,
+        sensitivities(ds, models, "quiescent_sets"),
         limit["token_vertex"],
-        ds["time"],
+        times,
         names=Quiescence._fields,
         core=(CORE, ("time",), ("token",), ("time",)),
         new={"vertex": range(ds.sizes["token"])},
         comment=f"at every stored step up to the last; limit clusters of tolerance {float(tolerance)!r}",
-        alignment=model.matrix,
+        alignment=alignment_of(ds, models, "quiescent_sets"),
     )

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
 from lmdata.analysis.hull_kernels import QHULL_RANK
-from lmdata.analysis.measuring import CORE, measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import CORE, check_all, check_order
 from lmdata.analysis.planes import rescaled_values
 from lmdata.analysis.polytope import scale_of
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
@@ -199,18 +200,20 @@ def subspace_polytope(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     >>> int(found.corner_count), bool(found.boundary_distance.max() < 1e-6), int(found.subspace_dimension)
     (2, True, 1)
     """
-    values = rescaled_values(ds, "subspace_polytope")
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
-    basis, dual = splitting(values)
+    position = positions(ds, "subspace_polytope")
+    check_order(ds, "subspace_polytope")
+    kept = check_all(ds, "component", "subspace_polytope")
+    basis, dual = splitting(rescaled_values(ds, "subspace_polytope"))
     return measured(
         ds,
         products,
-        positions(ds, "subspace_polytope"),
+        position,
         names=Products._fields,
         core=(CORE,),
         source="limits of rescaled self-attention, arXiv 2305.05465",
         comment=f"F of {basis.shape[1]} dimensions, tolerance {tolerance!r}",
-        basis=basis,
-        dual=dual,
+        basis=basis[kept],
+        dual=dual[:, kept],
         tolerance=tolerance,
     )

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import present
+from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
@@ -71,16 +71,20 @@ def transport_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
         if ds.sizes.get(dim) != other.sizes.get(dim):
             raise InvalidInput(f"the datasets have {ds.sizes.get(dim)} and {other.sizes.get(dim)} along {dim!r}")
     first, second = positions(ds, "transport_distance"), positions(other, "transport_distance")
-    first, second = xr.align(first, second.drop_vars("token").assign_coords(token=first["token"]), join="inner")
-    for dim in ("time", "seed"):
-        if first.sizes[dim] == 0:
-            raise InvalidInput(f"the datasets share no {dim}; simulate both with the same {dim}s")
-    here = ds.sel(time=first["time"], seed=first["seed"])
+    for dim in sorted(map(str, set(first.dims) & set(second.dims) - {"token", "component"})):
+        for one in (first, second):
+            if dim not in one.indexes or not one.indexes[dim].is_unique:
+                raise InvalidInput(f"transport_distance pairs what has the same {dim}: give each {dim} a label, once")
+    number = {dim: np.arange(first.sizes[dim]) for dim in ("token", "component")}
+    alike = (one.drop_vars(number, errors="ignore").assign_coords(number) for one in (first, second))
+    here, there = xr.align(*alike, join="inner")
+    if empty := [dim for dim, size in here.sizes.items() if size == 0]:
+        raise InvalidInput(f"the datasets share no {empty[0]}; simulate both with the same {empty[0]}s")
     return measured(
-        here,
+        ds.sel({dim: here[dim] for dim in set(here.dims) & set(there.dims) if dim not in number}),
         distances,
-        first,
-        second,
+        here,
+        there,
         names=("transport_distance",),
         core=(("token", "component"), ("token", "component")),
         source="Wasserstein-2 distance of empirical measures",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from lmdata.data import registry
 from lmdata.data.digest import canonical_json, dataset_digest, sha256_of_json
+from lmdata.data.identity import model_ids, steps_of
 from lmdata.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -284,6 +286,29 @@ class Layout:
             made[name] = ((name,), column, attrs)
         return made
 
+    def numbers(self) -> dict[str, Any]:
+        """Return the coordinates by which parts of the dataset are known again, as `coords` does; none is stored.
+
+        ``model_id``, ``step``, ``token_number`` and ``component_number`` (see `lmdata.data.identity`); the last two
+        tell in the attribute ``count`` how many there are in the run.
+        """
+        made: dict[str, Any] = {}
+        if "model" in self.attrs:
+            ids = model_ids(json.loads(self.attrs["model"]), self.swept)
+            made["model_id"] = np.repeat(ids[..., None], len(self.seeds), axis=-1)
+        steps = steps_of(self.attrs, self.time, self.time_unit)
+        if steps is not None:
+            made["step"] = steps
+        made |= {"token_number": np.arange(self.tokens), "component_number": np.arange(self.components)}
+        return {
+            name: (
+                self.dimensions(name),
+                column,
+                registry.variable(name).attributes() | ({"count": len(column)} if name.endswith("number") else {}),
+            )
+            for name, column in made.items()
+        }
+
     def dimensions(self, name: str) -> tuple[str, ...]:
         """Return the dimensions of a variable of this dataset."""
         return registry.variable(name).dimensions(tuple(self.swept))
@@ -294,8 +319,8 @@ class Layout:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the data variables."""
-        return ("position", "status", "digest", "steps_done", *self.diagnostics)
+        """Names of the variables that are stored, besides the coordinates."""
+        return ("position", *registry.BOOKKEEPING, *self.diagnostics)
 
 
 def spread(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
@@ -332,7 +357,8 @@ def assemble(
     position : (<swept>, seed, time, token, component)
         Any array that xarray takes.
     status, digest, steps_done : (<swept>, seed)
-        Per member. If every member is complete, the attribute ``digest`` identifies the whole dataset.
+        Per member; coordinates, as `Layout.numbers` are. If every member is complete, the attribute ``digest``
+        identifies the whole dataset.
     diagnostics
         Per member and frame, by name.
 
@@ -343,17 +369,15 @@ def assemble(
     """
     import xarray as xr
 
-    arrays = {
-        "position": position,
-        "status": status,
-        "digest": digest,
-        "steps_done": steps_done,
-        **(diagnostics or {}),
-    }
-    data = {
-        name: (layout.dimensions(name), array, registry.variable(name).attributes()) for name, array in arrays.items()
-    }
+    def described(arrays: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: (layout.dimensions(name), array, registry.variable(name).attributes())
+            for name, array in arrays.items()
+        }
+
+    kept = described({"status": status, "digest": digest, "steps_done": steps_done})
     attrs = {"lmdata_schema": registry.SCHEMA, **layout.attrs}
     if np.all(status == registry.COMPLETE):
         attrs["digest"] = dataset_digest(str(attrs.get("recipe_id", "")), np.ravel(digest).tolist())
-    return xr.Dataset(data, coords=layout.coords(), attrs=attrs)
+    data = described({"position": position, **(diagnostics or {})})
+    return xr.Dataset(data, coords=layout.coords() | kept | layout.numbers(), attrs=attrs)

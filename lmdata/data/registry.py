@@ -20,6 +20,9 @@ GRID = ("*", "seed")
 ABSENT, COMPLETE, FAILED = 0, 1, 2
 """Values of ``status``."""
 
+BOOKKEEPING = ("status", "digest", "steps_done")
+"""What a store keeps once a member; coordinates of a dataset, which no arithmetic changes."""
+
 Role = Literal["coordinate", "data", "diagnostic", "measure"]
 
 
@@ -138,6 +141,12 @@ def _of_the_data() -> Iterator[Variable]:
     yield Variable("time", ("time",), "int64", "time since the initial tokens", "step", "coordinate")
     yield Variable("token", ("token",), "int64", "token", None, "coordinate")
     yield Variable("component", ("component",), "int64", "component of a token", None, "coordinate")
+    yield Variable("model_id", GRID, "int64", "id of the member's model, all its parameters in it", None, "coordinate")
+    yield Variable("step", ("time",), "int64", "number of steps since the initial tokens", "step", "coordinate")
+    yield Variable("token_number", ("token",), "int64", "number of the token in the run", None, "coordinate")
+    yield Variable(
+        "component_number", ("component",), "int64", "number of the component in the run", None, "coordinate"
+    )
 
     # what a simulation makes
     yield Variable("position", position, "float64", "position of a token", "1", "data", nan)

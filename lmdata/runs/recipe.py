@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lmdata.data.digest import canonical_json
+from lmdata.data.identity import recorded_steps
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
@@ -30,7 +31,6 @@ from lmdata.runs.sweep import (
     check_sweep,
     members,
     recorded_count,
-    recorded_steps,
 )
 
 if TYPE_CHECKING:

@@ -158,23 +158,6 @@ def check_record(record: Any, steps: int) -> int | tuple[int, ...] | None:
     return tuple(wanted)
 
 
-def recorded_steps(record: int | tuple[int, ...] | None, steps: int) -> tuple[int, ...]:
-    """Return the step numbers that ``record`` keeps of a run of ``steps`` steps.
-
-    Examples
-    --------
-    >>> recorded_steps(4, 10)
-    (0, 4, 8, 10)
-    >>> recorded_steps((0, 10), 10)
-    (0, 10)
-    """
-    if isinstance(record, tuple):
-        return record
-    every = record or 1
-    kept = tuple(range(0, steps + 1, every))
-    return kept if kept[-1] == steps else (*kept, steps)
-
-
 def recorded_count(record: int | tuple[int, ...] | None, steps: int) -> int:
     """Return the number of frames that ``record`` keeps, without listing them."""
     if isinstance(record, tuple):

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from lmdata.data.digest import canonical_json, dataset_digest, member_digest, member_key
-from lmdata.data.registry import COMPLETE, FAILED, SCHEMA
+from lmdata.data.registry import BOOKKEEPING, COMPLETE, FAILED, SCHEMA
 from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
@@ -51,7 +51,7 @@ def assemble(recipe: SelectionRecipe, problems: list[Problem], paths: Paths) -> 
     attrs = _attributes(recipe)
     if complete.all():
         attrs["digest"] = dataset_digest(recipe.id, digests)
-    made = xr.Dataset({**data, **_problem_data(recipe, problems)}, attrs=attrs)
+    made = xr.Dataset({**data, **_problem_data(recipe, problems)}, attrs=attrs).set_coords(BOOKKEEPING)
     return made.assign_coords(_coordinates(recipe, axes, made.sizes))
 
 

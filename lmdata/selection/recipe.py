@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lmdata.data.digest import sha256_of_json
+from lmdata.data.identity import recorded_steps
 from lmdata.errors import InvalidInput
 from lmdata.runs.recipe import RECIPE_VERSION, read_recipe
-from lmdata.runs.sweep import MOST_MEMBERS, check_record, check_seeds, check_steps, check_sweep, recorded_steps
+from lmdata.runs.sweep import MOST_MEMBERS, check_record, check_seeds, check_steps, check_sweep
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.source import ProblemSource, source_from_specification

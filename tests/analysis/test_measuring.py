@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lmdata
-from lmdata.analysis import measuring as members
+from lmdata.analysis import parameters
 from lmdata.dynamics.models import Softmax
 from lmdata.errors import InvalidInput
 
@@ -20,15 +20,15 @@ def swept():
 
 
 def sensitivities(ds):
-    return members.sensitivities(ds, members.localmax_of(ds, "a test"))
+    return parameters.sensitivities(ds, parameters.localmax_of(ds, "a test"), "a test")
 
 
 def test_each_member_has_its_own_parameters(swept):
     found = sensitivities(swept)
     assert found.dims == ("influence", "alignment_sensitivity", "time")
     assert (found == swept.alignment_sensitivity).all()
-    model = members.model_of(swept, "a test")
-    assert (members.by_member(swept, model, lambda member: member.influence) == swept.influence).all()
+    influence = parameters.models_of(swept, "a test").values(lambda model: model.influence)
+    assert (influence == swept.influence).all()
 
 
 def test_what_a_selection_leaves_as_a_scalar_still_counts(swept):

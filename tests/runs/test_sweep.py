@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lmdata.data.identity import recorded_steps
 from lmdata.errors import InvalidInput
-from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, members, recorded_steps
+from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, members
 
 NAMES = ("alignment_sensitivity", "influence")
 

@@ -48,6 +48,8 @@ class AttentionModel:
     kind: ClassVar[str]
     sweepable: ClassVar[tuple[str, ...]] = ()
     time_unit: ClassVar[str] = "step"
+    holds: ClassVar[str] = "particles"
+    """What its states are: points that move, or ``densities``, the masses of cells."""
 
     def __post_init__(self) -> None:
         check_parameters(self)

@@ -76,6 +76,7 @@ class CircleDensityFlow(AttentionFlow):
 
     kind: ClassVar[str] = "circle-density"
     sweepable: ClassVar[tuple[str, ...]] = ("inverse_temperature",)
+    holds: ClassVar[str] = "densities"
 
     inverse_temperature: float = number(1.0, minimum=0, above=True)
     alignment: Matrix | None = matrix(symmetric=True)  # noqa: RUF009 - makes a field

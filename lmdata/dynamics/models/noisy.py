@@ -96,6 +96,11 @@ class Noisy:
         """The model's."""
         return self.model.time_unit
 
+    @property
+    def holds(self) -> str:
+        """What the model's states are."""
+        return str(getattr(self.model, "holds", "particles"))
+
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
         return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}
