@@ -84,6 +84,19 @@ def foreign(*parts: Any) -> dict[str, dict[str, str]]:
     return found
 
 
+def modules_of(*parts: Any) -> set[str]:
+    """Return the modules of other packages that the parts come from, their base classes included.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> modules_of(lmdata.Localmax(), lmdata.tokens.uniform(4, 2))
+    set()
+    """
+    classes = {cls for part in parts for each in _parts(part) for cls in type(each).__mro__ if not _is_own(cls)}
+    return {cls.__module__ for cls in classes if cls.__module__.partition(".")[0] not in sys.stdlib_module_names}
+
+
 def _parts(part: Any) -> Iterator[Any]:
     """Yield a model or source, and those that it holds."""
     yield part

@@ -7,35 +7,26 @@ member is a sequence of stretches, each on any worker, with a checkpoint between
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import logging
-import socket
 import time
+import uuid
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
-import icechunk
-import zarr
-
-from lmdata.data.layout import Layout
 from lmdata.data.registry import ABSENT
 from lmdata.data.store.changes import Block, Changes, Fork
-from lmdata.data.store.forks import ForkWriter
-from lmdata.data.store.prevented import summary
-from lmdata.data.store.reading import read_initial, read_layout
-from lmdata.errors import BackendUnavailable, ClusterLost, StoreError
+from lmdata.errors import BackendUnavailable, ClusterLost
+from lmdata.runs.code import Code
 from lmdata.runs.progress import reporting
-from lmdata.runs.recipe import Recipe, stored_recipe
 from lmdata.runs.runner import Runner
-from lmdata.runs.warned import listening
+from lmdata.runs.worker import RESTART, SILENCE_SECONDS, Computed, Exhausted, Lost, Task, compute, difference_of
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, KilledWorker
+    from distributed import Client, Future
 
     from lmdata.data.store.writer import RunStore
 
@@ -49,13 +40,41 @@ PATIENCE_SECONDS = 60.0
 """A run waits this long for workers where all are gone: lost ones are replaced, or come back."""
 LOOK_SECONDS = 2.0
 """While nothing ends, how often it is looked whether there are workers."""
+TRIALS = 2
+"""How often a block may lose a worker before it is computed alone, and, with that, how often until it is given up."""
+LOG_LINES = 200
+"""Lines of those logs that are looked through."""
+MEMORY = "memory budget"
+"""What stands in the log of what watches over a worker, where it ended the worker for taking too much."""
+
+
+def check_workers(client: Client, code: Code) -> None:
+    """Refuse workers that would compute other bits than this process: with other source, or other versions below it.
+
+    Raises
+    ------
+    BackendUnavailable
+        Naming the worker, what is different and the remedy.
+    ClusterLost
+        If the scheduler does not answer.
+    """
+    with _reaching():
+        answers: dict[str, Any] = client.sync(
+            client._run, difference_of, code, on_error="return", callback_timeout=SILENCE_SECONDS
+        )
+    for address, answer in answers.items():
+        if isinstance(answer, BaseException):
+            answer = f"it has another lmdata ({type(answer).__name__}: {answer})"
+        if answer:
+            raise BackendUnavailable(f"the worker at {address} gives other bits: {answer}; {RESTART}")
 
 
 def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
     """Compute what a store lacks with the workers of a client, and commit it.
 
-    A worker that is lost is replaced by another; a block whose tasks lose one worker after the other is marked as
-    failed, once it has done so alone, and the others go on.
+    A worker that is lost is replaced by another, and its blocks are computed again, at last each alone. A block that
+    has lost one worker after the other, or took more memory than a worker has, is marked as failed with the reason, and
+    the others go on.
 
     Parameters
     ----------
@@ -78,8 +97,9 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
     done = total - sum(map(len, pending))
     waiting: deque[Sequence[Block]] = deque(runner.groups(pending))
     suspects: deque[Block] = deque()
+    losses: Counter[Block] = Counter()
     trial: Fork | None = None
-    with reporting(runner.progress, total) as report, _Tasks(client, str(runner.choice)) as tasks:
+    with reporting(runner.progress, total) as report, _Tasks(client, runner) as tasks:
         report(done)
         while waiting or suspects or tasks.running:
             if not waiting and not tasks.running:
@@ -96,14 +116,26 @@ def scale_out(runner: Runner, store: RunStore, client: Client) -> None:
                     done += len(ended)
                     continue
                 store.withdraw(fork)
-                if fork is not trial:  # another task of these workers may be to blame: try each block alone
-                    suspects.extend(fork.blocks)
-                    continue
-                logger.warning("members %s are given up: %s", fork.blocks[0], found)
-                store.fail(fork.blocks[0], f"every worker that computed it was lost: {found}")
-                done += len(fork.blocks[0])
+                for block in fork.blocks:
+                    losses[block] += 1
+                    if fork is trial and (found.memory or losses[block] > TRIALS):
+                        logger.warning("members %s are given up: %s", block, found.reason)
+                        store.fail(block, found.reason)
+                        done += len(block)
+                    elif found.memory or losses[block] >= TRIALS:
+                        suspects.append(block)  # another task of these workers may be to blame: try each block alone
+                    else:
+                        waiting.append([block])
             store.commit(only_if_due=True)
             report(done)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """Why a task was not ended by the worker that began it, and whether it took more memory than there is."""
+
+    reason: str
+    memory: bool = False
 
 
 class _Tasks:
@@ -113,13 +145,15 @@ class _Tasks:
     ----------
     client
         Of a cluster.
-    backend
-        What the workers compute with.
+    runner
+        What the workers do.
     """
 
-    def __init__(self, client: Client, backend: str) -> None:
+    def __init__(self, client: Client, runner: Runner) -> None:
         self._client = client
-        self._backend = backend
+        recipe = runner.recipe
+        code = Code.here(recipe.model, recipe.tokens)
+        self._task = Task(f"lmdata-{uuid.uuid4().hex}", str(runner.choice), code, STRETCH_SECONDS)
         self._forks: dict[Future, Fork] = {}
         self._threads = 1
         self._looked = self._seen = time.monotonic()
@@ -130,7 +164,8 @@ class _Tasks:
 
     def __exit__(self, *error: object) -> None:
         if self._client.status == "running":
-            self._client.cancel(list(self._forks))
+            with suppress(TimeoutError):
+                self._client.sync(self._client._cancel, list(self._forks), callback_timeout=SILENCE_SECONDS)
 
     @property
     def running(self) -> int:
@@ -145,10 +180,10 @@ class _Tasks:
     def start(self, fork: Fork) -> None:
         """Let a worker compute the blocks of a fork."""
         with _reaching():
-            task = self._client.submit(compute, fork, self._backend, _version(), STRETCH_SECONDS, pure=False)
+            task = self._client.submit(compute, fork, self._task, pure=False)
         self._forks[task] = fork
 
-    def ended(self) -> Iterator[tuple[Fork, Changes | KilledWorker]]:
+    def ended(self) -> Iterator[tuple[Fork, Changes | _Loss]]:
         """Wait a while, and yield the forks of the tasks that have ended with what came of them.
 
         Raises
@@ -167,14 +202,17 @@ class _Tasks:
             fork = self._forks.pop(task)
             with _reaching():
                 try:
-                    found = task.exception() if task.status == "error" else task.result()
+                    failed = task.status == "error"
+                    found = task.exception(SILENCE_SECONDS) if failed else task.result(SILENCE_SECONDS)
                 except KilledWorker as error:  # it became one since
                     found = error
-            if isinstance(found, KilledWorker):
-                yield fork, found
-            elif isinstance(found, Computed):
+            if isinstance(found, Computed):
                 given += found.warnings
                 yield fork, found.changes
+            elif isinstance(found, Exhausted):
+                yield fork, _Loss(found.reason, memory=True)
+            elif isinstance(found, Lost | KilledWorker):
+                yield fork, self._loss(fork)
             else:
                 refusals.append(str(found))
         for warning in given:  # what they came with is merged by now, also where they are errors
@@ -184,6 +222,30 @@ class _Tasks:
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
 
+    def _loss(self, fork: Fork) -> _Loss:
+        """Find out why a worker was lost: what watches over it logs when it ended it for its memory."""
+        notes = self._ask("events", topic=self._task.run)
+        workers = [note["worker"] for _, note in notes if note["fork"] == fork.number]
+        logs = self._ask("worker_logs", n=LOG_LINES, workers=None, nanny=True)
+        for _, line in (entry for entries in logs.values() for entry in entries):
+            if MEMORY in line and any(worker in line for worker in workers):
+                return _Loss(f"it takes more memory than a worker has ({line}); give workers more of it", memory=True)
+        last = workers[-1] if workers else "one that left no note"
+        return _Loss(f"every worker that computed it was lost, the last of them {last}")
+
+    def _ask(self, what: str, **arguments: Any) -> Any:
+        """Ask the scheduler something.
+
+        Raises
+        ------
+        ClusterLost
+            If it does not answer.
+        """
+        with _reaching():
+            return self._client.sync(
+                getattr(self._client.scheduler, what), callback_timeout=SILENCE_SECONDS, **arguments
+            )
+
     def _look(self) -> None:
         """Count the threads of the cluster.
 
@@ -192,8 +254,7 @@ class _Tasks:
         ClusterLost
             If there have been none for too long.
         """
-        with _reaching():
-            threads = sum(self._client.nthreads().values())
+        threads = sum(self._ask("ncores", workers=None).values())
         self._looked = time.monotonic()
         if threads:
             self._threads, self._seen = threads, self._looked
@@ -217,86 +278,3 @@ def _reaching() -> Iterator[None]:
         yield
     except (CancelledError, ClosedClientError, OSError) as error:
         raise ClusterLost("the dask scheduler was lost") from error
-
-
-@dataclass(frozen=True)
-class Computed:
-    """What a worker has computed, and the warnings that it was given meanwhile."""
-
-    changes: Changes
-    warnings: tuple[Warning | str, ...]
-
-
-def compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed | str:
-    """Compute the blocks of a fork, as a worker does, for some seconds or until they are finished.
-
-    Parameters
-    ----------
-    fork
-        Of `lmdata.data.store.writer.RunStore.fork`.
-    backend
-        The one that the coordinator has chosen.
-    version
-        Of the coordinator's lmdata.
-    seconds
-        After so many, members that are not finished are left at a checkpoint.
-
-    Returns
-    -------
-    Computed or str
-        What is to be merged; or in words why this worker cannot go on. It is returned, since an error that dask
-        fails to send would keep the coordinator waiting for ever.
-    """
-    try:
-        return _compute(fork, backend, version, seconds)
-    except Exception as error:
-        logger.exception("members %s cannot be computed", fork.blocks)
-        return f"{type(error).__name__}: {error}"
-
-
-def _compute(fork: Fork, backend: str, version: str, seconds: float) -> Computed:
-    if version != _version():
-        raise BackendUnavailable(f"a worker has lmdata {_version()}, the coordinator {version}; install one of them")
-    try:
-        group = zarr.open_group(fork.session.store, mode="r", zarr_format=3)
-        prepared = _prepare(_Source(fork.place, str(group.attrs["layout_digest"]), backend, group))
-    except icechunk.IcechunkError as error:
-        raise StoreError(
-            f"{fork.place} cannot be read on {socket.gethostname()}: {summary(error)}; the store must be there for "
-            "every worker, under the same path"
-        ) from error
-    sink = ForkWriter(fork, prepared.layout)
-    with listening() as given:
-        prepared.runner.stretch(fork.blocks, sink, seconds=seconds)
-    return Computed(sink.changes(), tuple(given))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a worker learns what to compute; sources are equal if all tasks of them are alike."""
-
-    place: str
-    layout_digest: str
-    backend: str
-    group: zarr.Group = field(compare=False)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What a worker needs for every task of a store."""
-
-    layout: Layout
-    runner: Runner
-
-
-@functools.lru_cache(maxsize=1)
-def _prepare(source: _Source) -> _Prepared:
-    """Read the recipe from the store, and draw its tokens: once for all tasks of a process."""
-    layout = read_layout(source.group)
-    recipe = stored_recipe(layout.attrs, read_initial(source.group), Recipe.from_specification)
-    with listening():  # the coordinator was given them
-        return _Prepared(layout, Runner.of(recipe, source.backend, None, layout.diagnostics))
-
-
-def _version() -> str:
-    return importlib.metadata.version("lmdata")

@@ -170,9 +170,11 @@ class Simulating:
         if self.means.scheduler is None:
             yield lambda store: self.runner(store.pending(), store)
             return
-        from lmdata.runs.scaling import scale_out
+        from lmdata.runs.code import Code
+        from lmdata.runs.scaling import check_workers, scale_out
 
         with connected(self.means.scheduler) as client:
+            check_workers(client, Code.here(self.runner.recipe.model, self.runner.recipe.tokens))
             yield lambda store: scale_out(self.runner, store, client)
 
 
@@ -229,7 +231,7 @@ def _spread_out(layout: Layout, members: int) -> Layout:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of lmdata, Python and the libraries that a run stands on."""
-    names = ("lmdata", "numpy", "xarray", "zarr", "icechunk")
+    names = ("lmdata", "numpy", "numba", "xarray", "zarr", "icechunk")
     return {name: importlib.metadata.version(name) for name in names} | {"python": sys.version.split()[0]}
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from importlib.metadata import version
+from dataclasses import replace
+from pathlib import Path
 
 import dask
-import distributed  # noqa: F401 - before its settings are changed
+import distributed
 import numpy as np
 import psutil
 import pytest
@@ -22,8 +24,9 @@ import pytest
 import lmdata
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import AccuracyWarning, ClusterLost, IncompleteDataset, StoreError
-from lmdata.runs import cluster, scaling
+from lmdata.errors import AccuracyWarning, BackendUnavailable, ClusterLost, IncompleteDataset, StoreError
+from lmdata.runs import cluster, scaling, worker
+from lmdata.runs.code import Code
 
 FAULTS = """
 import json, os, pathlib, signal, time, warnings
@@ -58,6 +61,11 @@ def faulty(cls, models, state, *, start, record, seeds, backend):
             time.sleep(0.05)
         if what == "wait":
             time.sleep(600)
+        if what == "hog":
+            kept = []
+            while True:
+                kept.append(bytearray(b"x" * 2**24))
+                time.sleep(0.02)
         if what == "overflow":
             raise OverflowError(f"seed {seed} overflows")
         if what == "warn":
@@ -193,6 +201,28 @@ def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
     assert {seed for seed, _ in computed(folder)} == {3, 4, 5}
 
 
+def test_a_member_that_takes_more_memory_than_a_worker_has_says_so_after_two_restarts(
+    plan, serial, tmp_path, folder, monkeypatch
+):
+    plan({4: ("hog", 1)})
+    monkeypatch.setenv("LMDATA_FAULTS", str(folder))
+    local = {"host": "127.0.0.1", "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}, "dashboard_address": None}
+    with (
+        dask.config.set({"distributed.worker.preload": [FAULTS]}),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="700MiB", **local) as hosts,
+        pytest.raises(IncompleteDataset, match="3 failed"),
+    ):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=hosts.scheduler_address, **RUN)
+    report = verify(tmp_path / "run")
+    assert {problem.subject for problem in report.problems} == {f'{{"seed":{seed}}}' for seed in (3, 4, 5)}
+    assert all("more memory than a worker has" in problem.message for problem in report.problems)
+    tried = {line.split()[2] for line in (folder / "computed").read_text().splitlines() if line.startswith("4 1 ")}
+    assert len(tried) == 2
+    plan({})
+    lmdata.resume(tmp_path / "run")
+    check_finished(tmp_path / "run", serial)
+
+
 def kill_workers_now_and_then(count):
     """Kill one of the workers of this process after the other, at random instants; return how many there were."""
     random, killed = np.random.default_rng(8), 0
@@ -287,17 +317,24 @@ def test_a_worker_that_does_not_reach_the_store_says_so(tmp_path):
     store.withdraw(fork)
     store.close()
     (tmp_path / "run").rename(tmp_path / "elsewhere")
-    said = scaling.compute(pickle.loads(pickle.dumps(fork)), "numpy", version("lmdata"), 1.0)
+    said = worker.compute(pickle.loads(pickle.dumps(fork)), task())
     assert re.match(r"StoreError: .*run cannot be read on .*under the same path", said)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_worker_with_another_version_refuses(tmp_path):
+def task(**changes):
+    """Return what the tasks of these runs have in common."""
+    return replace(worker.Task("tests", "numpy", Code.here(MODEL, TOKENS), 1.0), **changes)
+
+
+def test_a_worker_that_comes_later_and_has_other_code_refuses(tmp_path):
     store, fork = fork_of(tmp_path)
+    code = Code.here(MODEL, TOKENS)
+    other = replace(code, versions=code.versions | {"numpy": "2.0.0"})
     with store:
-        said = scaling.compute(fork, "numpy", "0.0.1", 1.0)
+        said = worker.compute(fork, task(code=other))
         store.withdraw(fork)
-    assert re.match("BackendUnavailable: a worker has lmdata .*, the coordinator 0.0.1", said)
+    assert re.match(r"BackendUnavailable: a worker on .* gives other bits: it has numpy .* instead of 2\.0\.0", said)
 
 
 COORDINATOR = """
@@ -306,7 +343,7 @@ from lmdata import cli
 from lmdata.runs import runner
 from lmdata.runs import scaling
 from lmdata.data import layout
-runner.FIRST_SEGMENT, layout.BLOCK_BYTES, scaling.PATIENCE_SECONDS = 1000, 1000, 2
+runner.FIRST_SEGMENT, layout.BLOCK_BYTES, scaling.PATIENCE_SECONDS, scaling.SILENCE_SECONDS = 1000, 1000, 2, 4
 sys.exit(cli.main(sys.argv[1:]))
 """
 SPEC = {
@@ -329,10 +366,12 @@ def processes(folder, plan):
     }
     with ExitStack() as stack:
 
-        def start(*arguments):
-            command = [sys.executable, *map(str, arguments)]
+        def start(*arguments, **settings):
+            command, env = [sys.executable, *map(str, arguments)], environment | settings
             process = stack.enter_context(
-                subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+                subprocess.Popen(
+                    command, env=env, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+                )
             )
             stack.callback(kill_group, process)
             return process
@@ -382,21 +421,49 @@ def test_a_coordinator_that_is_stopped_takes_its_workers_along_and_keeps_what_is
     check_finished(tmp_path / "run", serial)
 
 
+def start_cluster(start, file, **settings):
+    """Start a scheduler and a worker, each in a process of its own, and return them with their address."""
+    common = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", file)
+    scheduler = start("-m", "distributed.cli.dask_scheduler", "--port", 0, *common)
+    computing = start("-m", "distributed.cli.dask_worker", "--nthreads", 1, "--no-nanny", *common, **settings)
+    return scheduler, computing, json.loads(wait_for(file))["address"]
+
+
+def test_a_worker_with_one_changed_line_of_a_kernel_is_refused_before_the_store_is_made(processes, tmp_path):
+    package = Path(lmdata.__file__).parent
+    shutil.copytree(package, tmp_path / "other" / "lmdata", ignore=shutil.ignore_patterns("*.nb?", "__pycache__"))
+    kernel = tmp_path / "other" / "lmdata" / "dynamics" / "kernels" / "canonical.py"
+    kernel.write_text(kernel.read_text() + "\nCHANGED = True\n")
+    other = {"PYTHONPATH": str(tmp_path / "other"), "DASK_DISTRIBUTED__WORKER__PRELOAD": "[]"}
+    *_, address = start_cluster(processes, tmp_path / "scheduler.json", **other)
+    with pytest.raises(BackendUnavailable, match=r"worker at tcp.*dynamics/kernels/canonical\.py.*install.*start"):
+        lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", scheduler=address, **RUN)
+    assert not (tmp_path / "run").exists()
+    lmdata.simulate(MODEL, TOKENS, steps=1, store=tmp_path / "begun")
+    with RunStore.append_to(tmp_path / "begun") as store:
+        store.reset([0])
+    with pytest.raises(BackendUnavailable, match=r"canonical\.py"):
+        lmdata.resume(tmp_path / "begun", scheduler=address)
+    assert verify(tmp_path / "begun").complete == 0
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("lost", "said"), [("scheduler", "the dask scheduler was lost"), ("worker", "all dask workers were lost")]
+    ("lost", "how", "said"),
+    [
+        ("scheduler", signal.SIGKILL, "the dask scheduler was lost"),
+        ("scheduler", signal.SIGSTOP, "the dask scheduler was lost"),
+        ("worker", signal.SIGKILL, "all dask workers were lost"),
+    ],
 )
 def test_a_cluster_that_is_lost_ends_the_run_and_what_is_finished_is_kept(
-    processes, plan, serial, tmp_path, folder, lost, said
+    processes, plan, serial, tmp_path, folder, lost, how, said
 ):
     (folder / "plan").write_text(json.dumps({5: ("wait", 2)}))
-    address = tmp_path / "scheduler.json"
-    common = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", address)
-    scheduler = processes("-m", "distributed.cli.dask_scheduler", "--port", 0, *common)
-    worker = processes("-m", "distributed.cli.dask_worker", "--nthreads", 1, "--no-nanny", *common)
-    run = start_run(processes, tmp_path, json.loads(wait_for(address))["address"])
-    kill_group({"scheduler": scheduler, "worker": worker}[lost])
-    told = run.communicate(timeout=30)[1]
+    scheduler, computing, address = start_cluster(processes, tmp_path / "scheduler.json")
+    run = start_run(processes, tmp_path, address)
+    os.killpg({"scheduler": scheduler, "worker": computing}[lost].pid, how)
+    told = run.communicate(timeout=60)[1]
     assert run.returncode == 1
     assert re.search(f"{said}.*; stopped after 3 of 6 members, which are kept; go on with", told)
     plan({})

@@ -37,7 +37,10 @@ def check_links(folder: Path) -> None:
     for parent, folders, files in os.walk(folder, onerror=_raise):
         for name in (*folders, *files):
             path = Path(parent, name)
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # of a writer that has just given it its name
+                continue
             if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
                 raise StoreError(f"{path} is not a plain file or folder; a store with links in it is not read")
 
