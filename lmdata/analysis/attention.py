@@ -41,16 +41,28 @@ def weights_of(model: Model, states: NDArray[np.float64], step: int) -> NDArray[
     array([[[1., 0.],
             [1., 0.]]])
     """
-    if isinstance(model, Localmax):
-        sensitivity = float(sensitivities_at(model, np.array([step]))[0])
-        return uniform_weights(neighbourhoods(states, sensitivity, model.matrix))
+    inner = _attending(model)
+    if isinstance(inner, Localmax):
+        sensitivity = float(sensitivities_at(inner, np.array([step]))[0])
+        return uniform_weights(neighbourhoods(states, sensitivity, inner.matrix))
+    return np.asarray(inner.attention(states, step))
+
+
+def _attending(model: Model) -> Any:
+    """Return the model that says how tokens attend: of a noisy one, the model in it.
+
+    Raises
+    ------
+    InvalidInput
+        If it does not say so.
+    """
     inner = getattr(model, "model", model)
-    if not hasattr(inner, "attention"):
+    if not isinstance(inner, Localmax) and not hasattr(inner, "attention"):
         raise InvalidInput(
             f"a model of kind {model.kind!r} does not say how tokens attend; give its class a method "
             "attention(state, step) that returns the weights"
         )
-    return np.asarray(inner.attention(states, step))
+    return inner
 
 
 class Whose(NamedTuple):
@@ -279,6 +291,8 @@ def _asked(ds: xr.Dataset, measure: str, among: Among) -> tuple[xr.DataArray, xr
     position = positions(ds, measure)
     check_whole(ds, measure, among)
     models = models_of(ds, measure)
+    for model in models.distinct:
+        _attending(model)
     kept, width = numbers_of(ds, "component", measure), count_of(ds, "component", measure)
     as_they_were = np.array_equal(kept, np.arange(width))
     whose = Whose(models.distinct, numbers_of(ds, "token", measure), None if as_they_were else kept, width)

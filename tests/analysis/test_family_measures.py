@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import lmdata
 from lmdata.analysis.alignment import cosine_density, pair_alignment
@@ -16,7 +15,6 @@ from lmdata.analysis.equiangular import equiangular_alignment, equiangular_curve
 from lmdata.analysis.planes import hyperplanes, leading_direction
 from lmdata.analysis.spectrum import anisotropy, span_dimension
 from lmdata.analysis.transport import distances, transport_distance
-from lmdata.data import registry
 from lmdata.dynamics.models import (
     Noisy,
     SelfAttention,
@@ -27,57 +25,12 @@ from lmdata.dynamics.models import (
 )
 from lmdata.errors import InvalidInput
 
-MEASURES = {
-    "pair_alignment": pair_alignment,
-    "cosine_density": lambda ds: cosine_density(ds, bins=7),
-    "energy": energy,
-    "attention": attention,
-    "attention_statistics": attention_statistics,
-    "cluster_counts": cluster_counts,
-    "metastability": metastability,
-    "anisotropy": anisotropy,
-    "span_dimension": span_dimension,
-    "dominance_cells": lambda ds: dominance_cells(ds, np.eye(3)),
-    "transport_distance": lambda ds: transport_distance(ds, ds.isel(inverse_temperature=0, drop=True)),
-}
-
 
 @pytest.fixture(scope="module")
 def swept():
     model = SphereAttention(values=[[1.0, 0.2, 0], [0, 1, 0], [0, 0, 0.5]], step_size=0.25)
     sweep = {"inverse_temperature": [1.0, 6.0]}
     return lmdata.simulate(model, lmdata.tokens.sphere(5, 3), steps=8, seeds=range(3), sweep=sweep, record=2)
-
-
-def arrays(result):
-    return {result.name: result} if isinstance(result, xr.DataArray) else dict(result.data_vars)
-
-
-@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
-def test_outputs_are_declared_and_the_same_eager_lazy_and_by_member(measure, swept):
-    eager = arrays(measure(swept))
-    lazy = arrays(measure(swept.chunk({"inverse_temperature": 1, "seed": 2, "time": 2, "token": -1, "component": -1})))
-    alone = arrays(measure(swept.isel(inverse_temperature=[0, 1], seed=[2])))
-    for name, values in eager.items():
-        spec = registry.variable(name)
-        assert values.dims == spec.dimensions(("inverse_temperature",))
-        assert values.dtype == np.dtype(spec.dtype)
-        assert values.attrs["long_name"] == spec.long_name
-        assert values.attrs["source"]
-        assert lazy[name].chunks is not None
-        xr.testing.assert_equal(lazy[name].compute(), values)
-        xr.testing.assert_equal(alone[name], values.isel(seed=[2]))
-
-
-@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
-def test_absent_members_stay_absent(measure, swept):
-    holed = swept.copy(deep=True)
-    holed["status"][1, 1] = registry.ABSENT
-    holed["position"][1, 1] = np.nan
-    for name, values in arrays(measure(holed)).items():
-        missing = values.isel(inverse_temperature=1, seed=1)
-        assert bool(missing.isnull().all()) if values.dtype.kind == "f" else bool((missing == -1).all()), name
-        xr.testing.assert_equal(values.isel(seed=[0, 2]), arrays(measure(swept))[name].isel(seed=[0, 2]))
 
 
 @pytest.mark.parametrize("name", ["I3", "d134", "psd_100", "neg_I3", "nd134", "I2", "d1_1p25", "indef2"])
