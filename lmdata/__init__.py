@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "runs.simulation": ("simulate",),
     "sensitivity.atlas": ("atlas",),
+    "sensitivity.certifying": ("certify", "continue_to"),
     "library": ("open", "resume", "verify", "catalog"),
     "dynamics.models": (
         *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from lmdata.library import verify as verify
     from lmdata.runs.simulation import simulate as simulate
     from lmdata.sensitivity.atlas import atlas as atlas
+    from lmdata.sensitivity.certifying import certify as certify
+    from lmdata.sensitivity.certifying import continue_to as continue_to
 
 
 def __getattr__(name: str) -> Any:

@@ -97,7 +97,7 @@ def walk_axis(starts: Floats, axis: Axis, *, threads: int | None = None) -> list
 
     def work(begin: int, end: int) -> None:
         for number in range(begin, end):
-            walked[number] = _walk_part(starts[parts[number].start], axis, parts[number])
+            walked[number] = walk_part(starts[parts[number].start], axis, parts[number])
 
     spread = crew(threads)
     spread(work, len(parts), 1)
@@ -113,7 +113,8 @@ def joined(parts: list[Leaves]) -> Leaves:
     return Leaves._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def _walk_part(tokens: Floats, axis: Axis, part: Part) -> Leaves:
+def walk_part(tokens: Floats, axis: Axis, part: Part) -> Leaves:
+    """Return the leaves of one start (n, d) over a part of the axis."""
     n, d = tokens.shape
     room, work = scratch(n, d), proof(n, d)
     gap = largest_gap(tokens, axis)

@@ -143,8 +143,7 @@ class AtlasRecipe:
         """The last step: of the record, or within which a proof is sought."""
         if self.steps is not None:
             return self.steps
-        influence = self.model.influence
-        return min(MOST_STEPS, 200 + math.ceil(160 * (1.0 + influence) / influence))
+        return horizon_of(self.model)
 
     def axis(self) -> Axis:
         """Return what is asked of every start."""
@@ -173,6 +172,19 @@ class AtlasRecipe:
         for tokens in drawn if self.tokens.depends_on_seed else drawn[:1]:
             checked.check(tokens, 0)
         return drawn
+
+
+def horizon_of(model: Localmax) -> int:
+    """Return within how many steps a proof is sought; a sequence that ends has no more than it holds.
+
+    Examples
+    --------
+    >>> horizon_of(Localmax())
+    520
+    """
+    steps = min(MOST_STEPS, 200 + math.ceil(160 * (1.0 + model.influence) / model.influence))
+    own = model.alignment_sensitivity
+    return min(steps, len(own.sequence)) if isinstance(own, Explicit) else steps
 
 
 def prepared(recipe: AtlasRecipe) -> Floats:

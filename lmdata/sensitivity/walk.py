@@ -251,7 +251,9 @@ def walk(
                     if most > 0.0:
                         stop = stop / most * (2.0 - UP)
                     if start <= lower and upper <= stop:
-                        margin = min(lower - start, stop - upper) if stop < np.inf else lower - start
+                        margin = lower - start if start > 0.0 else np.inf
+                        if stop < np.inf:
+                            margin = min(margin, stop - upper)
                         _emit(leaves, place, lower, upper, (CERTIFIED, step, frozen, chain), now, margin, proof)
                         break
                     # how much slack the interval allows: none where a limit gap lies inside it
@@ -290,8 +292,9 @@ def walk(
                     now[k, j] = after
                 for j in range(n, now.shape[1]):
                     now[k, j] = now[k, 0]
-            if not (moved or system.record) and system.least[step] == system.most[step]:
+            if not moved and system.least[step] == system.most[step]:  # nor will it ever
                 follow(room.heard, proof)
-                _emit(leaves, place, lower, upper, (AT_REST, step, frozen, chain), now, 0.0, proof)
+                end, step = (RECORDED, final) if system.record else (AT_REST, step)
+                _emit(leaves, place, lower, upper, (end, step, frozen, chain), now, 0.0, proof)
                 break
             step += 1
