@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import CORE, by_member, localmax_of, measure, measured, positions
+from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.parameters import CORE, check_order, check_whole, localmax_of, numbers_of
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels import canonical, fused
 from lmdata.dynamics.models.localmax import Localmax
@@ -216,42 +217,37 @@ def certify(ds: xr.Dataset, *, exact: bool = False) -> xr.Dataset:
     >>> bool(proof.certified), bool(proof.proved_exactly), int(proof.certified_vertex_count)
     (True, True, 2)
     """
-    model = localmax_of(ds, "certify")
-    position = positions(ds, "certify")
-    _check(ds, position, exact)
-    models: list[Localmax] = []
-
-    def number(member: Any) -> int:
-        models.append(member)
-        return len(models) - 1
-
-    family = by_member(ds, model, number)
-    if "time" in family.dims:
-        family = family.isel(time=0)
-    found = measured(
+    position, models, family = _members(ds, "certify")
+    if exact and ds.sizes["token"] > MOST_TOKENS:
+        raise InvalidInput(
+            f"exact is True for {ds.sizes['token']} tokens; rational arithmetic takes at most {MOST_TOKENS}: "
+            "leave it out"
+        )
+    return measured(
         ds,
         certificates,
         position.isel(time=0, drop=True),
-        family.astype(np.int64),
+        family,
         names=Certificates._fields,
         core=(CORE[1:], ()),
         comment="proved for the canonical floats",
         models=models,
         exact=exact,
     )
-    return found
 
 
-def _check(ds: xr.Dataset, position: xr.DataArray, exact: bool) -> None:
+def _members(ds: xr.Dataset, what: str) -> tuple[xr.DataArray, list[Localmax], xr.DataArray]:
+    """Return positions, the distinct models, and which is whose, of a dataset that can be stepped again to the bit."""
+    position = positions(ds, what)
+    check_whole(ds, what, "run")
+    if (order := numbers_of(ds, "component", what).tolist()) != list(range(len(order))):
+        raise InvalidInput(f"the components are in the order {order}; {what} steps the tokens anew: sort them")
     if position.dtype != np.float64:
-        raise InvalidInput(f"positions are {position.dtype}; certify needs those that were stepped: store float64")
-    if int(ds["time"].values[0]) != 0:
-        raise InvalidInput(f"the first stored step is {ds['time'].values[0]}; certify needs the frame of step 0")
-    if exact and ds.sizes["token"] > MOST_TOKENS:
-        raise InvalidInput(
-            f"exact is True for {ds.sizes['token']} tokens; rational arithmetic takes at most {MOST_TOKENS}: "
-            "leave it out"
-        )
+        raise InvalidInput(f"positions are {position.dtype}; {what} needs those that were stepped: store float64")
+    if (first := int(check_order(ds, what)[0])) != 0:
+        raise InvalidInput(f"the first stored step is {first}; {what} needs the frame of step 0")
+    models = localmax_of(ds, what)
+    return position, [model for model in models.distinct if isinstance(model, Localmax)], models.which
 
 
 def continue_to(ds: xr.Dataset, time: int) -> xr.Dataset:
@@ -284,26 +280,13 @@ def continue_to(ds: xr.Dataset, time: int) -> xr.Dataset:
     >>> lmdata.continue_to(ds, 10**12).position.values[0, :, 0]
     array([ 0.96875,  0.96875, -1.     ])
     """
-    model = localmax_of(ds, "continue_to")
-    position = positions(ds, "continue_to")
-    _check(ds, position, False)
-    time = as_count(time, "time", minimum=int(ds["time"].values[-1]))
-    models: list[Localmax] = []
-
-    def number(member: Any) -> int:
-        models.append(member)
-        return len(models) - 1
-
-    family = by_member(ds, model, number)
-    if "time" in family.dims:
-        family = family.isel(time=0)
-    frame = ["token", "component"]
+    position, models, family = _members(ds, "continue_to")
+    time = as_count(time, "time", minimum=int(check_order(ds, "continue_to")[-1]))
+    frame, first = ["token", "component"], position.isel(time=0, drop=True)
     states, errors = xr.apply_ufunc(
         _continued,
-        position.isel(time=0, drop=True).chunk(dict.fromkeys(frame, -1))
-        if position.chunks is not None
-        else position.isel(time=0, drop=True),
-        family.astype(np.int64),
+        first if first.chunks is None else first.chunk(dict.fromkeys(frame, -1)),
+        family,
         input_core_dims=[frame, []],
         output_core_dims=[frame, []],
         output_dtypes=[np.float64, np.float64],
@@ -312,7 +295,7 @@ def continue_to(ds: xr.Dataset, time: int) -> xr.Dataset:
     )
     states.attrs = {"long_name": "position of a token", "units": "1"}
     errors.attrs = {"long_name": "bound of the error of every component of a position", "units": "1"}
-    return xr.Dataset({"position": states, "position_error": errors}).assign_coords(time=time, status=ds["status"])
+    return xr.Dataset({"position": states, "position_error": errors}).assign_coords(time=time)
 
 
 def _continued(first: Floats, family: NDArray[np.int64], *, models: list[Localmax], time: int) -> tuple[Floats, Floats]:
