@@ -126,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("store", help="a store, or the name of a catalogued dataset")
     verify.add_argument("--quick", action="store_true", help="look at status and layout only, read no positions")
+    verify.add_argument(
+        "--recompute", type=int, default=0, metavar="N", help="compute N members again, chosen at random, and compare"
+    )
 
     repair = _command(
         commands, "repair", _repair, "compute again what is damaged or missing in a store", "lmdata repair runs/sweep"
@@ -350,7 +353,7 @@ def _resume(options: argparse.Namespace) -> dict[str, Any]:
 def _verify(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
-    report = lmdata.verify(options.store, full=not options.quick)
+    report = lmdata.verify(options.store, full=not options.quick, recompute=options.recompute)
     return report.to_dict() | {"text": str(report), "exit_code": DONE if report.ok else WRONG_DATA}
 
 

@@ -19,6 +19,7 @@ from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreEr
 from lmdata.runs import road
 from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
+from lmdata.runs.recomputing import checked_count, recomputed
 from lmdata.runs.simulation import SIMULATION
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _existing(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     raise UnknownName.among("dataset, and no path,", path, catalog)
 
 
-def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
+def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int = 0, backend: str = "auto") -> Report:
     """Recompute the digests of a stored dataset and find what is missing, failed, damaged or foreign.
 
     Parameters
@@ -193,6 +194,11 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
         A path, or a catalogued name (which is also compared with the catalogue's digest).
     full : bool
         False looks at layout and status only and reads no positions.
+    recompute : int
+        Compute so many complete members of a simulation again, chosen at random, and compare every bit: digests tell
+        what has changed since it was written, this tells what was wrong before.
+    backend : str
+        What computes them, as for `lmdata.simulate`.
 
     Returns
     -------
@@ -202,11 +208,13 @@ def verify(store: str | os.PathLike[str], *, full: bool = True) -> Report:
     Examples
     --------
     >>> import lmdata
-    >>> lmdata.verify("hardmax-square").ok
+    >>> lmdata.verify("hardmax-square", recompute=1).ok
     True
     """
+    count = checked_count(recompute)
     name = _catalogued(store)
-    return verify_store(_existing(store), full=full) if name is None else catalog.check(name, full=full)
+    report = verify_store(_existing(store), full=full) if name is None else catalog.check(name, full=full)
+    return recomputed(report, report.location, count, backend=backend) if count else report
 
 
 def repair(

@@ -35,8 +35,8 @@ class Problem:
     Parameters
     ----------
     kind
-        ``missing``, ``failed``, ``damaged`` (a member), ``foreign`` (something that does not belong here) or
-        ``unreadable`` (the dataset as a whole).
+        ``missing``, ``failed``, ``damaged``, ``different`` (a member that is computed otherwise now), ``foreign``
+        (something that does not belong here) or ``unreadable`` (the dataset as a whole).
     subject
         Key of the member, or name of the thing.
     message
@@ -66,6 +66,8 @@ class Report:
         Numbers of the members whose data is not what was written: `lmdata.data.store.writer.RunStore.reset` takes them.
     advice
         What to do.
+    recomputed
+        Numbers of the members that were computed again.
     """
 
     location: str
@@ -75,6 +77,7 @@ class Report:
     problems: tuple[Problem, ...]
     damaged: tuple[int, ...]
     advice: str
+    recomputed: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,6 +92,8 @@ class Report:
         kinds = [problem.kind for problem in self.problems]
         counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
         depth = "every number read" if self.full else "numbers not read"
+        if self.recomputed:
+            depth += f", {len(self.recomputed)} members computed again"
         head = f"{self.location}: {self.complete} of {self.members} members complete, {depth}"
         lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]
         if len(self.problems) > 20:

@@ -1,0 +1,149 @@
+"""Computing a sample of stored members again: a digest says that numbers are as written, not that they were right."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmdata.data.derived import is_derived
+from lmdata.data.store import storage
+from lmdata.data.store.prevented import fetched
+from lmdata.data.store.reading import Stored, read_initial
+from lmdata.data.store.storage import Place
+from lmdata.data.verify import Problem, Report
+from lmdata.errors import InvalidInput
+from lmdata.runs.recipe import Recipe, stored_recipe
+from lmdata.runs.runner import Runner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lmdata.data.store.checkpoints import Checkpoint
+    from lmdata.runs.runner import Diagnostics
+
+ADVICE = (
+    "what is computed otherwise here was computed by other code, with other libraries or on a machine that errs, there "
+    "or here: compare the attribute 'versions', and make the run again into a store of its own"
+)
+
+
+def checked_count(recompute: int) -> int:
+    """Return how many members are to be computed again.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no number of members.
+    """
+    if not isinstance(recompute, int) or isinstance(recompute, bool) or recompute < 0:
+        raise InvalidInput(f"recompute is {recompute!r}; give how many members are to be computed again, 0 for none")
+    return recompute
+
+
+def recomputed(report: Report, location: str | os.PathLike[str], count: int, *, backend: str = "auto") -> Report:
+    """Compute members of a simulation again, chosen at random, and report those that come out otherwise.
+
+    Parameters
+    ----------
+    report
+        Of `lmdata.data.verify.verify`: members that are damaged are not computed.
+    location
+        A run store, or a plain zarr export of one.
+    count
+        How many complete members, at most.
+    backend
+        As for `lmdata.simulate`.
+
+    Returns
+    -------
+    Report
+        With the members that were computed, and a problem for each that differs.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no simulation: a derived dataset, a training run, or trajectories without a recipe.
+    """
+    place = Place.of(location)
+    if place.folder is not None and is_derived(place.folder):
+        raise InvalidInput(f"{place} is no simulation, whose members could be computed again; leave out recompute")
+    source = Stored.open(place)
+    attrs = source.layout.attrs
+    if "recipe" not in attrs or json.loads(str(attrs["recipe"])).get("model", {}).get("kind") == "selection":
+        raise InvalidInput(f"{place} has no recipe of a simulation; leave out recompute")
+    recipe = stored_recipe(attrs, read_initial(source.group), Recipe.from_specification)
+    complete = np.setdiff1d(np.flatnonzero(source.members.complete), report.damaged)
+    chosen = np.sort(np.random.default_rng().choice(complete, min(count, complete.size), replace=False)).tolist()
+    sink = _Comparing(source)
+    Runner.of(recipe, backend, None, source.layout.diagnostics)([(member,) for member in chosen], sink)
+    problems = [Problem("different", source.layout.key(member), why) for member, why in sink.differences.items()]
+    advice = report.advice
+    if problems:
+        advice = f"To do: {ADVICE}." if advice == "Nothing to do." else f"{advice.rstrip('.')}; {ADVICE}."
+    return dataclasses.replace(report, problems=(*report.problems, *problems), advice=advice, recomputed=tuple(chosen))
+
+
+class _Comparing:
+    """What takes the frames of members and compares them with those that are stored."""
+
+    def __init__(self, source: Stored) -> None:
+        self._layout = source.layout
+        self._position = storage.array(source.group, "position")
+        self.differences: dict[int, str] = {}
+
+    def put(
+        self,
+        members: Sequence[int],
+        position: NDArray[Any],
+        *,
+        steps_done: int,
+        diagnostics: Diagnostics | None = None,
+        first_frame: int = 0,
+    ) -> None:
+        """Compare the last frames."""
+        self._compare(members, position, first_frame)
+
+    def checkpoint(
+        self,
+        members: Sequence[int],
+        *,
+        step: int,
+        state: NDArray[np.float64],
+        position: NDArray[Any],
+        first_frame: int,
+        diagnostics: Diagnostics | None = None,
+    ) -> None:
+        """Compare some frames."""
+        self._compare(members, position, first_frame)
+
+    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
+        """Note that members are stored that cannot be computed here."""
+        for member in members:
+            self.differences[member] = f"computed here it fails: {reason}"
+
+    def begun(self, members: Sequence[int]) -> list[int]:
+        """Return none: they are computed from the start."""
+        return []
+
+    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
+        """Return None: they are computed from the start."""
+        return None
+
+    def _compare(self, members: Sequence[int], position: NDArray[Any], first: int) -> None:
+        for member, made in zip(members, np.asarray(position, self._layout.dtype), strict=True):
+            if member in self.differences or not len(made):
+                continue
+            there = self._read(member, first, first + len(made))
+            if made.tobytes() != there.tobytes():
+                frame = next(row for row in range(len(made)) if made[row].tobytes() != there[row].tobytes())
+                gap = np.max(np.abs(made[frame] - there[frame]))
+                self.differences[member] = f"computed here it differs from frame {first + frame} on, first by {gap:.2g}"
+
+    def _read(self, member: int, first: int, last: int) -> NDArray[Any]:
+        region: tuple[Any, ...] = (*self._layout.index(member), slice(first, last))
+        return fetched(lambda: np.asarray(self._position[region]), f"{self._layout.key(member)} cannot be read")
