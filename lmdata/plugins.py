@@ -170,7 +170,7 @@ def explaining(attrs: Mapping[Any, Any]) -> Iterator[None]:
         yield
     except UnknownName as error:
         what, name = error.asked or ("", "")
-        made = json.loads(attrs.get("plugins", "{}")).get(name)
+        made = _made_by(attrs, name)
         if made is None:
             raise
         package, module = made["package"], made["class"].partition(":")[0]
@@ -179,3 +179,12 @@ def explaining(attrs: Mapping[Any, Any]) -> Iterator[None]:
         raise UnknownName(
             f"{what} {name!r} is {made['class']} of {of}, which is not here; {needed}, then try again"
         ) from error
+
+
+def _made_by(attrs: Mapping[Any, Any], name: str) -> dict[str, str] | None:
+    """Return what a dataset says of the origin of a kind, if it says it in the form that lmdata writes."""
+    try:
+        made = json.loads(str(attrs.get("plugins", "{}")))[name]
+        return {part: str(made[part]) for part in ("class", "package", "version")}
+    except (ValueError, LookupError, TypeError):
+        return None

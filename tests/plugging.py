@@ -30,6 +30,26 @@ class Halving(AttentionMap):
         return -state
 """
 
+REMARK = """
+import numpy as np
+from lmdata.data.registry import VARIABLES, Variable
+from lmdata.dynamics.model import Frames
+
+VARIABLES.declare(f"{__name__}:Remarking", Variable(
+    "largest_norm", ("*", "seed", "time"), "float64", "largest norm", "1", "diagnostic", float("nan")
+))
+
+@register
+class Remarking(Halving):
+    kind: ClassVar[str] = "remarking"
+
+    @classmethod
+    def advance(cls, models, state, **settings):
+        frames = super().advance(models, state, **settings)
+        return Frames(frames.position, {"largest_norm": np.abs(frames.position).max(axis=(2, 3))})
+"""
+"""After `MODEL`: one that says something of its own about every frame."""
+
 TOKENS = """
 from dataclasses import dataclass
 from typing import ClassVar

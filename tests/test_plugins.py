@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import lmdata
+import lmdata.library
 from lmdata import plugins
 from lmdata.dynamics.model import MODELS, model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
-from lmdata.errors import InvalidInput, PluginWarning, UnknownName
+from lmdata.errors import CorruptDataset, InvalidInput, PluginWarning, UnknownName
 
-from .plugging import MEASURE, MODEL, TOKENS
+from .plugging import MEASURE, MODEL, REMARK, TOKENS
 
 
 def test_a_model_and_a_token_source_are_found_when_their_kind_is_asked_for(install):
@@ -118,21 +119,23 @@ def test_a_kind_that_is_not_that_of_its_entry_point_is_a_warning(install):
 
 
 def test_a_store_of_a_missing_plugin_is_opened_and_says_what_resuming_needs(install, tmp_path):
-    place = tmp_path / "run"
-    install("plug-eleven", MODEL + TOKENS, "3.1", models={"halving": "plug_eleven:Halving"})
-    (tmp_path / "plug-eleven" / "plug_eleven-3.1.dist-info" / "entry_points.txt").write_text(
-        "[lmdata.models]\nhalving = plug_eleven:Halving\n[lmdata.tokens]\nline = plug_eleven:Line\n"
-    )
+    """Also where its model has remarks of its own, which are declared nowhere then."""
+    place, copy = tmp_path / "run", tmp_path / "copy"
+    points = {"models": {"remarking": "plug_eleven:Remarking"}, "tokens": {"line": "plug_eleven:Line"}}
+    install("plug-eleven", MODEL + REMARK + TOKENS, "3.1", **points)
     import plug_eleven
 
-    made = lmdata.simulate(plug_eleven.Halving(), plug_eleven.Line(3), steps=2, store=place)
-    assert json.loads(made.attrs["plugins"])["halving"] == {
-        "class": "plug_eleven:Halving", "package": "plug-eleven", "version": "3.1"
+    made = lmdata.simulate(plug_eleven.Remarking(), plug_eleven.Line(3), steps=2, store=place)
+    assert json.loads(made.attrs["plugins"])["remarking"] == {
+        "class": "plug_eleven:Remarking", "package": "plug-eleven", "version": "3.1"
     }  # fmt: skip
+    assert lmdata.resume(place).equals(made)
     program = f"""
-import lmdata
+import lmdata, lmdata.library
 ds = lmdata.open({str(place)!r})
-print(float(ds.position.isel(time=-1).max()), lmdata.verify({str(place)!r}).ok)
+lmdata.library.export({str(place)!r}, {str(copy)!r})
+print(ds.largest_norm.values.tolist(), ds.largest_norm.attrs["long_name"])
+print(lmdata.verify({str(place)!r}).ok, lmdata.verify({str(copy)!r}).ok)
 ds.lm.hull_volume().compute()
 for ask in (lambda: lmdata.resume({str(place)!r}), ds.lm.attention_statistics):
     try:
@@ -141,16 +144,48 @@ for ask in (lambda: lmdata.resume({str(place)!r}), ds.lm.attention_statistics):
         print(error)
 """
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    values, *refusals = told.stdout.splitlines()
-    assert values == f"{float(made.position.isel(time=-1).max())} True"
+    values, sound, *refusals = told.stdout.splitlines()
+    assert values == f"{made.largest_norm.values.tolist()} largest norm"
+    assert sound == "True True"
     assert (
         refusals
         == [
-            "model 'halving' is plug_eleven:Halving of the package plug-eleven 3.1, which is not here; "
+            "model 'remarking' is plug_eleven:Remarking of the package plug-eleven 3.1, which is not here; "
             "pip install 'plug-eleven==3.1', then try again"
         ]
         * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no list", "is no list of names"),
+        ('["position"]', "lists 'position', which every dataset has"),
+        ('["hidden"]', "hidden"),
+        ("[[1]]", "1"),
+    ],
+)
+def test_a_store_that_lies_about_its_diagnostics_is_damaged(tmp_path, text, message):
+    lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(2, 1), steps=1, store=tmp_path / "run")
+    lmdata.library.export(tmp_path / "run", tmp_path / "copy")
+    metadata = tmp_path / "copy" / "zarr.json"
+    content = json.loads(metadata.read_text())
+    for group in (content, content.get("consolidated_metadata", {}).get("metadata", {})):
+        if "attributes" in group:
+            group["attributes"]["diagnostics"] = text
+    metadata.write_text(json.dumps(content))
+    with pytest.raises(CorruptDataset, match=message):
+        lmdata.open(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"halving": 3}', '{"halving": {"class": 1}}'])
+def test_what_a_dataset_says_of_packages_is_not_trusted(text):
+    with (
+        pytest.raises(UnknownName, match="no model named 'halving'"),
+        plugins.explaining({"plugins": text}),
+    ):
+        model_from_specification({"kind": "halving"})
 
 
 # --- what no other process could resume ---

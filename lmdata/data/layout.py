@@ -62,6 +62,8 @@ class Layout:
         Size of a storage chunk of positions along each swept parameter, seed and time; chosen by size if it is
         not given: a block of members of about 8 MiB, or one member, or at most 64 MiB of the frames of one very
         long member. Tokens and components are never split.
+    foreign
+        What a store itself says of diagnostics that models of other packages have declared.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class Layout:
     diagnostics: tuple[str, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
     chunk: tuple[int, ...] = ()
+    foreign: Mapping[str, registry.Variable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):
@@ -99,8 +102,7 @@ class Layout:
                 raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
             if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
                 raise InvalidInput(f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}")
-        made = [name for name, spec in registry.VARIABLES.items() if spec.role != "measure"]
-        if taken := set(self.swept).intersection(made):
+        if taken := set(self.swept).intersection(registry.of_data()):
             raise InvalidInput(f"swept parameter {min(taken)!r} has the name of a variable; rename it")
         for name in ("tokens", "components"):
             if getattr(self, name) < 1:
@@ -116,7 +118,7 @@ class Layout:
             )
         object.__setattr__(self, "diagnostics", tuple(sorted(self.diagnostics)))
         for name in self.diagnostics:
-            if registry.variable(name).role != "diagnostic":
+            if self.variable(name).role != "diagnostic":
                 raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
         if not self.chunk:
             object.__setattr__(self, "chunk", self._chosen_chunk())
@@ -218,9 +220,13 @@ class Layout:
             for label in [canonical_json(name)]
         ]
 
+    def variable(self, name: str) -> registry.Variable:
+        """Return the declaration of a variable of this dataset."""
+        return self.foreign[name] if name in self.foreign else registry.variable(name)
+
     def chunks(self, name: str) -> tuple[int, ...]:
         """Return the storage chunk of a variable over the grid of members."""
-        dims = registry.variable(name).dims
+        dims = self.variable(name).dims
         if dims == registry.GRID:
             return spread(self.shape, BOOKKEEPING_MEMBERS)
         tail = {"token": self.tokens, "component": self.components}
@@ -311,11 +317,11 @@ class Layout:
 
     def dimensions(self, name: str) -> tuple[str, ...]:
         """Return the dimensions of a variable of this dataset."""
-        return registry.variable(name).dimensions(tuple(self.swept))
+        return self.variable(name).dimensions(tuple(self.swept))
 
     def dtypes(self, name: str) -> np.dtype[Any]:
         """Return the dtype of a variable of this dataset."""
-        return np.dtype(self.dtype if name == "position" else registry.variable(name).dtype)
+        return np.dtype(self.dtype if name == "position" else self.variable(name).dtype)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -371,8 +377,7 @@ def assemble(
 
     def described(arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            name: (layout.dimensions(name), array, registry.variable(name).attributes())
-            for name, array in arrays.items()
+            name: (layout.dimensions(name), array, layout.variable(name).attributes()) for name, array in arrays.items()
         }
 
     kept = described({"status": status, "digest": digest, "steps_done": steps_done})

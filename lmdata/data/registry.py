@@ -173,7 +173,13 @@ def _of_the_data() -> Iterator[Variable]:
 VARIABLES = Variables()
 """Variables of a dataset of tokens in motion, and of the measures that have been imported."""
 
-VARIABLES.declare("lmdata.data", *_of_the_data())
+OWNER = "lmdata.data"
+VARIABLES.declare(OWNER, *_of_the_data())
+
+
+def of_data() -> dict[str, Variable]:
+    """Return the variables that lmdata itself declares for the data, whatever measures and models were imported."""
+    return {name: spec for name, spec in VARIABLES.items() if VARIABLES.owner(name) == OWNER}
 
 
 def variable(name: str) -> Variable:

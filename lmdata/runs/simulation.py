@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmdata.data.registry import COMPLETE
+from lmdata.data.registry import COMPLETE, of_data
 from lmdata.dynamics.kernels.backends import choose
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
@@ -193,7 +193,10 @@ def _layout(runner: Runner) -> Layout:
     recipe = runner.recipe
     n, d = recipe.tokens.shape
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    of_others = foreign(recipe.model, recipe.tokens)
+    of_others = {
+        "plugins": foreign(recipe.model, recipe.tokens),
+        "diagnostics": [name for name in runner.diagnostics if name not in of_data()],
+    }
     return Layout(
         swept=recipe.sweep,
         seeds=recipe.seeds,
@@ -214,7 +217,7 @@ def _layout(runner: Runner) -> Layout:
             "backend": str(runner.choice),
             "created": created,
             "history": f"{created} simulated by lmdata {versions()['lmdata']}",
-            **({"plugins": _json(of_others)} if of_others else {}),
+            **{name: _json(value) for name, value in of_others.items() if value},
         },
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import stat
@@ -13,6 +14,7 @@ import zarr
 
 from lmdata.data import registry
 from lmdata.data.layout import FRAME_BYTES, MEMBERS
+from lmdata.data.registry import Variable
 from lmdata.data.store import storage
 from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
 
@@ -85,25 +87,49 @@ def check_group(group: zarr.Group, place: str) -> None:
         _check_array(array, name, sizes, place)
         if array.nbytes > EAGER_BYTES:
             raise StoreError(f"{place}: {name} claims {array.nbytes} bytes, at most {EAGER_BYTES} are read")
-    for name in ("position", *diagnostics(group)):
-        _check_array(storage.array(group, name), name, sizes, place)
+    _check_array(position, "position", sizes, place)
+    for name, spec in diagnostics(group).items():
+        _check_array(storage.array(group, name), name, sizes, place, spec)
 
 
-def diagnostics(group: zarr.Group) -> tuple[str, ...]:
-    """Return the names of a dataset's diagnostics, sorted."""
-    declared = [name for name, spec in registry.VARIABLES.items() if spec.role == "diagnostic"]
-    return tuple(sorted(name for name in declared if name in group))
+def diagnostics(group: zarr.Group) -> dict[str, Variable]:
+    """Return the declarations of a dataset's diagnostics, by name; those of other packages as the dataset has them.
+
+    Raises
+    ------
+    CorruptDataset
+        If the attribute ``diagnostics``, which lists the latter, does not.
+    """
+    own = registry.of_data()
+    found = {name: spec for name, spec in own.items() if spec.role == "diagnostic" and name in group}
+    try:
+        others = json.loads(str(group.attrs.get("diagnostics", "[]")))
+        arrays = {str(name): storage.array(group, str(name)) for name in others}
+    except (TypeError, ValueError) as error:
+        raise CorruptDataset(f"the attribute 'diagnostics' is no list of names: {error}") from error
+    for name, array in arrays.items():
+        if name in own:
+            raise CorruptDataset(f"the attribute 'diagnostics' lists {name!r}, which every dataset has")
+        text = {key: str(array.attrs[key])[:300] for key in ("long_name", "units") if key in array.attrs}
+        found[name] = Variable(
+            name, (*registry.GRID, "time"), str(array.dtype), text.get("long_name", name), text.get("units"),
+            "diagnostic", array.fill_value,
+        )  # fmt: skip
+    return dict(sorted(found.items()))
 
 
-def _check_array(array: zarr.Array[Any], name: str, sizes: dict[str, int], place: str) -> None:
+def _check_array(
+    array: zarr.Array[Any], name: str, sizes: dict[str, int], place: str, spec: Variable | None = None
+) -> None:
     swept = tuple(sizes)[:-4]
-    dims = (name,) if name in swept else registry.variable(name).dimensions(swept)
+    declared = None if name in swept else spec or registry.variable(name)
+    dims = (name,) if declared is None else declared.dimensions(swept)
     if storage.dimensions(array) != dims or array.shape != tuple(sizes[dim] for dim in dims):
         raise CorruptDataset(
             f"{place}: {name} has dimensions {storage.dimensions(array)} of sizes {array.shape}; "
             f"declared are {dims}, of the sizes of position"
         )
-    if not _allowed(array.dtype, name, swept):
+    if not _allowed(array.dtype, name, declared):
         raise CorruptDataset(f"{place}: {name} has dtype {array.dtype}, which is not what it is declared as")
     check_storage(array, name, place)
 
@@ -129,11 +155,10 @@ def check_storage(array: zarr.Array[Any], name: str, place: str) -> None:
         raise StoreError(f"{place}: {name} has chunks of {array.chunks}, too large to be read")
 
 
-def _allowed(dtype: np.dtype[Any], name: str, swept: tuple[str, ...]) -> bool:
-    if name in swept:
+def _allowed(dtype: np.dtype[Any], name: str, spec: Variable | None) -> bool:
+    if spec is None:
         return dtype == np.float64
     if name == "token":
         return dtype == np.int64 or dtype.kind == "U"
     also = {"position": "float32", "time": "float64"}
-    spec = registry.variable(name)
     return dtype == np.dtype(spec.dtype) or (name in also and dtype == np.dtype(also[name]))

@@ -224,7 +224,7 @@ def read_layout(group: zarr.Group) -> Layout:
         If a coordinate cannot be read, or anything is not what was declared.
     """
     position = storage.array(group, "position")
-    token = read(group, "token")
+    token, diagnostics = read(group, "token"), guard.diagnostics(group)
     try:
         layout = Layout(
             swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
@@ -235,7 +235,8 @@ def read_layout(group: zarr.Group) -> Layout:
             tokens=position.shape[-2],
             components=position.shape[-1],
             dtype=str(position.dtype),
-            diagnostics=guard.diagnostics(group),
+            diagnostics=tuple(diagnostics),
+            foreign={name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
             attrs={name: value for name, value in group.attrs.asdict().items() if name not in storage.RESERVED},
             chunk=position.chunks[:-2],
         )

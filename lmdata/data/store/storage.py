@@ -263,7 +263,7 @@ def declare(group: zarr.Group, layout: Layout) -> None:
         column = create_array(group, name, dims, values.shape, values.shape, values.dtype, attributes=attrs)
         column[...] = values
     for name in layout.variables:
-        spec = registry.variable(name)
+        spec = layout.variable(name)
         dims = layout.dimensions(name)
         create_array(
             group,
