@@ -180,9 +180,9 @@ def horizon_of(model: Localmax) -> int:
     Examples
     --------
     >>> horizon_of(Localmax())
-    520
+    3000
     """
-    steps = min(MOST_STEPS, 200 + math.ceil(160 * (1.0 + model.influence) / model.influence))
+    steps = min(MOST_STEPS, 1000 + math.ceil(1000 * (1.0 + model.influence) / model.influence))
     own = model.alignment_sensitivity
     return min(steps, len(own.sequence)) if isinstance(own, Explicit) else steps
 

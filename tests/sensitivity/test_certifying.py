@@ -150,14 +150,26 @@ def assert_rational_proof_agrees(seed):
     delta = float(rng.choice([0.01, 0.1, 0.5]))
     ds = lmdata.simulate(lmdata.Localmax(delta, influence, matrix), tokens, steps=0)
     found = lmdata.certify(ds, exact=True).isel(seed=0)
-    exact = rational.prove(tokens, delta, influence, matrix, most=30)
+    exact = rational.prove(tokens, delta, influence, matrix)
     if bool(found.proved_exactly):
-        assert bool(found.certified)
-    if exact.proved and bool(found.certified) and int(found.certified_by) == 1:
         away = np.abs(np.array(exact.limit, float) - found.certified_limit.values).max()
-        hinges = int(found.frozen_from) != exact.frozen_from  # rounding decided a comparison that exactly is a tie
-        assert hinges or away <= 2 * float(found.certified_error)
+        assert bool(found.certified)
+        assert away <= max(2 * float(found.certified_error), 2.0**-29)
+    elif exact.proved:
+        assert first_difference_hinges_on_rounding(tokens, delta, influence, matrix, exact)
     return bool(found.proved_exactly)
+
+
+def first_difference_hinges_on_rounding(tokens, delta, influence, matrix, exact):
+    """Say whether floats and rationals part at a comparison that is within rounding of a tie."""
+    steps = len(exact.graphs) - 1
+    frames = simulated(tokens[None], delta, influence, tuple(range(steps + 1)), matrix)[0]
+    graphs = canonical.neighbourhoods(frames, delta, matrix)
+    for frame, graph, near in zip(frames, graphs, exact.graphs, strict=True):
+        if [np.flatnonzero(row).tolist() for row in graph] != near:
+            scores = frame @ (np.eye(frame.shape[1]) if matrix is None else matrix) @ frame.T
+            return np.abs(scores.max(axis=1, keepdims=True) - scores - delta).min() < 1e-13 * np.abs(scores).max()
+    return False
 
 
 def test_rational_proofs_agree():
@@ -166,7 +178,7 @@ def test_rational_proofs_agree():
 
 @pytest.mark.long
 def test_two_hundred_rational_proofs_agree():
-    assert sum(assert_rational_proof_agrees(seed) for seed in range(200)) >= 160
+    assert sum(assert_rational_proof_agrees(seed) for seed in range(200)) >= 195
 
 
 def test_hardmax_is_proved_by_segments():
