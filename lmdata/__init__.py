@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "runs.simulation": ("simulate",),
     "sensitivity.atlas": ("atlas",),
+    "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
     "library": ("open", "resume", "verify", "catalog"),
     "dynamics.models": (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from lmdata.sensitivity.atlas import atlas as atlas
     from lmdata.sensitivity.certifying import certify as certify
     from lmdata.sensitivity.certifying import continue_to as continue_to
+    from lmdata.sensitivity.functions import breakpoints as breakpoints
 
 
 def __getattr__(name: str) -> Any:

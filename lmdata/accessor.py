@@ -1,4 +1,4 @@
-"""``ds.lm``: measures as methods of a dataset, lmdata's own and those of other packages; each is a function."""
+"""``ds.lm``: measures as methods of a dataset, lmdata's own and others'; ``ds.atlas``: an atlas as step functions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import xarray
 
 from lmdata import plugins
 from lmdata.errors import UnknownName
+
+STEP_FUNCTIONS = ("at", "breakpoints", "mean", "trajectory")
+"""The methods of ``ds.atlas``."""
 
 
 @xarray.register_dataset_accessor("lm")
@@ -41,6 +44,32 @@ class MeasureAccessor:
 
     def __dir__(self) -> list[str]:
         return sorted(plugins.load_all("measures", _measures()))
+
+
+@xarray.register_dataset_accessor("atlas")
+class AtlasAccessor:
+    """An atlas as step functions of the sensitivity; see `lmdata.sensitivity.functions`.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.atlas(lmdata.Localmax(), [[1.0, 0.0], [0.5, 0.1], [-1.0, 0.0]])
+    >>> int(ds.atlas.at(0.05).vertex_count[0])
+    2
+    """
+
+    def __init__(self, dataset: xarray.Dataset) -> None:
+        self._dataset = dataset
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        from lmdata.sensitivity import functions
+
+        if name not in STEP_FUNCTIONS:
+            raise AttributeError(str(UnknownName.among("method of ds.atlas", name, STEP_FUNCTIONS)))
+        return MethodType(getattr(functions, name), self._dataset)
+
+    def __dir__(self) -> list[str]:
+        return sorted(STEP_FUNCTIONS)
 
 
 def _measures() -> dict[str, Callable[..., Any]]:
