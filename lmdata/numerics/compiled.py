@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, cast
 
 import numba
+
+from lmdata.errors import BackendUnavailable
+from lmdata.numerics.cache import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +32,26 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
+def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what takes the place of a function that is not compiled: run by Python it could give other numbers."""
+
+    @wraps(function)
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise BackendUnavailable(
+            f"{function.__module__}.{function.__qualname__} needs numba's compiler, which NUMBA_DISABLE_JIT switches "
+            "off: unset it before Python is started; backend='numpy:canonical' simulates localmax without it"
+        )
+
+    return refuse
+
+
 def compiled[F: Callable[..., Any]](
     *, relaxed: Iterable[str] = (), inline: bool = False, borrowed: bool = False
 ) -> Callable[[F], F]:
     """Return a decorator that compiles a function on its first call and keeps the result on disk.
 
-    Where neither the package nor the user's cache can be written, nothing is kept: the first call of each process then
-    takes as long as the very first.
+    Where neither the package nor the user's cache can be written, or others can write to both, nothing is kept: the
+    first call of each process then takes as long as the very first (`lmdata.numerics.cache`).
 
     Arithmetic stays as IEEE 754 defines it and in the order written: no fused multiply-add, no reassociation.
     A function whose result cannot depend on such freedom (a maximum, an exact sum) may name it in
@@ -57,22 +73,20 @@ def compiled[F: Callable[..., Any]](
     >>> callable(compiled(relaxed=("nnan", "nsz")))
     True
     """
-    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": not borrowed}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": not borrowed}
     if relaxed:
         options["fastmath"] = set(relaxed)
     if inline:
         options["inline"] = "always"
 
     def compile_later(function: F) -> F:
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            return cast("F", _refusing(function))
+        dispatcher = numba.njit(**options)(function)
         try:
-            dispatcher = numba.njit(**options)(function)
+            dispatcher._cache = Kept(function, _sources())
         except RuntimeError as error:
-            if "cache" not in str(error):
-                raise
             logger.info("%s is compiled anew in each process: %s", function.__qualname__, error)
-            dispatcher = numba.njit(**{**options, "cache": False})(function)
-        if hasattr(getattr(dispatcher, "_cache", None), "_cache_file"):  # not where numba or its cache is switched off
-            dispatcher._cache._cache_file._source_stamp = _sources()
         return cast("F", dispatcher)
 
     return compile_later

@@ -45,4 +45,4 @@ def test_where_nothing_can_be_written_it_is_compiled_without_a_cache(monkeypatch
         return 2 * x
 
     assert twice(3) == 6
-    assert not hasattr(twice._cache, "_cache_file")
+    assert not hasattr(twice._cache, "_cache_file")  # numba's own, which keeps nothing
