@@ -7,6 +7,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from lmdata.data.store.prevented import preventing
 from lmdata.errors import StoreError
 
 FILES = 10**6
@@ -45,7 +46,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 with packed.open(member) as source, target.open("xb") as sink:
                     shutil.copyfileobj(source, sink)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as error:
-        raise StoreError(f"{archive} cannot be unpacked: {error}") from error
+        raise (preventing(error) or StoreError)(f"{archive} cannot be unpacked: {error}") from error
 
 
 def _check(members: list[zipfile.ZipInfo], archive: Path) -> None:

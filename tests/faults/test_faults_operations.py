@@ -1,16 +1,21 @@
 """The N-th operation on the store fails, for every N, once or from then on; a disk fills up, and has room again."""
 
+import itertools
 import os
+import shutil
 import subprocess
+from contextlib import suppress
+from dataclasses import replace
 
 import icechunk
 import numpy as np
 import pytest
 
 from lmdata.data.opening import open_dataset
+from lmdata.data.repair import repair_store
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
-from lmdata.errors import LmdataError, StoreError
+from lmdata.errors import LmdataError, MachineFailed, StoreError
 
 
 class Faults:
@@ -79,6 +84,67 @@ def test_every_operation_fails_once(tmp_path, example, small_blocks, monkeypatch
         assert open_dataset(place).attrs["digest"] == digest
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_a_store_that_could_not_be_extended_is_as_it_was(
+    tmp_path, example, small_blocks, monkeypatch, persistent, stride
+):
+    made = example()
+    wide = example(seeds=(0, 1, 5, 7, 9, 11), attrs={"recipe_id": "w" * 64})
+    wide.grid[:, :4] = made.grid
+    digest = open_dataset(made.write(tmp_path / "whole")).attrs["digest"]
+    wider = open_dataset(wide.write(tmp_path / "wide")).attrs["digest"]
+    faults = Faults(monkeypatch)
+    begun = made.write(tmp_path / "begun", leave=3)
+    for at in itertools.count(1, stride):
+        place = tmp_path / f"{at}"
+        shutil.copytree(begun, place)
+        faults.arm(0, persistent=False)
+        with suppress(StoreError, OSError), RunStore.append_to(place) as store:
+            made.put(store, store.pending()[0][:1])
+            store.commit()
+            faults.arm(at, persistent=persistent)
+            store.extend(wide.layout)
+        if done := faults.count < at:
+            assert open_dataset(place, allow_partial=True).sizes["seed"] == 6
+        faults.arm(0, persistent=False)
+        if not done:
+            found = open_dataset(place, allow_partial=True)
+            assert (found.sizes["seed"], int((found.status == 1).sum())) == (4, 10)
+            with RunStore.append_to(place) as store:
+                assert store.layout.digest == made.layout.digest
+                made.finish(store)
+            assert open_dataset(place).attrs["digest"] == digest
+        with RunStore.append_to(place) as store:
+            if not done:
+                store.extend(wide.layout)
+            wide.finish(store)
+        assert open_dataset(place).attrs["digest"] == wider
+        assert verify(place).ok
+        shutil.rmtree(place)
+        if done:
+            break
+    assert at > 20
+
+
+def test_a_writer_that_could_not_extend_its_store_goes_on(tmp_path, example, small_blocks, monkeypatch):
+    made = example()
+    wide = replace(made.layout, seeds=(*made.layout.seeds, 9))
+    with RunStore.create(tmp_path / "run", made.layout) as store:
+        made.put(store, store.pending()[0])
+        with monkeypatch.context() as patch:
+            Faults(patch).arm(12, persistent=False)
+            with pytest.raises(StoreError, match="cannot write"):
+                store.extend(wide)
+        assert store.layout.digest == made.layout.digest
+        made.finish(store)
+        store.commit()
+        assert verify(tmp_path / "run").ok
+        store.extend(wide)
+        assert len(store.pending()) > 0
+    assert open_dataset(tmp_path / "run", allow_partial=True).sizes["seed"] == 5
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     place = tmp_path / "disk"
@@ -106,6 +172,23 @@ def write_until_full(made, place):
         attempt(made, place)
         with RunStore.append_to(place) as store:
             store.reset(range(made.layout.size))
+
+
+def test_repair_on_a_full_disk_loses_nothing(small_disk, example, small_blocks):
+    made = example()
+    place = made.write(small_disk / "run")
+    (place / "repo").write_bytes((place / "repo").read_bytes()[:60])
+    before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file() and file.name != "writer.lock"}
+    ballast = fill(small_disk, 0)
+    with pytest.raises(MachineFailed, match="No space left"):
+        repair_store(place)
+    for file, data in before.items():
+        assert file.read_bytes() == data
+    ballast.unlink()
+    repair_store(place)
+    with RunStore.append_to(place) as store:
+        made.finish(store)
+    np.testing.assert_array_equal(open_dataset(place).position, made.grid)
 
 
 @pytest.mark.parametrize("leave", [0, 8, 24, 64, 128])

@@ -361,12 +361,16 @@ class RunStore:
         if self._forks:
             raise StoreError(f"{len(self._forks)} forks of {self._place} are out; merge or withdraw them first")
         self.commit()
+        narrow = self._now
         try:
             with self._writing():
+                self._now = self._begin(narrow if self._lock is not None else None)
                 self._now.extend(wider)
             self.commit()
         except BaseException:
-            self._now = self._begin()
+            self._now = narrow  # if not even the next line works, nothing of it is left to be committed
+            with self._writing():
+                self._now = self._begin()
             raise
 
     def commit(self, *, only_if_due: bool = False) -> None:
