@@ -7,6 +7,7 @@ import platform
 import shutil
 from typing import Any
 
+from lmdata import plugins
 from lmdata.dynamics.kernels.backends import choose
 from lmdata.errors import BackendUnavailable
 from lmdata.numerics.threads import cores
@@ -45,6 +46,7 @@ def doctor() -> dict[str, Any]:
         "cupy": _cupy(),
         "chromium": shutil.which("chromium") or "absent (needed only by the tests of the pages)",
         "kernels": kernels,
+        "plugins": _plugins(),
     }
     return facts | {"text": "\n".join(_lines(facts))}
 
@@ -54,6 +56,15 @@ def _installed(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+def _plugins() -> dict[str, str]:
+    """Return what other packages add, and which package it is; nothing of it is imported."""
+    return {
+        f"{group} {name}": " and ".join(map(str, offered))
+        for group in plugins.GROUPS
+        for name, offered in plugins.offers(group).items()
+    }
 
 
 def _cupy() -> str:

@@ -18,12 +18,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lmdata.errors import InvalidInput, PluginWarning, UnknownName
 
 Group = Literal["models", "tokens", "measures", "pipelines", "catalogs"]
 """What can be added; each is an entry point group ``lmdata.<group>``."""
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,7 @@ def package_of(module: str) -> tuple[str, str] | None:
     ('numpy', None)
     """
     top = module.partition(".")[0]
-    groups: tuple[Group, ...] = ("models", "tokens", "measures", "pipelines", "catalogs")
-    for plugin in (plugin for group in groups for plugins in offers(group).values() for plugin in plugins):
+    for plugin in (plugin for group in GROUPS for plugins in offers(group).values() for plugin in plugins):
         if plugin.module.partition(".")[0] == top:  # found also where a package is installed in place
             return plugin.package, plugin.version
     names = importlib.metadata.packages_distributions().get(top)

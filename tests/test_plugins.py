@@ -12,6 +12,7 @@ import pytest
 import lmdata
 import lmdata.library
 from lmdata import plugins
+from lmdata.cli import main
 from lmdata.dynamics.model import MODELS, model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
 from lmdata.errors import CorruptDataset, InvalidInput, PluginWarning, UnknownName
@@ -186,6 +187,12 @@ def test_what_a_dataset_says_of_packages_is_not_trusted(text):
         plugins.explaining({"plugins": text}),
     ):
         model_from_specification({"kind": "halving"})
+
+
+def test_the_doctor_says_what_is_added_by_whom(install, capsys):
+    install("plug-thirteen", "raise RuntimeError", "4.0", models={"halving": "plug_thirteen:Halving"})
+    assert main(["doctor"]) == 0
+    assert "models halving: plug-thirteen 4.0" in capsys.readouterr().out
 
 
 # --- what no other process could resume ---

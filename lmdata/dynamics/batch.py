@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def draw(source: TokenSource, seeds: Sequence[int]) -> NDArray[np.float64]:
-    """Return the tokens of each seed, (seed, n, d).
+    """Return the tokens of each seed, (seed, n, d), in C order: a sum's last bit may depend on how its terms lie.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def draw(source: TokenSource, seeds: Sequence[int]) -> NDArray[np.float64]:
             f"tokens of kind {source.kind!r} have the shape {drawn.shape[1:]}, and the source says that it is "
             f"{tuple(source.shape)}; let draw return what shape says"
         )
-    return drawn
+    return np.ascontiguousarray(drawn)
 
 
 def check(models: Sequence[Model], tokens: NDArray[np.float64], steps: int) -> None:

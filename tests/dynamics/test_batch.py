@@ -57,6 +57,19 @@ def test_a_source_that_draws_one_seed_at_a_time_serves():
         batch.draw(wrong, [0])
 
 
+class Transposed(Lattice):
+    """Draws tokens whose components lie one after the other in memory."""
+
+    def draw(self, seed):
+        return np.asfortranarray(super().draw(seed))
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_the_bits_of_a_run_do_not_depend_on_how_a_source_lays_out_its_tokens(seeds):
+    assert batch.draw(Transposed(), seeds).flags.c_contiguous
+    assert np.array_equal(batch.draw(Transposed(), seeds), batch.draw(Lattice(), seeds))
+
+
 class Doubled(type(tokens.uniform(1, 1))):
     """Changes what is drawn for one seed, and knows nothing of batches."""
 

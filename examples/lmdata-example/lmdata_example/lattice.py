@@ -40,5 +40,5 @@ class Lattice:
 
     def draw(self, seed: int) -> NDArray[np.float64]:
         """Return the tokens, (n, d), the same for every seed."""
-        places = np.stack(np.indices((self.side,) * self.d), axis=-1).reshape(self.shape)
-        return 2.0 * places / max(self.side - 1, 1) - 1.0
+        places = np.indices((self.side,) * self.d).reshape(self.d, -1).T
+        return np.asarray(2.0 * places / max(self.side - 1, 1) - 1.0)

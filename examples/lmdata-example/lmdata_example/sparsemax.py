@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ class Sparsemax(AttentionMap):
 
     inverse_temperature: float = number(1.0, minimum=0)
 
-    def pull(self, state: NDArray[np.float64], step: int, own: dict[str, Any]) -> NDArray[np.float64]:
+    def pull(
+        self, state: NDArray[np.float64], step: int, own: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
         """Return m_i - z_i for tokens (m, n, d)."""
         weights = sparsemax(per_member(own["inverse_temperature"], 3) * scores(state, state))
         return np.asarray((weights[..., None] * state[:, None]).sum(axis=2) - state)
