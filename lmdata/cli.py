@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--output",
-        type=Path,
+        type=_path,
         default=Path("lmdata-demo"),
         help="folder for everything it makes (default: %(default)s)",
     )
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "run a recipe from a YAML file into a store",
         "lmdata simulate sweep.yaml --store runs/sweep",
     )
-    simulate.add_argument("spec", type=Path, help="a YAML file with model, tokens, steps, seeds, sweep and record")
+    simulate.add_argument("spec", type=_path, help="a YAML file with model, tokens, steps, seeds, sweep and record")
     simulate.add_argument(
         "--store", help="where to keep the run: a path or s3://... (default: the file's name without its ending)"
     )
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "make a run store of an exported zarr folder",
         "lmdata import film-review.zarr runs/film",
     )
-    import_.add_argument("source", type=Path, help="a folder that lmdata export wrote; it is verified first")
+    import_.add_argument("source", type=_path, help="a folder that lmdata export wrote; it is verified first")
     import_.add_argument("store", help="a new place")
 
     analyse = _command(
@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyse.add_argument(
         "--output",
-        type=Path,
+        type=_path,
         default=Path("lmdata-analysis"),
         help="folder for results (default: %(default)s)",
     )
@@ -250,7 +250,7 @@ def _catalog_commands(commands: Any) -> None:
         ("exclude", _catalog_exclude, "leave out a catalogue file that was taken in"),
     ):
         taken = _command(verbs, verb, function, summary, f"lmdata catalog {verb} lab.yaml")
-        taken.add_argument("file", type=Path, help="a YAML file of datasets")
+        taken.add_argument("file", type=_path, help="a YAML file of datasets")
     check = _command(
         verbs,
         "check",
@@ -267,7 +267,7 @@ def _catalog_commands(commands: Any) -> None:
         "lmdata catalog export intake catalog.yaml --names hardmax-square",
     )
     export.add_argument("format", choices=["intake", "stac"])
-    export.add_argument("path", type=Path, help="a new file: .yaml for intake, .json for STAC; data goes beside it")
+    export.add_argument("path", type=_path, help="a new file: .yaml for intake, .json for STAC; data goes beside it")
     export.add_argument("--names", nargs="+", help="datasets to write, built if need be (default: those built already)")
 
 
@@ -335,6 +335,16 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
     store = options.store or _named_after(options.spec)
     dataset = run_file(options.spec, Means(store=store, durable=options.durable, **_means(options)))
     return _describe(dataset, str(store))
+
+
+def _path(text: str) -> Path:
+    """Return a path with ``~`` for the home directory, also where the shell leaves it: ``--output=~/page``."""
+    from lmdata.numerics.checks import as_path
+
+    try:
+        return as_path(text, "a path")
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _named_after(spec: Path) -> Path:

@@ -16,6 +16,7 @@ from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
+from lmdata.numerics.checks import as_path
 from lmdata.runs import road
 from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
@@ -178,7 +179,9 @@ def _catalogued(name_or_path: str | os.PathLike[str]) -> str | None:
 
 def _existing(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return the path if there is something at it; otherwise say so, with the names that were perhaps meant."""
-    if "://" in os.fspath(path) or Path(path).exists():  # whether an address has a store is seen when it is opened
+    if (
+        "://" in os.fspath(path) or as_path(path, "name_or_path").exists()
+    ):  # whether an address has a store is seen when it is opened
         return path
     if not isinstance(path, str) or os.sep in path:
         raise StoreError(f"there is nothing at {path}; give the path of a store, or a name of lmdata.catalog")

@@ -19,6 +19,7 @@ import lmdata
 from lmdata import plugins
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.checks import as_path
 from lmdata.plugins import origin
 from lmdata.runs.cluster import computing
 from lmdata.runs.simulation import versions
@@ -155,7 +156,7 @@ class Study:
         ds = lmdata.open(name)
         with computing(scheduler):
             found = keep(self.measure(ds), ds, self.name, made_by=self.made_by)
-        return self._publish(Path(output), found)
+        return self._publish(as_path(output, "output"), found)
 
     def _publish(self, output: Path, found: xarray.Dataset) -> Path:
         """Write the picture (PNG) and the page of figures (HTML), named after dataset and study; return the page."""

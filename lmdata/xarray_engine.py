@@ -96,8 +96,8 @@ def _catalogued(location: str | os.PathLike[str]) -> str | None:
     ('hardmax-square', 'hardmax-square', None)
     """
     text = os.fspath(location)
-    name = os.path.basename(text)
-    if not name.startswith(PREFIX) or (name != text and os.path.exists(text)):
+    name = Path(text).name
+    if not name.startswith(PREFIX) or (name != text and Path(text).exists()):
         return None
     return name.removeprefix(PREFIX)
 

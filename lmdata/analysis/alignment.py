@@ -10,6 +10,7 @@ from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_count, as_number
 from lmdata.numerics.compiled import compiled
 
 SOURCE = "phase diagram of self-attention on the sphere, arXiv 2312.10794"
@@ -123,6 +124,7 @@ def pair_alignment(ds: xr.Dataset, *, threshold: float = 0.999) -> xr.DataArray:
     >>> pair_alignment(ds).isel(seed=0, time=-1).item()
     1.0
     """
+    threshold = as_number(threshold, "threshold")
     if not -1.0 <= threshold <= 1.0:
         raise InvalidInput(f"threshold is {threshold!r}; it must be a cosine, between -1 and 1")
     return measured(
@@ -168,8 +170,7 @@ def cosine_density(ds: xr.Dataset, *, bins: int = 50) -> xr.DataArray:
     >>> cosine_density(ds, bins=2).isel(seed=0, time=0).values
     array([0., 1.])
     """
-    if not (isinstance(bins, int) and bins >= 1):
-        raise InvalidInput(f"bins is {bins!r}; it must be an integer of at least 1")
+    bins = as_count(bins, "bins")
     density = measured(
         ds,
         densities,

@@ -28,6 +28,7 @@ from lmdata.dynamics.model import Model
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.models.weights import uniform_weights
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 SOURCE = "attention matrix of self-attention dynamics, arXiv 2305.05465"
 
@@ -265,8 +266,7 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
     >>> attention_statistics(ds).attention_rank.values
     array([[2, 2, 2, 2]])
     """
-    if not tolerance > 0:
-        raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
+    tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
     position, steps, which, whose = _asked(ds, "attention_statistics", among)
     return measured(
         ds,

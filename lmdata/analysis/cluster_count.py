@@ -15,6 +15,7 @@ from lmdata.analysis.presence import check_frames, present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 SOURCE = "clusters of self-attention dynamics, arXiv 2312.10794"
 
@@ -104,7 +105,8 @@ def cluster_counts(ds: xr.Dataset, *, reach: float = 0.05, cosine: float = 0.999
     >>> cluster_counts(ds).cluster_count.isel(seed=0, time=[0, -1]).values
     array([3, 2])
     """
-    _check_reach(reach)
+    reach = as_number(reach, "reach", minimum=0, above=True)
+    cosine = as_number(cosine, "cosine")
     if not -1.0 <= cosine <= 1.0:
         raise InvalidInput(f"cosine is {cosine!r}; it must lie between -1 and 1")
     return measured(
@@ -156,7 +158,7 @@ def metastability(ds: xr.Dataset, *, reach: float = 0.05) -> xr.Dataset:
     >>> metastability(ds).merge_time.isel(seed=0).values
     array([5., 5., 0.])
     """
-    _check_reach(reach)
+    reach = as_number(reach, "reach", minimum=0, above=True)
     count = cluster_counts(ds, reach=reach)["cluster_count"]
     most = ds.sizes["token"]
     return measured(
@@ -171,8 +173,3 @@ def metastability(ds: xr.Dataset, *, reach: float = 0.05) -> xr.Dataset:
         comment=f"clusters: tokens linked at distances up to {reach:g}",
         most=most,
     )
-
-
-def _check_reach(reach: float) -> None:
-    if not 0.0 < reach < np.inf:
-        raise InvalidInput(f"reach is {reach!r}; it must be a positive distance")

@@ -13,7 +13,7 @@ from lmdata.analysis.parameters import check_order, times_of
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics import tokens
-from lmdata.numerics.checks import as_count
+from lmdata.numerics.checks import as_count, as_number
 
 GEOMETRY = "convex hull of the tokens"
 """Source of the measures that any dataset has."""
@@ -124,6 +124,7 @@ def hull_volume(
     >>> volume.values, volume.hull_rank.values
     (array([[1.      , 0.25    , 0.0625  , 0.015625]]), array([[2, 2, 2, 2]]))
     """
+    rank_tolerance = as_number(rank_tolerance, "rank_tolerance", minimum=0)
     position = positions(ds, "hull_volume")
     if relative:
         check_order(ds, "hull_volume")

@@ -98,13 +98,19 @@ def models_of(ds: xr.Dataset, measure: str) -> Models:
             ": select with drop=False, squeeze without drop, and keep the coordinate; average the results, not members"
         )
     ids = ds.coords["model_id"]
-    values = _whole_numbers(ids, measure)
+    values = ids.compute(scheduler="synchronous").values
+    if not all(isinstance(value, str) for value in values.ravel().tolist()):
+        raise InvalidInput(
+            f"{measure}: the coordinate 'model_id' is missing for some members: the dataset was padded or reindexed to "
+            "members that there are not; select those that there are"
+        )
+    values = values.astype(np.str_)
     _check_explained(ds, ids, members, measure)
     distinct, first, which = np.unique(values, return_index=True, return_inverse=True)
     points = _points(distinct, specification, swept)
     for row, place in enumerate(first.tolist()):
         if points[row] is None:
-            points[row] = _label_point(ds, ids, place, specification, base, int(distinct[row]))
+            points[row] = _label_point(ds, ids, place, specification, base, str(distinct[row]))
     if None in points:
         raise InvalidInput(
             f"{measure}: a member was not made by the model in the dataset's attribute 'model' ({base.kind}), at any "
@@ -312,7 +318,7 @@ def _at(base: Model, point: dict[str, float]) -> Model:
 
 
 def _points(
-    wanted: NDArray[np.int64], specification: dict[str, Any], swept: dict[str, tuple[float, ...]]
+    wanted: NDArray[np.str_], specification: dict[str, Any], swept: dict[str, tuple[float, ...]]
 ) -> list[dict[str, float] | None]:
     """Return for each model id the point of the sweep that has it, or None."""
     table = model_ids(specification, swept)
@@ -326,7 +332,7 @@ def _points(
 
 
 def _label_point(
-    ds: xr.Dataset, ids: xr.DataArray, place: int, specification: dict[str, Any], base: Model, wanted: int
+    ds: xr.Dataset, ids: xr.DataArray, place: int, specification: dict[str, Any], base: Model, wanted: str
 ) -> dict[str, float] | None:
     """Return what the labels of a member say of its parameters, if its model id bears them out; else None."""
     where = dict(zip(ids.dims, np.unravel_index(place, ids.shape), strict=True))

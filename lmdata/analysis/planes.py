@@ -11,6 +11,7 @@ from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_all, check_order, count_of, model_of, models_of
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 
 def rescaled_values(ds: xr.Dataset, measure: str) -> NDArray[np.float64]:
@@ -134,8 +135,7 @@ def hyperplanes(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
     check_order(ds, "hyperplanes")
     kept = check_all(ds, "component", "hyperplanes")
     values = rescaled_values(ds, "hyperplanes")
-    if not tolerance > 0:
-        raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
+    tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
     return measured(
         ds,
         heights,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
-from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 
 def covariance_spectrum(position: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -121,8 +121,7 @@ def span_dimension(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.DataArray:
     >>> span_dimension(ds).item()
     1
     """
-    if not tolerance > 0:
-        raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive")
+    tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
     return measured(
         ds,
         spans,

@@ -26,6 +26,7 @@ from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.reading import strictly
 from lmdata.data.store.storage import Place, writing
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch
+from lmdata.numerics.checks import as_text
 
 DERIVED = 1
 """Version of this form of storage (attribute ``lmdata_derived``)."""
@@ -203,7 +204,9 @@ def _write_variables(group: zarr.Group, dataset: xr.Dataset) -> None:
 
 def _storable(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return values with text as fixed-length text."""
-    if values.dtype.kind in "OT" and all(isinstance(value, str) for value in values.ravel()):
+    if values.dtype.kind in "OTU" and all(isinstance(value, str) for value in values.ravel()):
+        for value in set(values.ravel().tolist()):
+            as_text(value, "a text to be stored")
         return values.astype(np.str_)
     return values
 

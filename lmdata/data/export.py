@@ -22,6 +22,7 @@ from lmdata.data.store.reading import Stored, read
 from lmdata.data.store.storage import Place, writing
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput
+from lmdata.numerics.checks import as_path
 
 ZIP = ".zip"
 
@@ -96,6 +97,7 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
         As for `export_zarr`.
     """
     if Path(location).suffix == ZIP:
+        location = as_path(location, "location")
         with tempfile.TemporaryDirectory() as folder:
             unpack(Path(location), Path(folder))
             import_zarr(folder, target)

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from lmdata.data.digest import canonical_json
 
-BITS = 2**63 - 1
-"""A model id is a whole number below 2^63, which int64 holds."""
+BITS = 2**64 - 1
+"""A model id is a whole number below 2^64, written as 16 hexadecimal digits: text, which nobody can average."""
 
 
-def model_ids(model: Mapping[str, Any], swept: Mapping[str, Sequence[float]]) -> NDArray[np.int64]:
+def model_ids(model: Mapping[str, Any], swept: Mapping[str, Sequence[float]]) -> NDArray[np.str_]:
     """Return an id of the model of each point of a sweep, (<swept>): its own parameters and all others decide it.
 
-    The id is the sum, modulo 2^63, of a hash of each parameter and its value. So a model has one id, whether a
+    The id is the sum, modulo 2^64, of a hash of each parameter and its value. So a model has one id, whether a
     parameter has its value from a sweep or from the model itself.
 
     Parameters
@@ -48,7 +48,7 @@ def model_ids(model: Mapping[str, Any], swept: Mapping[str, Sequence[float]]) ->
     for name, values in swept.items():
         column = np.array([_hash(own[name], float(value) + 0.0) for value in values], np.uint64)
         found = np.add.outer(found, column)
-    return np.asarray(found & np.uint64(BITS)).astype(np.int64)
+    return np.array([f"{number:016x}" for number in found.ravel().tolist()]).reshape(found.shape)
 
 
 def _parameters(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,7 +67,7 @@ def _path(paths: Mapping[str, Any], name: str) -> str:
 
 def _hash(path: str, value: Any) -> int:
     text = f"{path}={canonical_json(value)}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & BITS
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def recorded_steps(record: int | Sequence[int] | None, steps: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from lmdata.data import registry
 from lmdata.data.digest import canonical_json, dataset_digest, sha256_of_json
 from lmdata.data.identity import model_ids, steps_of
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,6 +110,8 @@ class Layout:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
         if self.labels is not None and not len(set(self.labels)) == len(self.labels) == self.tokens:
             raise InvalidInput(f"labels are {len(self.labels)} words; {self.tokens} distinct ones are needed")
+        for i, label in enumerate(self.labels or ()):
+            as_text(label, f"labels[{i}]")
         if self.size > MEMBERS:
             raise InvalidInput(f"the sweep has {self.size} members; a dataset has at most {MEMBERS}: split the sweep")
         if self.frame_bytes > FRAME_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
+from pathlib import Path
 
 import icechunk
 import numpy as np
@@ -15,11 +16,11 @@ from lmdata.data import registry
 from lmdata.data.derived import is_derived, open_derived
 from lmdata.data.layout import assemble
 from lmdata.data.lazy import stored
-from lmdata.data.store import storage
+from lmdata.data.store import prevented, storage
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
-from lmdata.errors import CorruptDataset, IncompleteDataset
+from lmdata.errors import CorruptDataset, IncompleteDataset, StoreError
 
 
 def open_dataset(
@@ -34,7 +35,8 @@ def open_dataset(
     Parameters
     ----------
     location
-        Folder of a run store or of a plain zarr export, or ``s3://`` address of a run store.
+        Folder of a run store or of a plain zarr export, ``s3://`` address of a run store, or netCDF file that
+        xarray's ``to_netcdf`` wrote of such data.
     allow_partial
         Open a dataset with absent or failed members too: their positions are NaN, ``status`` tells which.
     chunked
@@ -70,6 +72,8 @@ def open_dataset(
     lmdata.errors.StoreError: ... is no run store of lmdata: it holds no icechunk repository
     """
     place = Place.of(location)
+    if place.folder is not None and place.folder.is_file():
+        return open_file(place.folder, allow_partial=allow_partial, chunked=chunked)
     if place.folder is not None and is_derived(place.folder):
         return open_derived(place.folder, chunked=chunked)
     source = Stored.open(place, tag=version)
@@ -83,6 +87,37 @@ def open_dataset(
         dataset.attrs["snapshot"] = source.session.snapshot_id
     dataset.encoding["source"] = str(place)
     return _chunk(dataset, source) if chunked else dataset
+
+
+def open_file(file: Path, *, allow_partial: bool = False, chunked: bool = True) -> xr.Dataset:
+    """Open a netCDF file that ``to_netcdf`` wrote of a dataset of lmdata; its numbers are those of the file, unchecked.
+
+    Raises
+    ------
+    StoreError
+        If no installed engine of xarray reads it, or it is no dataset of lmdata.
+    IncompleteDataset
+        If members are absent or failed and ``allow_partial`` is False.
+    """
+    try:
+        dataset = xr.open_dataset(file, chunks={} if chunked else None)
+    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
+        raise StoreError(
+            f"{file} is no dataset of lmdata: it is neither a store's folder nor a netCDF file that can be read here: "
+            f"{prevented.summary(error)}; for netCDF, pip install h5netcdf"
+        ) from error
+    if dataset.attrs.get("lmdata_schema") != registry.SCHEMA:
+        found = dataset.attrs.get("lmdata_schema")
+        dataset.close()
+        raise StoreError(f"{file} is no dataset of lmdata: its attribute lmdata_schema is {found!r}")
+    dataset = dataset.assign_coords({name: column.load() for name, column in dataset.coords.items()})
+    status = dataset.get("status")
+    if status is not None and not allow_partial and (status != registry.COMPLETE).any():
+        raise IncompleteDataset(
+            f"{file} holds members that are absent or failed; open what there is with allow_partial=True and mind the "
+            "coordinate 'status'"
+        )
+    return dataset
 
 
 def _lazy(source: Stored, *, partial: bool) -> xr.Dataset:

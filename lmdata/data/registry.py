@@ -141,7 +141,7 @@ def _of_the_data() -> Iterator[Variable]:
     yield Variable("time", ("time",), "int64", "time since the initial tokens", "step", "coordinate")
     yield Variable("token", ("token",), "int64", "token", None, "coordinate")
     yield Variable("component", ("component",), "int64", "component of a token", None, "coordinate")
-    yield Variable("model_id", GRID, "int64", "id of the member's model, all its parameters in it", None, "coordinate")
+    yield Variable("model_id", GRID, "<U16", "id of the member's model, all its parameters in it", None, "coordinate")
     yield Variable("step", ("time",), "int64", "number of steps since the initial tokens", "step", "coordinate")
     yield Variable("token_number", ("token",), "int64", "number of the token in the run", None, "coordinate")
     yield Variable(

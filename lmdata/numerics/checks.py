@@ -6,7 +6,9 @@ import itertools
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,19 @@ from lmdata.errors import InvalidInput
 
 LARGEST, SMALLEST = 2.0**500, 2.0**-500
 """Bounds of a token's components, so that scores and their sums stay far from overflow and underflow."""
+
+
+def unlabelled(value: Any) -> Any:
+    """Return the bare array of a DataArray or a pandas column, a number of one of no dimension; else the value itself.
+
+    Examples
+    --------
+    >>> unlabelled(np.array(2)), unlabelled([1, 2])
+    (np.int64(2), [1, 2])
+    """
+    if callable(getattr(value, "to_numpy", None)):
+        value = value.to_numpy()
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: bool = False) -> float:
@@ -31,6 +46,7 @@ def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: b
     >>> as_number(2, "influence", minimum=0, above=True)
     2.0
     """
+    value = unlabelled(value)
     if isinstance(value, bool | np.bool) or not isinstance(value, numbers.Real):
         raise InvalidInput(f"{argument} must be one real number; got {_short(value)}")
     number = float(value) + 0.0  # -0.0 and 0.0 are one value
@@ -49,6 +65,7 @@ def as_numbers(values: Any, argument: str, *, minimum: float = -math.inf) -> tup
     >>> as_numbers([0, 0.5], "period", minimum=0)
     (0.0, 0.5)
     """
+    values = unlabelled(values)
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidInput(f"{argument} must be a sequence of numbers; got {_short(values)}")
     shape = getattr(values, "shape", (0,))
@@ -68,12 +85,68 @@ def as_count(value: Any, argument: str, *, minimum: int = 1) -> int:
     >>> as_count(16, "n")
     16
     """
-    if isinstance(value, bool | np.bool) or not hasattr(value, "__index__"):
+    value = unlabelled(value)
+    if isinstance(value, bool | np.bool | np.ndarray) or not hasattr(value, "__index__"):
         raise InvalidInput(f"{argument} must be an integer of at least {minimum}; got {_short(value)}")
     number = operator.index(value)
     if number < minimum:
         raise InvalidInput(f"{argument} is {number}; it must be at least {minimum}")
     return number
+
+
+def as_text(value: Any, argument: str) -> str:
+    r"""Return text that comes back from a file as it is.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no text, ends in NUL (which arrays of text drop), or holds half a surrogate pair (which is no letter).
+
+    Examples
+    --------
+    >>> as_text("river", "labels[0]")
+    'river'
+    >>> as_text("river\0", "labels[0]")
+    Traceback (most recent call last):
+    lmdata.errors.InvalidInput: labels[0] is 'river\x00', which ends in NUL and would be stored without it; take it off
+    """
+    if not isinstance(value, str):
+        raise InvalidInput(f"{argument} is {_short(value)}, which is no text; give a string")
+    if value.endswith("\0"):
+        raise InvalidInput(
+            f"{argument} is {value!r:.60}, which ends in NUL and would be stored without it; take it off"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{argument} is {value!r:.60}, whose character {error.start} is half a surrogate pair and cannot be stored; "
+            "decode the text it is from, or leave it out"
+        ) from error
+    return str(value)
+
+
+def as_path(value: Any, argument: str) -> Path:
+    """Return a path, with ``~`` for the home directory.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none, empty, holds a NUL, or there is no such home directory.
+
+    Examples
+    --------
+    >>> as_path("~/runs", "store") == Path.home() / "runs"
+    True
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
+        raise InvalidInput(f"{argument} must be a path; got {_short(value)}")
+    if not text or "\0" in text:
+        raise InvalidInput(f"{argument} is {text!r}; give the path of a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput(f"{argument} is {text!r}, and there is no such home directory: {error}") from error
 
 
 def as_tokens(values: Any, argument: str = "tokens") -> NDArray[np.float64]:
@@ -244,5 +317,5 @@ def _refuse_first(argument: str, values: NDArray[Any], wrong: NDArray[np.bool], 
 
 def _short(value: Any) -> str:
     """Return a value's type and beginning, for a message."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 from lmdata.errors import InvalidInput
 from lmdata.memory import available_memory
+from lmdata.numerics.checks import as_path
 from lmdata.runs.recipe import Recipe
 from lmdata.runs.runner import GROUP_BYTES
 
@@ -35,7 +35,7 @@ def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     if held + working > SMALL:
         needs.append((held + working, available_memory(), "available memory", remedy))
     if store is not None and "://" not in os.fspath(store):
-        folder = next(parent for parent in Path(store).absolute().parents if parent.exists())
+        folder = next(parent for parent in as_path(store, "store").absolute().parents if parent.exists())
         free = shutil.disk_usage(folder).free
         needs.append((everything, free, f"free space at {folder}", "record fewer steps, sweep less, or go elsewhere"))
     for need, limit, what, remedy in needs:

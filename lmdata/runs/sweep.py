@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import unlabelled
 
 MOST_STEPS = 10**8
 """Steps of one run: more would take years, and their schedule alone gigabytes."""
@@ -74,13 +77,13 @@ def check_sweep(sweep: Any, sweepable: Sequence[str], model: str) -> dict[str, t
 
 
 def _values(name: str, values: Any) -> tuple[float, ...]:
-    where = f"sweep[{name!r}]"
+    where, values = f"sweep[{name!r}]", unlabelled(values)
     if isinstance(values, str | bytes | numbers.Number) or not isinstance(values, Iterable):
         raise InvalidInput(f"{where} must be a sequence of numbers; got {values!r}")
     if isinstance(values, Sized) and len(values) > MOST_MEMBERS:
         raise InvalidInput(f"{where} holds {len(values):,} values; a dataset has at most {MOST_MEMBERS:,} members")
     seen: dict[float, int] = {}
-    for position, value in enumerate(values):
+    for position, value in enumerate(map(unlabelled, values)):
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise InvalidInput(f"{where}[{position}] must be a number; got {value!r}")
         number = float(value) + 0.0  # -0.0 and 0.0 are one value, hence one key
@@ -98,6 +101,7 @@ def _values(name: str, values: Any) -> tuple[float, ...]:
 
 def check_seeds(seeds: Any) -> tuple[int, ...]:
     """Return ``seeds`` as a tuple of Python ints; refuse empty, negative, fractional or repeated ones."""
+    seeds = unlabelled(seeds)
     if isinstance(seeds, str | bytes | numbers.Number) or not isinstance(seeds, Iterable):
         raise InvalidInput(f"seeds must be a sequence of non-negative integers, e.g. range(20); got {seeds!r}")
     if isinstance(seeds, Sized) and len(seeds) > MOST_MEMBERS:
@@ -136,6 +140,7 @@ def check_steps(steps: Any) -> int:
 
 def check_record(record: Any, steps: int) -> int | tuple[int, ...] | None:
     """Return ``record`` in its canonical form: None, an int k, or an ascending tuple of step numbers."""
+    record = unlabelled(record)
     if record is None:
         return None
     if isinstance(record, str | bytes):
@@ -167,6 +172,7 @@ def recorded_count(record: int | tuple[int, ...] | None, steps: int) -> int:
 
 
 def _integer(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    value = unlabelled(value)
+    if isinstance(value, bool | np.bool | np.ndarray) or not hasattr(value, "__index__"):
         raise InvalidInput(f"{name} must be an integer; got {value!r}")
     return operator.index(value)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
-from lmdata.numerics.checks import as_real_array
+from lmdata.numerics.checks import as_real_array, as_text
 
 type Floats = NDArray[np.float64]
 
@@ -71,7 +71,10 @@ class Problem:
             query = _array(query, "query", (n, d))
         words = self.words
         if words is not None:
-            words = tuple(tuple(map(str, sample)) for sample in words)
+            words = tuple(
+                tuple(as_text(word, f"words[{i}][{j}]") for j, word in enumerate(sample))
+                for i, sample in enumerate(words)
+            )
             if tuple(map(len, words)) != tuple(self.lengths):
                 raise InvalidInput(f"words has {[len(w) for w in words]} words a sample; lengths is {self.lengths}")
         checked = {"tokens": tokens, "labels": labels, "value": value, "weight": weight, "query": query, "words": words}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmdata.data.derived import save_derived
 from lmdata.data.opening import open_dataset
 from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.numerics.checks import as_path
 from lmdata.runs.means import Means
 from lmdata.selection.dataset import assemble
 from lmdata.selection.model import TokenSelection
@@ -156,7 +156,7 @@ def run_to_store(
     ...     run_to_store(recipe, folder + "/run").prompt.shape
     (1, 1, 21, 3)
     """
-    if not Path(store).exists():
+    if not as_path(store, "store").exists():
         made = run(recipe, progress=progress)
         parameters = {"recipe_id": recipe.id}
         save_derived(made, store, source=made, made_by=MADE_BY, parameters=parameters, durable=durable)

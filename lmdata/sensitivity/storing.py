@@ -16,6 +16,7 @@ import numpy as np
 from lmdata.data.derived import is_derived, open_derived, save_derived
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
+from lmdata.numerics.checks import as_path
 from lmdata.sensitivity.axis import walk_axis
 from lmdata.sensitivity.dataset import assemble
 from lmdata.sensitivity.recipe import AtlasRecipe, prepared
@@ -50,7 +51,7 @@ def kept(
     """
     if not isinstance(store, str | os.PathLike) or not os.fspath(store) or "://" in os.fspath(store):
         raise InvalidInput(f"store is {store!r}; an atlas is kept in a folder: give its path")
-    target = Path(store)
+    target = as_path(store, "store")
     if os.path.lexists(target):
         return _finished(recipe, target)
     folder = target.with_name(target.name + ENDING)

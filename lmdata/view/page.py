@@ -18,6 +18,7 @@ from bokeh.embed import components
 from bokeh.resources import Resources
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_path
 from lmdata.view import naming
 from lmdata.view.scene import Live, Scenes, scenes_of
 
@@ -118,7 +119,7 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         script=here.joinpath("page.js").read_text(encoding="utf-8"),
         version=version("lmdata"),
     )
-    return _replace(Path(path), html)
+    return _replace(as_path(path, "path"), html)
 
 
 def _sliders(all_scenes: Sequence[Scenes], where: str) -> tuple[dict[str, list[Any]], dict[str, Any]]:

@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_path
 from lmdata.view import naming, theme
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -63,7 +64,7 @@ def save(figure: hv.Overlay, path: str | os.PathLike[str], *, dpi: int = 150) ->
     ...     view.save(view.occupancy(ds), folder + "/occupancy.svg").stat().st_size > 1000
     True
     """
-    path = Path(path)
+    path = as_path(path, "path")
     if path.suffix.lower() not in FORMATS:
         raise InvalidInput(f"path={str(path)!r} must end in {', '.join(FORMATS)}; for HTML use view.write_page")
     if not isinstance(figure, hv.Overlay):

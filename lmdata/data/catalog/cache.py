@@ -11,6 +11,7 @@ import platformdirs
 
 from lmdata.data.digest import sha256_of_json
 from lmdata.data.store.lock import WriterLock
+from lmdata.numerics.checks import as_path
 
 Progress = Callable[[int, int], None] | bool | None
 Build = Callable[[dict[str, Any], Path, Progress], None]
@@ -20,7 +21,7 @@ Build = Callable[[dict[str, Any], Path, Progress], None]
 def cache_folder() -> Path:
     """Return the cache's folder: ``LMDATA_CACHE``, or the user's cache directory."""
     own = os.environ.get("LMDATA_CACHE")
-    return Path(own).absolute() if own else platformdirs.user_cache_path("lmdata")
+    return as_path(own, "LMDATA_CACHE").absolute() if own else platformdirs.user_cache_path("lmdata")
 
 
 class Cache:

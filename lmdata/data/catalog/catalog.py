@@ -27,6 +27,7 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.verify import Problem, Report, verify
 from lmdata.errors import CatalogError, CorruptDataset, StaleDataset, UnknownName
+from lmdata.numerics.checks import as_path
 
 
 @dataclass(frozen=True)
@@ -322,7 +323,7 @@ class Catalog(Mapping[str, Entry]):
         CatalogError
             If it cannot be read, is no catalogue, or has the name of a dataset that there is; the message says which.
         """
-        place = Path(file).resolve()
+        place = as_path(file, "file").resolve()
         for name in read_catalog(place):
             known = self._listed().get(name)
             if known is not None and known.file != place:
@@ -337,7 +338,7 @@ class Catalog(Mapping[str, Entry]):
         UnknownName
             If it was not taken in.
         """
-        sources.exclude(self.cache, Path(file))
+        sources.exclude(self.cache, as_path(file, "file"))
 
     def export(self, target: str | os.PathLike[str], *, format: str, names: Sequence[str] | None = None) -> None:  # noqa: A002
         """Write datasets as plain zarr beside a catalogue file that intake, or a STAC browser, reads.
@@ -353,7 +354,7 @@ class Catalog(Mapping[str, Entry]):
             Datasets to write; without it, those that are built already: no recipe is computed.
         """
         entries = {name: self[name] for name in (self._built() if names is None else names)}
-        export_catalog(entries, self.copy, Path(target), format=format)
+        export_catalog(entries, self.copy, as_path(target, "target"), format=format)
 
     def _built(self) -> Sequence[str]:
         """Return the names of the datasets whose data is there."""

@@ -21,7 +21,7 @@ import re
 import tempfile
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -158,10 +158,39 @@ def checked_entry(name: str, fields: dict[str, Any]) -> Entry:
     return _File.model_validate({"lmdata_catalog": 1, "datasets": {name: fields}}).datasets[name]
 
 
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """Return a whole number as YAML 1.2 reads it: ``010`` is ten, ``0o10`` and ``0x10`` are eight and sixteen."""
+    text = str(loader.construct_scalar(node))
+    base = {"0x": 16, "0o": 8}.get(text[:2], 10)
+    return int(_plain_number(text, node), base)
+
+
+def _real(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    text = str(loader.construct_scalar(node)).lower()
+    return float(_plain_number(text.replace(".inf", "inf").replace(".nan", "nan"), node))
+
+
+def _plain_number(text: str, node: yaml.ScalarNode) -> str:
+    """Refuse what is a number in YAML 1.1 alone: ``1_000``, ``1:30`` (ninety) and ``0b1``."""
+    if set("_:") & set(text) or text.lstrip("+-")[:2] == "0b":
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"{text!r} is a number of YAML 1.1 alone: write it in digits, or in quotes",
+            node.start_mark,
+        )
+    return text
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader without aliases (which can multiply), deep nesting and repeated keys."""
 
     depth = 0
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:int": _whole,
+        "tag:yaml.org,2002:float": _real,
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -182,6 +211,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"0o[0-7]+$|[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-1 as a word
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}$"), list("-+0123456789")
 )

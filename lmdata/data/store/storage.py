@@ -25,6 +25,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.store.prevented import fetched, looking, preventing, summary
 from lmdata.data.store.process import check_process
 from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
+from lmdata.numerics.checks import as_path
 
 if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")
@@ -61,12 +62,14 @@ class Place:
         Raises
         ------
         InvalidInput
-            If the address has another scheme, no prefix, or credentials in it.
+            If it is no path, or the address has another scheme, no prefix, or credentials in it.
         """
         text = os.fspath(location)
+        if not isinstance(text, str):
+            raise InvalidInput(f"location is {text!r}; give a path as text, or s3://bucket/prefix")
         scheme, separator, rest = text.partition("://")
         if not separator:
-            return cls(Path(text).absolute())
+            return cls(as_path(text, "location").absolute())
         bucket, _, prefix = rest.partition("/")
         if scheme != "s3" or not bucket or not prefix.strip("/") or set("@?#") & set(rest):
             raise InvalidInput(

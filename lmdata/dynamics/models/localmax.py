@@ -17,7 +17,7 @@ from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
 from lmdata.numerics.arrays import inner
-from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores
+from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores, unlabelled
 
 
 @register
@@ -253,6 +253,7 @@ def _sensitivities(models: Sequence[Localmax], steps: int, *, start: int = 0) ->
 
 def _as_sensitivity(value: Any) -> float | Schedule:
     """Return a sensitivity as a number or a schedule that is not constant."""
+    value = unlabelled(value)
     if isinstance(value, Constant):
         return value.value
     if isinstance(value, Schedule):

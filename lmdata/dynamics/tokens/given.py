@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.source import TokenSource, register
 from lmdata.errors import InvalidInput
-from lmdata.numerics.checks import as_count, as_tokens
+from lmdata.numerics.checks import as_count, as_text, as_tokens
 
 
 @register
@@ -187,10 +187,7 @@ def _tuple[T](values: Sequence[T] | None) -> tuple[T, ...] | None:
 
 def _as_labels(labels: Sequence[str], n: int) -> tuple[str, ...]:
     """Return n distinct labels as a tuple."""
-    names = tuple(labels)
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise InvalidInput(f"labels hold {wrong[0]!r}, which is no string; give {n} distinct strings")
+    names = tuple(as_text(name, f"labels[{i}]") for i, name in enumerate(labels))
     if len(names) != n or len(set(names)) != n:
         raise InvalidInput(
             f"labels have {len(names)} names, {len(set(names))} of them distinct; give {n} distinct strings"
