@@ -137,12 +137,10 @@ def localmax_of(ds: xr.Dataset, measure: str) -> Models:
 def sensitivities(ds: xr.Dataset, models: Models, measure: str) -> xr.DataArray:
     """Return the alignment sensitivity at every stored frame: (<swept>, time), or (time,) where all have one.
 
-    That of frame t takes it to t + 1; see `sensitivities_at`.
+    That of frame t takes it to t + 1; see `sensitivities_at`. Frames have to be the run's, each once, in any order,
+    also where the sensitivity is constant: the average of two is no state of the dynamics.
     """
-    if all(isinstance(model.alignment_sensitivity, float) for model in models.distinct if isinstance(model, Localmax)):
-        frames = np.zeros(ds.sizes["time"], np.int64)
-    else:
-        frames = steps_of(ds, measure)
+    frames = steps_of(ds, measure)
     return models.values(lambda model: sensitivities_at(model, frames))
 
 
@@ -169,7 +167,8 @@ def steps_of(ds: xr.Dataset, measure: str) -> NDArray[np.int64]:
     Raises
     ------
     InvalidInput
-        If the coordinate ``step`` was dropped, averaged, interpolated or padded, or has a step that the run has not.
+        If the coordinate ``step`` was dropped, averaged, interpolated or padded, has a step that the run has not, or
+        has one twice, as where several runs are put one after the other.
     """
     if "step" not in ds.coords:
         raise InvalidInput(
@@ -185,6 +184,11 @@ def steps_of(ds: xr.Dataset, measure: str) -> NDArray[np.int64]:
     last = recipe_of(ds.attrs).get("steps", found.max())
     if found.min() < 0 or found.max() > last:
         raise InvalidInput(f"{measure}: the coordinate 'step' goes from {found.min()} to {found.max()}, of {last}")
+    if np.unique(found).size < found.size:
+        raise InvalidInput(
+            f"{measure}: the frames are at the steps {found.tolist()!r:.60}, some of them twice: leave out the second "
+            "(ds.drop_duplicates('time')), and measure runs apart that were put one after the other"
+        )
     return found
 
 

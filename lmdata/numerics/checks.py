@@ -120,8 +120,8 @@ def as_text(value: Any, argument: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidInput(
-            f"{argument} is {value!r:.60}, whose character {error.start} is half a surrogate pair and cannot be stored; "
-            "decode the text it is from, or leave it out"
+            f"{argument} is {value!r:.60}, whose character {error.start} is half a surrogate pair and cannot be "
+            "stored; decode the text that it is from, or leave it out"
         ) from error
     return str(value)
 

@@ -61,7 +61,7 @@ def run(model, *, n=6, d=2, steps=6, **settings):
 
 BASES = (
     *("grid", "schedule", "explicit", "single", "softmax", "runs of one model", "runs of two influences"),
-    *("runs by influence", "localmax and softmax", "one after the other", "a run and its sweep", "overridden"),
+    *("runs by influence", "localmax and softmax", "one after the other", "a run and its sweep"),
 )
 
 
@@ -92,7 +92,6 @@ def bases():
         "a run and its sweep": xr.concat(
             [run(localmax(), sweep={"influence": [0.5]}), run(localmax(), sweep={"influence": [2.0]})], dim="influence"
         ),
-        "overridden": xr.concat([run(one), run(two)], dim="run", coords="minimal", compat="override"),
     }
 
 
