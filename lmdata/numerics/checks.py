@@ -25,12 +25,14 @@ def unlabelled(value: Any) -> Any:
 
     Examples
     --------
-    >>> unlabelled(np.array(2)), unlabelled([1, 2])
+    >>> import xarray
+    >>> unlabelled(xarray.DataArray(2)), unlabelled([1, 2])
     (np.int64(2), [1, 2])
     """
-    if callable(getattr(value, "to_numpy", None)):
-        value = value.to_numpy()
-    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not callable(getattr(value, "to_numpy", None)):
+        return value
+    bare = value.to_numpy()
+    return bare[()] if bare.ndim == 0 else bare
 
 
 def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: bool = False) -> float:
