@@ -1,5 +1,6 @@
 """Views of a dataset: holoviews figures, a dashboard, and pages that work offline from disk."""
 
+from lmdata.view.atlas import limits_along, sensitivity_bands
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page
 from lmdata.view.quiescent import quiescent_raster
@@ -10,9 +11,11 @@ from lmdata.view.words import words
 
 __all__ = [
     "Section",
+    "limits_along",
     "occupancy",
     "quiescent_raster",
     "save",
+    "sensitivity_bands",
     "trajectories",
     "volume_decay",
     "words",

@@ -1,0 +1,73 @@
+"""Strips and limits of an atlas: what is drawn is what the atlas says, on the screen and on paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lmdata
+from lmdata import view
+from lmdata.errors import InvalidInput, UnknownName
+
+
+@pytest.fixture(scope="module")
+def atlas():
+    return lmdata.atlas(lmdata.Localmax(), lmdata.tokens.uniform(6, 2), seeds=(4, 9))
+
+
+def columns(figure, k=0):
+    element = list(figure)[k]
+    return {dim.name: element.dimension_values(dim) for dim in element.dimensions()}
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_bands_are_the_pieces(atlas, scale, tmp_path):
+    figure = view.sensitivity_bands(atlas, scale=scale)
+    drawn = columns(figure)
+    left = 10 ** drawn["x"] if scale == "log" else drawn["x"]
+    right = 10 ** drawn["x1"] if scale == "log" else drawn["x1"]
+    for seed, row in ((4, 1.0), (9, 0.0)):
+        own = np.isclose(drawn["y"] + 0.4, row)
+        np.testing.assert_allclose(left[own][1:], right[own][:-1])
+        middle = (left[own] + right[own]) / 2
+        said = atlas.atlas.at(middle).sel(seed=seed)
+        wide = (right - left)[own] > 1e-9
+        expected = np.where(said.certified, said.vertex_count, 0)
+        np.testing.assert_array_equal(drawn["shade"][own][wide], expected[wide])
+    assert view.save(figure, tmp_path / "bands.png").stat().st_size > 1000
+
+
+def test_limits_are_those_of_the_atlas(atlas, tmp_path):
+    figure = view.limits_along(atlas, seed=9, scale="linear")[1]
+    others, vertices = columns(figure, 0), columns(figure, 1)
+    delta = 0.3
+    one = atlas.atlas.at(delta).sel(seed=9)
+    drawn = sorted({*vertices["y"][(vertices["x"] <= delta) & (delta < vertices["x1"])].tolist()})
+    expected = one.limit_position.values[one.cluster.values < int(one.vertex_count), 1]
+    assert drawn == sorted(set(expected.tolist()))
+    assert len(others["x"]) + len(vertices["x"]) == int(
+        atlas.limit_count.where(atlas.certified & (atlas.interval_seed == 9)).sum()
+    )
+    assert view.save(figure, tmp_path / "limits.svg").stat().st_size > 1000
+
+
+def test_a_page_of_both(atlas, tmp_path):
+    page = view.write_page(
+        tmp_path / "page.html",
+        "Atlas",
+        [view.Section("Vertices", view.sensitivity_bands(atlas)), view.Section("Limits", view.limits_along(atlas))],
+    )
+    assert "log10" in page.read_text()
+
+
+def test_refusals(atlas):
+    with pytest.raises(UnknownName, match="scale"):
+        view.sensitivity_bands(atlas, scale="cubic")
+    with pytest.raises(InvalidInput, match="begins above 0"):
+        view.sensitivity_bands(atlas, since=0.0)
+    with pytest.raises(InvalidInput, match="needs an atlas"):
+        view.limits_along(atlas.drop_attrs())
+    with pytest.raises(UnknownName, match="seed"):
+        view.limits_along(atlas, seed=5)
+    with pytest.raises(InvalidInput, match="limits=True"):
+        view.limits_along(atlas.drop_vars("limit_position"))
