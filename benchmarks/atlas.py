@@ -1,8 +1,9 @@
 """How long an atlas takes, beside simulating its intervals once they are known, and beside a uniform sweep.
 
-Run ``python benchmarks/atlas.py`` (two minutes), or with ``--starts 100`` for a look. Beside it stand the bare simulation of 60 steps at the
-start of every interval, from the first step and in full batches, which neither finds a breakpoint nor proves a limit;
-and a sweep of one member every ``resolution`` of the axis. Both are timed on 256 members and scaled by their numbers.
+Run ``python benchmarks/atlas.py`` (two minutes), or with ``--starts 100`` for a look. Beside it stand the bare
+simulation of 60 steps at the start of every interval, from the first step and in full batches, which neither finds a
+breakpoint nor proves a limit; and a sweep of one member every ``resolution`` of the axis. Both are timed on 256 members
+and scaled by their numbers.
 """
 
 from __future__ import annotations
