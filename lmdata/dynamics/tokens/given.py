@@ -187,7 +187,11 @@ def _tuple[T](values: Sequence[T] | None) -> tuple[T, ...] | None:
 
 def _as_labels(labels: Sequence[str], n: int) -> tuple[str, ...]:
     """Return n distinct labels as a tuple."""
-    names = tuple(as_text(name, f"labels[{i}]") for i, name in enumerate(labels))
+    names = tuple(labels)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise InvalidInput(f"labels hold {wrong[0]!r}, which is no string; give {n} distinct strings")
+    names = tuple(as_text(name, f"labels[{i}]") for i, name in enumerate(names))
     if len(names) != n or len(set(names)) != n:
         raise InvalidInput(
             f"labels have {len(names)} names, {len(set(names))} of them distinct; give {n} distinct strings"
