@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,10 +131,14 @@ class Study:
     @property
     def made_by(self) -> str:
         """Where its measure is: the file of a pipeline that ships, otherwise the module and its package."""
-        file = Path(inspect.getfile(self.measure))
-        if file.parent == folder():
-            return f"pipelines/{file.name}"
-        return f"{self.measure.__module__}, of {origin(self.measure.__module__)}"
+        measure: Any = self.measure
+        while isinstance(measure, functools.partial):
+            measure = measure.func
+        module = getattr(measure, "__module__", None) or type(measure).__module__
+        code = getattr(measure, "__code__", None)
+        if code is not None and Path(code.co_filename).parent == folder():
+            return f"pipelines/{Path(code.co_filename).name}"
+        return f"{module}, of {origin(module)}"
 
     def run(self, name: str, *, output: Path, scheduler: int | str | None = None) -> Path:
         """Measure a dataset, keep the result in the user's catalogue, and write its figures into a folder.

@@ -198,6 +198,21 @@ def test_the_doctor_says_what_is_added_by_whom(install, capsys):
 # --- what no other process could resume ---
 
 
+SCHEDULE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from lmdata.dynamics.schedules import SCHEDULES, Schedule
+
+@dataclass(frozen=True)
+class Sudden(Schedule):
+    kind: ClassVar[str] = "sudden"
+    until: int
+
+    def _over(self, steps):
+        return [1.0 if step < self.until else 0.0 for step in steps]
+"""
+
+
 def lone(text, name, **names):
     """Return a class as a notebook's cell defines it."""
     namespace = {"__name__": "__main__", **names}
@@ -217,6 +232,9 @@ def test_what_a_notebook_cell_defines_is_not_stored(install, tmp_path):
     noisy = lmdata.Noisy(model=model, scale=0.1)
     with pytest.raises(InvalidInput, match="__main__:Halving"):
         lmdata.simulate(noisy, start, steps=1, store=place)
+    scheduled = lmdata.Localmax(lone(SCHEDULE, "Sudden")(2))
+    with pytest.raises(InvalidInput, match="__main__:Sudden"):
+        lmdata.simulate(scheduled, start, steps=1, store=place)
 
 
 @pytest.mark.parametrize(

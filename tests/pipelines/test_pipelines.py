@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import xarray
 import lmdata
 from lmdata.analysis import hull_decay
 from lmdata.errors import PluginWarning, UnknownName
-from lmdata.pipeline import analyse, selected, study
+from lmdata.pipeline import Study, analyse, selected, study
 
 FOLDER = Path(__file__).resolve().parents[2] / "pipelines"
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
@@ -138,6 +139,22 @@ def test_a_pipeline_of_another_package_runs_by_its_name(install, tmp_path):
     kept = lmdata.open("hardmax-square-who-leads")
     assert kept.attrs["made_by"] == "plug_pipeline, of plug-pipeline 1.2"
     assert lmdata.leaders(lmdata.open("hardmax-square")).equals(kept.leader)
+
+
+def test_whatever_measures_says_where_it_is():
+    def lonely(ds):
+        return lmdata.leaders(ds)
+
+    few = functools.partial(lmdata.mean_width, directions=16)
+    origins = [Study("x", measure, list, "").made_by for measure in (lonely, few, lmdata.leaders, Measuring())]
+    assert [origin.partition(",")[0] for origin in origins] == [
+        __name__, "lmdata.analysis.hull", "lmdata.analysis.leaders", __name__
+    ]  # fmt: skip
+
+
+class Measuring:
+    def __call__(self, ds):
+        return lmdata.leaders(ds)
 
 
 @pytest.mark.parametrize(
