@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lmdata.data.derived import is_derived
+from lmdata.data.frames import Frames, Sink
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_initial
@@ -22,9 +23,6 @@ from lmdata.runs.runner import Runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from lmdata.data.store.checkpoints import Checkpoint
-    from lmdata.runs.runner import Diagnostics
 
 ADVICE = (
     "what is computed otherwise here was computed by other code, with other libraries or on a machine that errs, there "
@@ -88,7 +86,7 @@ def recomputed(report: Report, location: str | os.PathLike[str], count: int, *, 
     return dataclasses.replace(report, problems=(*report.problems, *problems), advice=advice, recomputed=tuple(chosen))
 
 
-class _Comparing:
+class _Comparing(Sink):
     """What takes the frames of members and compares them with those that are stored."""
 
     def __init__(self, source: Stored) -> None:
@@ -96,49 +94,18 @@ class _Comparing:
         self._position = storage.array(source.group, "position")
         self.differences: dict[int, str] = {}
 
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        *,
-        steps_done: int,
-        diagnostics: Diagnostics | None = None,
-        first_frame: int = 0,
-    ) -> None:
-        """Compare the last frames."""
-        self._compare(members, position, first_frame)
-
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        *,
-        step: int,
-        state: NDArray[np.float64],
-        position: NDArray[Any],
-        first_frame: int,
-        diagnostics: Diagnostics | None = None,
-    ) -> None:
-        """Compare some frames."""
-        self._compare(members, position, first_frame)
-
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Note that members are stored that cannot be computed here."""
         for member in members:
             self.differences[member] = f"computed here it fails: {reason}"
 
-    def begun(self, members: Sequence[int]) -> list[int]:
-        """Return none: they are computed from the start."""
-        return []
-
-    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return None: they are computed from the start."""
-        return None
-
-    def _compare(self, members: Sequence[int], position: NDArray[Any], first: int) -> None:
-        for member, made in zip(members, np.asarray(position, self._layout.dtype), strict=True):
+    def take(self, frames: Frames) -> None:
+        """Compare frames with those that are stored."""
+        first = frames.first
+        for member, made in zip(frames.members, np.asarray(frames.position, self._layout.dtype), strict=True):
             if member in self.differences or not len(made):
                 continue
-            there = self._read(member, first, first + len(made))
+            there = self._read(member, first, frames.last)
             if made.tobytes() != there.tobytes():
                 frame = next(row for row in range(len(made)) if made[row].tobytes() != there[row].tobytes())
                 gap = np.max(np.abs(made[frame] - there[frame]))

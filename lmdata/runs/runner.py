@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lmdata.data.frames import Frames, Sink
 from lmdata.data.registry import COMPLETE, FAILED, variable
 from lmdata.dynamics.batch import check, draw
 from lmdata.dynamics.kernels.backends import Choice, choose
@@ -24,12 +25,8 @@ from lmdata.runs.recipe import Recipe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmdata.data.store.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
-
-Diagnostics = Mapping[str, "NDArray[Any]"]
-"""Further numbers by name, (member, frame) each."""
 
 GROUP_BYTES = 64 * 2**20
 """Frames that are held in memory at a time, where members are not larger."""
@@ -39,43 +36,7 @@ SEGMENT_SECONDS = 5.0
 """Later segments are as long as this takes: what Ctrl-C waits for, and what a kill can lose."""
 
 
-class Sink(Protocol):
-    """What takes frames: a `lmdata.data.store.writer.RunStore`, a fork of one, or `Memory`."""
-
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        *,
-        steps_done: int,
-        diagnostics: Diagnostics | None = None,
-        first_frame: int = 0,
-    ) -> None:
-        """Take the frames of finished members, from ``first_frame`` on."""
-
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        *,
-        step: int,
-        state: NDArray[np.float64],
-        position: NDArray[Any],
-        first_frame: int,
-        diagnostics: Diagnostics | None = None,
-    ) -> None:
-        """Take some frames, and the state reached, of members that are not finished."""
-
-    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
-        """Take note that members cannot be computed."""
-
-    def begun(self, members: Sequence[int]) -> list[int]:
-        """Return those of the members that stand at a checkpoint."""
-
-    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return where the members stand, or None at the start."""
-
-
-class Memory:
+class Memory(Sink):
     """Arrays that take the frames of a run without a store; a row a member."""
 
     def __init__(self, recipe: Recipe, diagnostics: Sequence[str]) -> None:
@@ -85,39 +46,15 @@ class Memory:
         self.steps_done = np.full(count, -1)
         self.diagnostics = {name: blank(name, (count, frames)) for name in diagnostics}
 
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        *,
-        steps_done: int,
-        diagnostics: Diagnostics | None = None,
-        first_frame: int = 0,
-    ) -> None:
-        """Keep the frames and mark the members complete."""
-        self._keep(members, first_frame, position, diagnostics or {})
-        rows = list(members)
-        self.status[rows] = COMPLETE
-        self.steps_done[rows] = steps_done
-
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        *,
-        step: int,
-        state: NDArray[np.float64],
-        position: NDArray[Any],
-        first_frame: int,
-        diagnostics: Diagnostics | None = None,
-    ) -> None:
-        """Keep the frames; the state is of no use to memory."""
-        self._keep(members, first_frame, position, diagnostics or {})
-
-    def _keep(self, members: Sequence[int], first: int, position: NDArray[Any], diagnostics: Diagnostics) -> None:
-        rows, frames = list(members), slice(first, first + position.shape[1])
-        self.position[rows, frames] = position
-        for name, values in diagnostics.items():
-            self.diagnostics[name][rows, frames] = values
+    def take(self, frames: Frames) -> None:
+        """Keep the frames, and mark members complete that are finished; of states memory has no use."""
+        rows, window = list(frames.members), slice(frames.first, frames.last)
+        self.position[rows, window] = frames.position
+        for name, values in frames.diagnostics.items():
+            self.diagnostics[name][rows, window] = values
+        if frames.state is None:
+            self.status[rows] = COMPLETE
+            self.steps_done[rows] = frames.step
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Mark the members failed; none of their frames is kept."""
@@ -125,14 +62,6 @@ class Memory:
         self.position[rows] = np.nan
         self.status[rows] = FAILED
         self.steps_done[rows] = steps_done
-
-    def begun(self, members: Sequence[int]) -> list[int]:
-        """Return none: memory begins at the start."""
-        return []
-
-    def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
-        """Return None: memory begins at the start."""
-        return None
 
 
 def blank(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -297,15 +226,9 @@ class Runner:
         }
         finished = end == self.recipe.steps and front.frames + len(kept) == len(self.recipe.recorded)
         for block, rows in front.split():
-            part: dict[str, Any] = {
-                "position": frames[rows],
-                "first_frame": front.frames,
-                "diagnostics": {name: values[rows] for name, values in remarks.items()},
-            }
-            if finished:
-                sink.put(block, steps_done=end, **part)
-            else:
-                sink.checkpoint(block, step=end, state=state[rows], **part)
+            marks = {name: values[rows] for name, values in remarks.items()}
+            reached = None if finished else state[rows]
+            sink.take(Frames(block, frames[rows], marks, front.frames, end, reached))
         return _Front(front.blocks, state, end, front.frames + len(kept))
 
     def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink, until: float) -> None:

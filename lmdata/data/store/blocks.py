@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from lmdata.data.frames import Frames
 from lmdata.data.layout import Layout
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
@@ -30,23 +32,16 @@ class Blocks:
         self.layout = layout
         self._arrays = {name: storage.array(group, name, missing=True) for name in ("position", *layout.diagnostics)}
 
-    def accept(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        diagnostics: Mapping[str, NDArray[Any]],
-        first: int,
-        *,
-        last: bool = False,
-    ) -> NDArray[Any]:
-        """Check frames of members, from frame ``first`` on (to the ``last``), and return positions as they are stored.
+    def accept(self, frames: Frames) -> Frames:
+        """Check frames of members, and return them with positions as they are stored.
 
         Raises
         ------
         InvalidInput
             If they do not fit the layout, or a position is not finite.
         """
-        stored = np.ascontiguousarray(position, dtype=self.layout.dtype)
+        members, first, diagnostics = frames.members, frames.first, frames.diagnostics
+        stored = np.ascontiguousarray(frames.position, dtype=self.layout.dtype)
         end = first + (stored.shape[1] if stored.ndim == 4 else 0)
         expected = (len(members), end - first, self.layout.tokens, self.layout.components)
         if stored.shape != expected or not 0 <= first <= end <= len(self.layout.time):
@@ -54,17 +49,16 @@ class Blocks:
                 f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} need "
                 f"{expected}, and there are {len(self.layout.time)} frames"
             )
-        if last and end != len(self.layout.time):
+        if frames.state is None and end != len(self.layout.time):
             raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
         if not np.isfinite(stored).all():
             raise InvalidInput("position has values that are not finite; mark such members with fail()")
         if set(diagnostics) != set(self.layout.diagnostics):
             raise InvalidInput(f"diagnostics are {sorted(diagnostics)}, declared are {sorted(self.layout.diagnostics)}")
-        return stored
+        state = None if frames.state is None else np.ascontiguousarray(frames.state, np.float64)
+        return replace(frames, position=stored, state=state)
 
-    def write(
-        self, members: Sequence[int], position: NDArray[Any], diagnostics: Mapping[str, NDArray[Any]], first: int
-    ) -> None:
+    def write(self, frames: Frames) -> None:
         """Write accepted frames of members that share a chunk.
 
         Raises
@@ -72,13 +66,14 @@ class Blocks:
         CorruptDataset
             If the chunk holds other members, and is damaged.
         """
+        members = frames.members
         window = self.layout.window(members)
-        region = (*window, slice(first, first + position.shape[1]))
+        region = (*window, slice(frames.first, frames.last))
         shape = [part.stop - part.start for part in window]
         places = np.array([self.layout.index(member) for member in members])
         local = tuple((places - [part.start for part in window]).T)
-        for name, values in {"position": position, **diagnostics}.items():
-            if position.shape[1] == 0:
+        for name, values in {"position": frames.position, **frames.diagnostics}.items():
+            if frames.first == frames.last:
                 continue
             if len(members) == np.prod(shape) and list(members) == sorted(members):
                 self._arrays[name][region] = np.reshape(values, (*shape, *values.shape[1:]))

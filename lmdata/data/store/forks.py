@@ -9,23 +9,21 @@ written by the coordinator alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import icechunk
-import numpy as np
-from numpy.typing import NDArray
 
 from lmdata.data import registry
+from lmdata.data.frames import Frames, Sink
 from lmdata.data.layout import Layout
 from lmdata.data.store.changes import Block, Changes, Chunk, Fork, Outcome
-from lmdata.data.store.checkpoints import Checkpoint
+from lmdata.data.store.checkpoints import Checkpoint, Held
 from lmdata.data.store.reading import Bookkeeping
 from lmdata.data.store.transaction import Transaction
 from lmdata.errors import StoreError
 
 
-class ForkWriter:
+class ForkWriter(Sink):
     """The worker's end of a fork: frames are written, everything else is noted for the coordinator.
 
     It takes what a writer of the store takes. Writing twice, as the tasks of lost workers do, does no harm: one of
@@ -44,41 +42,16 @@ class ForkWriter:
         for member in fork.complete:
             members.status[layout.index(member)] = registry.COMPLETE
         self._fork = fork
-        self._now = _Frames(fork.session, fork.place, layout, members, {}, fork.begun)
+        self._now = Transaction(fork.session, fork.place, layout, members, {}, fork.begun, Held)
         self._written: dict[int, tuple[int, int]] = {}
         self._reasons: dict[int, str] = {}
 
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        *,
-        steps_done: int,
-        diagnostics: Mapping[str, NDArray[Any]] | None = None,
-        first_frame: int = 0,
-    ) -> None:
-        """Write the last frames of members; see `lmdata.data.store.writer.RunStore.put`."""
-        marks = diagnostics or {}
-        stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
-        self._now.put(members, stored, marks, steps_done=steps_done, first_frame=first_frame)
-        self._note(members, first_frame, stored.shape[1])
-
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        *,
-        step: int,
-        state: NDArray[np.float64],
-        position: NDArray[Any],
-        first_frame: int,
-        diagnostics: Mapping[str, NDArray[Any]] | None = None,
-    ) -> None:
-        """Write some frames of members; see `lmdata.data.store.writer.RunStore.checkpoint`."""
-        marks = diagnostics or {}
-        stored = self._now.blocks.accept(members, position, marks, first_frame)
-        own = np.ascontiguousarray(state, np.float64)
-        self._now.checkpoint(members, stored, marks, own, step=step, first_frame=first_frame)
-        self._note(members, first_frame, stored.shape[1])
+    def take(self, frames: Frames) -> None:
+        """Write frames of members; see `lmdata.data.store.writer.RunStore.take`."""
+        self._now.write(self._now.blocks.accept(frames))
+        for member in frames.members:
+            begin, _ = self._written.get(member, (frames.first, 0))
+            self._written[member] = (min(begin, frames.first), frames.last)
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Note that members cannot be computed."""
@@ -96,7 +69,8 @@ class ForkWriter:
 
     def changes(self) -> Changes:
         """Return what the coordinator merges."""
-        book, layout = self._now.members, self._now.layout
+        book, layout, states = self._now.members, self._now.layout, self._now.states
+        assert isinstance(states, Held)
         outcomes = {}
         for member in sorted(self._now.changed):
             place = layout.index(member)
@@ -108,31 +82,9 @@ class ForkWriter:
                 first=first,
                 frames=frames,
                 reason=self._reasons.get(member, ""),
-                state=self._now.states.get(member),
+                state=states.reached.get(place),
             )
         return Changes(self._fork.number, self._fork.session, outcomes, self._fork.complete)
-
-    def _note(self, members: Sequence[int], first: int, count: int) -> None:
-        for member in members:
-            begin, _ = self._written.get(member, (first, 0))
-            self._written[member] = (min(begin, first), first + count)
-
-
-class _Frames(Transaction):
-    """A transaction that writes frames alone: the states of checkpoints are kept in memory."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.states: dict[int, NDArray[np.float64]] = {}
-
-    def keep(self, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
-        """Keep a state in memory."""
-        self._mark(member, registry.ABSENT, step)
-        self.states[member] = state
-
-    def _drop_checkpoint(self, member: int) -> None:
-        self._begun.discard(self.layout.index(member))
-        self.states.pop(member, None)
 
 
 class Forks:

@@ -3,97 +3,152 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any
+from typing import Protocol
 
+from lmdata.data.frames import Frames
+from lmdata.data.store.changes import Changes
 from lmdata.data.store.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One act in a transaction.
+class Act(Protocol):
+    """One act in a transaction."""
 
-    Parameters
-    ----------
-    act
-        Method of `lmdata.data.store.transaction.Transaction`.
-    members
-        What it is done to.
-    rows
-        Arrays with a row for each of them, or mappings to such arrays, or what came back of a fork.
-    fixed
-        Other arguments.
-    """
-
-    act: str
-    members: Sequence[int]
-    rows: tuple[Any, ...]
-    fixed: Mapping[str, Any]
+    @property
+    def members(self) -> Sequence[int]:
+        """What it is done to."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it keeps in memory; the frames of forks are kept by the store."""
-        parts = [part.values() if isinstance(part, Mapping) else [part] for part in self.rows]
-        return sum(part.nbytes for part in chain(*parts))
+        """Bytes that it keeps in memory."""
 
     def apply(self, now: Transaction) -> None:
         """Do it."""
-        getattr(now, self.act)(self.members, *self.rows, **self.fixed)
 
-    def unfinished(self, now: Transaction) -> Entry | None:
-        """Return what is left of it, if others have finished some of the members; None if nothing is.
+    def unfinished(self, now: Transaction) -> Act | None:
+        """Return what is left of it, if others have finished some of the members; None if nothing is."""
 
-        Nothing is left of a fork if any member in its chunks was finished: they hold older frames of that member.
-        """
-        if self.act == "reset":
-            return self
-        done = now.members.complete.ravel()
-        left = [row for row, member in enumerate(self.members) if not done[member]]
-        if self.act == "merge" and (
-            len(left) < len(self.members) or self._beside(now).difference(self.rows[0].complete)
-        ):
-            left = []
-        if len(left) == len(self.members):
-            return self
-        if not left:
-            logger.info("somebody else has finished members %s", self.members)
+
+def _left(act: Act, now: Transaction) -> list[int]:
+    """Return the rows of those members of an act that nobody has finished."""
+    done = now.members.complete.ravel()
+    left = [row for row, member in enumerate(act.members) if not done[member]]
+    if not left:
+        logger.info("somebody else has finished members %s", act.members)
+    return left
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Frames were written."""
+
+    frames: Frames
+
+    @property
+    def members(self) -> Sequence[int]:
+        """Whose they are."""
+        return self.frames.members
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the frames, and of the states with them."""
+        return self.frames.nbytes
+
+    def apply(self, now: Transaction) -> None:
+        """Write them."""
+        now.write(self.frames)
+
+    def unfinished(self, now: Transaction) -> Written | None:
+        """Return those of members that nobody has finished."""
+        left = _left(self, now)
+        return self if len(left) == len(self.members) else Written(self.frames.of(left)) if left else None
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """Members were marked failed."""
+
+    members: Sequence[int]
+    reason: str
+    steps_done: int
+    nbytes: int = 0
+
+    def apply(self, now: Transaction) -> None:
+        """Mark them."""
+        now.fail(self.members, reason=self.reason, steps_done=self.steps_done)
+
+    def unfinished(self, now: Transaction) -> Failed | None:
+        """Return it for members that nobody has finished."""
+        left = [self.members[row] for row in _left(self, now)]
+        return replace(self, members=left) if left else None
+
+
+@dataclass(frozen=True, eq=False)
+class Reset:
+    """Members were marked absent."""
+
+    members: Sequence[int]
+    nbytes: int = 0
+
+    def apply(self, now: Transaction) -> None:
+        """Mark them."""
+        now.reset(self.members)
+
+    def unfinished(self, now: Transaction) -> Reset:
+        """Return all of it: it is about finished members."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """A fork was merged."""
+
+    changes: Changes
+
+    @property
+    def members(self) -> Sequence[int]:
+        """Whose outcomes it holds."""
+        return tuple(self.changes.outcomes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the states in it; its frames are kept by the store."""
+        return self.changes.nbytes
+
+    def apply(self, now: Transaction) -> None:
+        """Merge it."""
+        now.merge(self.changes)
+
+    def unfinished(self, now: Transaction) -> Merged | None:
+        """Return it if nobody has finished a member in its chunks: it holds older frames of that member."""
+        if len(_left(self, now)) < len(self.members):
             return None
-        rows = tuple(_pick(part, left) for part in self.rows)
-        return replace(self, members=[self.members[row] for row in left], rows=rows)
-
-    def _beside(self, now: Transaction) -> set[int]:
-        """Return the finished members that share a chunk with these."""
-        return {other for member in self.members for other in now.complete_beside([member])}
-
-
-def _pick(rows: Any, left: list[int]) -> Any:
-    """Return some rows of an array, or of every array of a mapping."""
-    return {name: values[left] for name, values in rows.items()} if isinstance(rows, Mapping) else rows[left]
+        beside = {other for member in self.members for other in now.complete_beside([member])}
+        return None if beside.difference(self.changes.complete) else self
 
 
 class Journal:
     """The acts since the last commit."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._acts: list[Act] = []
         self.nbytes = 0
 
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries)
+    def __iter__(self) -> Iterator[Act]:
+        return iter(self._acts)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._acts)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, act: Act) -> None:
         """Remember an act."""
-        self._entries.append(entry)
-        self.nbytes += entry.nbytes
+        self._acts.append(act)
+        self.nbytes += act.nbytes
 
     def clear(self) -> None:
         """Forget all of them: they are committed."""
-        self._entries.clear()
+        self._acts.clear()
         self.nbytes = 0

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from lmdata.data import registry
 from lmdata.data.digest import dataset_digest, member_digest, member_digests
+from lmdata.data.frames import Frames
 from lmdata.data.layout import Layout
 from lmdata.data.store import checkpoints, storage
 from lmdata.data.store.blocks import Blocks
 from lmdata.data.store.changes import Changes
-from lmdata.data.store.checkpoints import Checkpoint, Member
+from lmdata.data.store.checkpoints import Checkpoint, Member, States
 from lmdata.data.store.reading import Bookkeeping, naming, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
 
@@ -46,6 +47,8 @@ class Transaction:
         Reasons of failed members, by member key.
     begun
         Members that have a checkpoint.
+    states
+        What keeps their states: the store, or, for a fork, who writes it.
     """
 
     def __init__(
@@ -56,13 +59,14 @@ class Transaction:
         members: Bookkeeping,
         failures: Mapping[str, str],
         begun: Iterable[Member],
+        states: type[States] = States,
     ) -> None:
         self._place = place
         self.session = session
         self.group = zarr.open_group(session.store, mode="r+", zarr_format=3)
         self.members = members
         self._failures = dict(failures)
-        self._begun = set(begun)
+        self.states = states(self.group, begun)
         self.changed: set[int] = set()
         self.empty = True
         self.blocks = Blocks(self.group, layout)
@@ -78,7 +82,7 @@ class Transaction:
     @classmethod
     def after(cls, session: icechunk.Session, previous: Transaction) -> Self:
         """Begin from what the transaction that was committed last knows, which is then not read again."""
-        known = previous.layout, previous.members, previous._failures, previous._begun
+        known = previous.layout, previous.members, previous._failures, previous.states.begun
         return cls(session, previous._place, *known)
 
     @property
@@ -86,30 +90,26 @@ class Transaction:
         """Layout of the dataset."""
         return self.blocks.layout
 
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        diagnostics: Mapping[str, NDArray[Any]],
-        *,
-        steps_done: int,
-        first_frame: int,
-    ) -> None:
-        """Write the last frames of members, and mark them complete."""
-        keys = self.layout.keys(members)
-        with ThreadPoolExecutor(1) as aside:
-            hashing = aside.submit(member_digests, keys, position) if first_frame == 0 else None
-            self._write(members, position, diagnostics, first_frame)
+    def write(self, frames: Frames) -> None:
+        """Write accepted frames of members, and mark them complete, or keep the states that they have reached."""
+        if frames.state is not None:
+            self._write(frames)
+            for member, own in zip(frames.members, frames.state, strict=True):
+                self.keep(member, own, step=frames.step, frames=frames.last)
+            return
+        keys = self.layout.keys(frames.members)
+        with ThreadPoolExecutor(1) as aside:  # writing and hashing take about as long as each other
+            hashing = aside.submit(member_digests, keys, frames.position) if frames.first == 0 else None
+            self._write(frames)
             if hashing is not None:
                 digests = hashing.result()
             else:
-                count = len(self.layout.time)
                 digests = [
-                    member_digest(key, self.blocks.frames(member, count))
-                    for key, member in zip(keys, members, strict=True)
+                    member_digest(key, self.blocks.frames(member, frames.last))
+                    for key, member in zip(keys, frames.members, strict=True)
                 ]
-        for member, digest in zip(members, digests, strict=True):
-            self.finish(member, digest, steps_done=steps_done)
+        for member, digest in zip(frames.members, digests, strict=True):
+            self.finish(member, digest, steps_done=frames.step)
 
     def finish(self, member: int, digest: str, *, steps_done: int) -> None:
         """Mark a member complete, whose frames are written."""
@@ -129,27 +129,10 @@ class Transaction:
         for member in members:
             self._mark(member, registry.ABSENT, -1)
 
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        diagnostics: Mapping[str, NDArray[Any]],
-        state: NDArray[np.float64],
-        *,
-        step: int,
-        first_frame: int,
-    ) -> None:
-        """Write some frames of members, and the state that they have reached."""
-        self._write(members, position, diagnostics, first_frame)
-        frames = first_frame + position.shape[1]
-        for member, own in zip(members, state, strict=True):
-            self.keep(member, own, step=step, frames=frames)
-
     def keep(self, member: int, state: NDArray[np.float64], *, step: int, frames: int) -> None:
         """Keep the state that a member has reached, whose first frames are written."""
         self._mark(member, registry.ABSENT, step)
-        checkpoints.keep(self.group, self.layout.index(member), state, step=step, frames=frames)
-        self._begun.add(self.layout.index(member))
+        self.states.keep(self.layout.index(member), state, step=step, frames=frames)
 
     def last_checkpoint(self, members: Sequence[int]) -> Checkpoint | None:
         """Return where the members can go on together, or None if they start from their tokens.
@@ -159,7 +142,7 @@ class Transaction:
         if not members or len(self.begun(members)) < len(members):
             return None
         try:
-            found = checkpoints.load(self.group, [self.layout.index(member) for member in members])
+            found = self.states.load([self.layout.index(member) for member in members])
             if found is not None:
                 for member in members:
                     for _ in self.blocks.frames(member, found.frames):
@@ -171,7 +154,8 @@ class Transaction:
 
     def begun(self, members: Sequence[int]) -> list[int]:
         """Return those of the members that have a checkpoint."""
-        return [member for member in members if self.layout.index(member) in self._begun] if self._begun else []
+        begun = self.states.begun
+        return [member for member in members if self.layout.index(member) in begun] if begun else []
 
     def touched(self, blocks: Iterable[Sequence[int]]) -> bool:
         """Return whether a member that shares a chunk with one of these blocks has changed since the last commit."""
@@ -194,11 +178,10 @@ class Transaction:
             raise InvalidInput(f"members {tuple(finished)!r:.60} are finished, and are never written again")
         return complete
 
-    def merge(self, members: Sequence[int], changes: Changes) -> None:
+    def merge(self, changes: Changes) -> None:
         """Take over the frames that a fork has written, once they are checked, and keep the books of its members."""
         self.session.merge(changes.session)
-        for member in members:
-            outcome = changes.outcomes[member]
+        for member, outcome in changes.outcomes.items():
             if outcome.status == registry.COMPLETE:
                 self.finish(member, outcome.digest, steps_done=outcome.steps_done)
             elif outcome.state is None:
@@ -230,13 +213,12 @@ class Transaction:
             self.group.attrs.update(attributes)
         self.session.commit(f"{np.count_nonzero(complete)} of {complete.size} members")
 
-    def _write(
-        self, members: Sequence[int], position: NDArray[Any], diagnostics: Mapping[str, NDArray[Any]], first: int
-    ) -> None:
+    def _write(self, frames: Frames) -> None:
         """Write frames; if their chunk is damaged, begin it again unless it holds a finished member."""
+        members = frames.members
         complete = self.complete_beside(members)
         try:
-            self.blocks.write(members, position, diagnostics, first)
+            self.blocks.write(frames)
         except CorruptDataset as error:
             if complete:
                 raise CorruptDataset(
@@ -245,22 +227,16 @@ class Transaction:
                 ) from error
             window = self.layout.window(members)
             for member in np.arange(self.layout.size).reshape(self.layout.shape)[window].ravel().tolist():
-                self._drop_checkpoint(member)
+                self.states.drop(self.layout.index(member))
             self.blocks.clear(members)
-            self.blocks.write(members, position, diagnostics, first)
+            self.blocks.write(frames)
 
     def _mark(self, member: int, status: int, steps_done: int, digest: str = "") -> None:
         """Keep the books of a member; its status comes last, so that an interruption leaves none without its digest."""
-        self._drop_checkpoint(member)
         place = self.layout.index(member)
+        self.states.drop(place)
         self.changed.add(member)
         self.empty = False
         self.members.steps_done[place] = steps_done
         self.members.digest[place] = digest
         self.members.status[place] = status
-
-    def _drop_checkpoint(self, member: int) -> None:
-        place = self.layout.index(member) if self._begun else None
-        if place in self._begun:
-            checkpoints.drop(self.group, place)
-            self._begun.remove(place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -23,6 +23,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from lmdata.data.frames import Frames, Sink
 from lmdata.data.layout import Layout
 from lmdata.data.store import storage
 from lmdata.data.store.changes import Changes, Fork
@@ -30,7 +31,7 @@ from lmdata.data.store.checkpoints import Checkpoint
 from lmdata.data.store.creation import create_folder, create_remote, declare
 from lmdata.data.store.durable import sync_files
 from lmdata.data.store.forks import Forks, check
-from lmdata.data.store.journal import Entry, Journal
+from lmdata.data.store.journal import Act, Failed, Journal, Merged, Reset, Written
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy
 from lmdata.data.store.making import clear
@@ -54,7 +55,7 @@ JOURNAL_BYTES = 256 * 2**20
 """Uncommitted data that is kept in memory to be written again, where others commit at the same time."""
 
 
-class RunStore:
+class RunStore(Sink):
     """Writer of a dataset; made by `create` or `append_to`, closed by ``with`` or `close`.
 
     Members are numbered in grid order. Nothing is acknowledged before `commit` returns; `put` commits by itself
@@ -200,29 +201,8 @@ class RunStore:
         blocks = (tuple(member for member in block if not done[member]) for block in self.layout.blocks())
         return [block for block in blocks if block]
 
-    def put(
-        self,
-        members: Sequence[int],
-        position: NDArray[Any],
-        *,
-        steps_done: int,
-        diagnostics: Mapping[str, NDArray[Any]] | None = None,
-        first_frame: int = 0,
-    ) -> None:
-        """Store finished members of one block; commit if it is time.
-
-        Parameters
-        ----------
-        members
-            Numbers of members that share a storage chunk: a tuple of `pending`, or a part of one.
-        position : (member, time, token, component)
-            Their frames from ``first_frame`` to the last.
-        steps_done
-            Number of steps computed.
-        diagnostics
-            Each (member, time), for the same frames.
-        first_frame
-            Frames before it were stored by `checkpoint`.
+    def take(self, frames: Frames) -> None:
+        """Store frames of members of one block: finished ones, or a checkpoint; commit if it is time.
 
         Raises
         ------
@@ -231,41 +211,11 @@ class RunStore:
         StoreError
             If their chunk is out in a fork, or it cannot be written.
         """
-        marks = diagnostics or {}
-        stored = self._now.blocks.accept(members, position, marks, first_frame, last=True)
-        self._record("put", members, stored, marks, steps_done=steps_done, first_frame=first_frame)
+        self._record(Written(self._now.blocks.accept(frames)))
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
         """Mark members as failed, with the reason that `verify` shows; commit if it is time."""
-        self._record("fail", tuple(members), reason=reason, steps_done=steps_done)
-
-    def checkpoint(
-        self,
-        members: Sequence[int],
-        *,
-        step: int,
-        state: NDArray[np.float64],
-        position: NDArray[Any],
-        first_frame: int,
-        diagnostics: Mapping[str, NDArray[Any]] | None = None,
-    ) -> None:
-        """Keep the frames since the last checkpoint and the state reached; commit if it is time.
-
-        Parameters
-        ----------
-        members
-            As for `put`; all are at the same step.
-        step
-            Number of steps computed.
-        state : (member, token, component) float64
-            State after them, exact also where positions are stored as float32.
-        position, first_frame, diagnostics
-            As for `put`; may hold no frame at all.
-        """
-        marks = diagnostics or {}
-        stored = self._now.blocks.accept(members, position, marks, first_frame)
-        own = np.ascontiguousarray(state, np.float64)
-        self._record("checkpoint", members, stored, marks, own, step=step, first_frame=first_frame)
+        self._record(Failed(tuple(members), reason, steps_done))
 
     def begun(self, members: Sequence[int]) -> list[int]:
         """Return those of the members that stand at a checkpoint."""
@@ -312,7 +262,7 @@ class RunStore:
         fork = self._forks.take(changes.number)
         with self._writing():
             check(self._now, fork, changes)
-        self._record("merge", tuple(changes.outcomes), changes)
+        self._record(Merged(changes))
 
     def withdraw(self, fork: Fork) -> None:
         """Give a fork up: its members stay as they were."""
@@ -326,7 +276,7 @@ class RunStore:
         StoreError
             If a chunk of theirs is out in a fork, or it cannot be written.
         """
-        self._record("reset", tuple(members))
+        self._record(Reset(tuple(members)))
         self.commit()
 
     def extend(self, layout: Layout) -> None:
@@ -450,23 +400,22 @@ class RunStore:
                     raise
                 logger.info("somebody else has written to %s: writing the last members again", self._place)
                 self._now = self._begin()
-                for entry in self._journal:
-                    self._act(entry)
+                for act in self._journal:
+                    self._act(act)
                 if self._now.empty:
                     return None
 
-    def _record(self, act: str, members: Sequence[int], *rows: Any, **fixed: Any) -> None:
+    def _record(self, act: Act) -> None:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
-        self._forks.refuse(self.layout, members)
-        entry = Entry(act, members, rows, fixed)
+        self._forks.refuse(self.layout, act.members)
         with self._writing():
-            self._act(entry)
+            self._act(act)
         if self._lock is None:
-            self._journal.add(entry)
+            self._journal.add(act)
         self.commit(only_if_due=True)
 
-    def _act(self, entry: Entry) -> None:
+    def _act(self, act: Act) -> None:
         """Do something in the transaction to members, but for those that others have finished meanwhile."""
-        left = entry if self._lock is not None else entry.unfinished(self._now)
+        left = act if self._lock is not None else act.unfinished(self._now)
         if left is not None:
             left.apply(self._now)
