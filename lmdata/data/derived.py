@@ -17,6 +17,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from lmdata.data.digest import canonical_json, sha256_of_json
+from lmdata.data.identity import NAMES, names_of, part_of
 from lmdata.data.layout import BLOCK_BYTES, spread
 from lmdata.data.lazy import stored
 from lmdata.data.store import guard, storage
@@ -30,9 +31,7 @@ from lmdata.numerics.checks import as_text
 
 DERIVED = 1
 """Version of this form of storage (attribute ``lmdata_derived``)."""
-PASSED_ON = ("catalogue_name", "recipe_id", "digest", "snapshot")
-"""Attributes of a source that identify it."""
-NOT_INHERITED = ("lmdata_schema", "layout_digest", "lmdata_derived", "coordinates", "source", "history", *PASSED_ON)
+NOT_INHERITED = ("lmdata_schema", "layout_digest", "lmdata_derived", "coordinates", "source", "history", *NAMES)
 
 
 def save_derived(
@@ -53,7 +52,7 @@ def save_derived(
     location
         A folder that does not exist; it appears when everything is written.
     source
-        The dataset it was computed from; what identifies it is kept.
+        The dataset it was computed from; what identifies it is kept, or, of a selection, what identifies the whole.
     made_by, parameters
         Which pipeline made it, with which parameters (plain values).
     durable
@@ -118,6 +117,7 @@ def stale(derived: xr.Dataset, source: xr.Dataset) -> str | None:
         As opened; of the source its digest is compared, or, while it is incomplete, its snapshot.
     """
     origin = json.loads(str(derived.attrs["source"]))
+    origin = origin.get("part_of", origin)
     for name in ("digest", "snapshot"):
         if name in origin:
             now = source.attrs.get(name)
@@ -152,7 +152,8 @@ def is_derived(folder: Path) -> bool:
 
 def _provenance(dataset: xr.Dataset, source: xr.Dataset, made_by: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    origin = {key: str(source.attrs[key]) for key in PASSED_ON if key in source.attrs}
+    names = names_of(source)
+    origin: dict[str, Any] = names or ({"part_of": whole} if (whole := part_of(source)) else {})
     inherited = {str(key): _plain(value) for key, value in dataset.attrs.items() if key not in NOT_INHERITED}
     return {
         **inherited,

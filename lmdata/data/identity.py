@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.data.digest import canonical_json
+from lmdata.data.digest import canonical_json, dataset_digest
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 BITS = 2**64 - 1
 """A model id is a whole number below 2^64, written as 16 hexadecimal digits: text, which nobody can average."""
@@ -130,3 +133,75 @@ def steps_of(attrs: Mapping[str, Any], time: NDArray[Any], unit: str) -> NDArray
     if unit == "step" and time.dtype.kind in "iu":
         return time.astype(np.int64)
     return np.arange(len(time)) if not recipe else None
+
+
+NAMES = ("catalogue_name", "recipe_id", "digest", "snapshot")
+"""Attributes that identify a dataset; xarray carries them to its parts, and to what is put together or averaged."""
+
+
+def names_of(ds: xr.Dataset) -> dict[str, str]:
+    """Return the attributes that identify a dataset, if they still do: none of a part, a mean or a concatenation.
+
+    What has no positions has nothing to compare: its attributes are taken as they stand.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, seeds=(0, 1))
+    >>> sorted(names_of(ds)), names_of(ds.isel(seed=[0])), names_of(ds.mean("seed"))
+    (['digest', 'recipe_id'], {}, {})
+    """
+    found = {name: str(ds.attrs[name]) for name in NAMES if name in ds.attrs}
+    return found if "position" not in ds or _as_recorded(ds) else {}
+
+
+def part_of(ds: xr.Dataset) -> dict[str, str]:
+    """Return the attributes that identify the dataset which this is a selection of; none if it is none.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, seeds=(0, 1))
+    >>> part_of(ds.isel(seed=[0]))["digest"] == ds.attrs["digest"], part_of(ds.mean("seed"))
+    (True, {})
+    """
+    found = {name: str(ds.attrs[name]) for name in NAMES if name in ds.attrs}
+    if "position" not in ds or "digest" not in ds.coords:
+        return {}
+    grid = {"seed": tuple(recipe_of(ds.attrs).get("seeds", ())), **swept_values(ds.attrs)}
+    for dim in ds["position"].dims:
+        if dim in grid:
+            labels = ds[dim].values.tolist() if dim in ds.coords else [None]
+            if not set(labels) <= set(grid[str(dim)]) or len(set(labels)) < len(labels):
+                return {}
+        elif dim not in ("time", "token", "component"):
+            return {}
+    return found
+
+
+def _as_recorded(ds: xr.Dataset) -> bool:
+    """Return whether all members, frames, tokens and components of the recipe are there, in its order."""
+    if "digest" not in ds.coords or not all(_all_numbers(ds, dim) for dim in ("token", "component")):
+        return False
+    recipe = recipe_of(ds.attrs)
+    grid = {**swept_values(ds.attrs), "seed": tuple(recipe.get("seeds", ()))}
+    members = [str(dim) for dim in ds["position"].dims if dim not in ("time", "token", "component")]
+    if recipe:
+        steps = recorded_steps(recipe.get("record"), recipe["steps"])
+        expected = {**grid, "step": steps}
+        if set(members) != set(grid) or any(
+            name not in ds.coords or ds[name].values.tolist() != list(values) for name, values in expected.items()
+        ):
+            return False
+        members = list(grid)
+    if "digest" not in ds.attrs:
+        return True  # incomplete: the snapshot names it
+    if set(ds["digest"].dims) != set(members):
+        return False
+    digests = ds["digest"].transpose(*members).values.ravel().tolist()
+    return bool(dataset_digest(str(ds.attrs.get("recipe_id", "")), map(str, digests)) == ds.attrs["digest"])
+
+
+def _all_numbers(ds: xr.Dataset, dim: str) -> bool:
+    number = ds.coords.get(f"{dim}_number")
+    return number is not None and number.values.tolist() == list(range(int(number.attrs.get("count", -1))))

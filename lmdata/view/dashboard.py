@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 import xarray
 from bokeh.models import Span
 
+from lmdata.data.identity import names_of, part_of
 from lmdata.errors import IncompleteDataset
 from lmdata.view import naming, theme
 from lmdata.view.members import Members, is_localmax
@@ -174,8 +175,8 @@ def _about(members: Members) -> pn.pane.HTML:
         "components": ds.sizes["component"],
         "stored times": ds.sizes["time"],
         "backend": ds.attrs.get("backend", ""),
-        "recipe": str(ds.attrs.get("recipe_id", ""))[:12],
-        "digest": str(ds.attrs.get("digest", ""))[:12],
+        "recipe": (names_of(ds) or part_of(ds)).get("recipe_id", "")[:12],
+        "digest": names_of(ds).get("digest", "")[:12],
     }
     rows = "".join(
         f"<tr><td>{html.escape(k)}</td><td>{html.escape(naming.plain(v))}</td></tr>"

@@ -486,13 +486,14 @@ SETTINGS = {"deadline": None, "derandomize": True, "suppress_health_check": list
 
 
 @given(**chains)
-@settings(max_examples=150, **SETTINGS)
+@settings(max_examples=100, **SETTINGS)
 def test_a_measure_is_right_or_refuses(base, acts, seed):
     check(base, acts, seed)
 
 
 @pytest.mark.long
-@given(**chains)
-@settings(max_examples=2000, **SETTINGS)
+@pytest.mark.parametrize("base", BASES)
+@given(acts=chains["acts"], seed=chains["seed"])
+@settings(max_examples=2000 // len(BASES) + 1, **SETTINGS)
 def test_a_measure_is_right_or_refuses_after_two_thousand_chains(base, acts, seed):
     check(base, acts, seed)

@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import lmdata
-from lmdata.data.identity import model_ids, steps_of, swept_values
+from lmdata.data.derived import open_derived, save_derived, stale
+from lmdata.data.identity import model_ids, names_of, part_of, steps_of, swept_values
 from lmdata.dynamics.models import Noisy, Softmax
 
 LOCALMAX = lmdata.Localmax(alignment_sensitivity=0.25, influence=0.5, alignment=[[2.0, 0.0], [0.0, 1.0]])
@@ -70,3 +72,51 @@ def test_a_recipe_that_cannot_be_read_tells_nothing():
     for broken in ({}, {"recipe": "no JSON"}, {"recipe": 3}, {"recipe": "[1]"}):
         assert swept_values(broken) == {}
         assert steps_of({**broken, "recipe": '{"steps": 9}'}, np.array([0.5]), "1") is None
+
+
+@pytest.fixture(scope="module")
+def swept():
+    tokens = lmdata.tokens.uniform(4, 2)
+    return lmdata.simulate(lmdata.Localmax(), tokens, steps=3, seeds=range(3), sweep={"influence": [0.5, 1.0]})
+
+
+PARTS = {
+    "seeds": lambda ds: ds.isel(seed=[0, 2]),
+    "one seed": lambda ds: ds.isel(seed=1),
+    "one value": lambda ds: ds.sel(influence=0.5),
+    "frames": lambda ds: ds.isel(time=slice(1, None)),
+    "tokens": lambda ds: ds.isel(token=[0, 1]),
+    "another order": lambda ds: ds.isel(seed=[2, 1, 0]),
+}
+OTHERS = {
+    "a mean": lambda ds: ds.mean("seed"),
+    "a concatenation": lambda ds: xr.concat([ds, ds], dim="run"),
+    "twice the seeds": lambda ds: xr.concat([ds, ds], dim="seed"),
+    "another run's seeds": lambda ds: ds.assign_coords(seed=[5, 6, 7]),
+    "a coarse one": lambda ds: ds.drop_vars(["digest", "model_id"]).coarsen(seed=3).mean(),
+    "renamed": lambda ds: ds.rename(influence="alpha"),
+}
+
+
+def test_attributes_name_a_dataset_and_none_of_what_xarray_makes_of_it(swept):
+    assert names_of(swept) == {name: swept.attrs[name] for name in ("recipe_id", "digest")}
+    assert names_of(swept.transpose(..., "influence")) == names_of(swept)
+    assert names_of(swept.assign(volume=lmdata.hull_volume(swept))) == names_of(swept)
+    for act in {**PARTS, **OTHERS}.values():
+        assert names_of(act(swept)) == {}
+        assert "digest" in act(swept).attrs  # as xarray carries it
+
+
+def test_what_was_computed_from_a_part_says_so(swept, tmp_path):
+    for name, act in {**PARTS, **OTHERS}.items():
+        part = act(swept)
+        save_derived(part[["position"]].mean("time"), tmp_path / name, source=part, made_by="a test")
+        kept = open_derived(tmp_path / name)
+        origin = json.loads(kept.attrs["source"])
+        assert "digest" not in origin
+        if name in PARTS:
+            assert origin["part_of"] == names_of(swept) == part_of(part)
+            assert stale(kept, swept) is None
+        else:
+            assert origin == {}
+            assert "does not say" in stale(kept, swept)
