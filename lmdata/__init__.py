@@ -7,13 +7,14 @@ Localmax dynamics (arXiv 2509.15958) and its kin: simulate, keep, name, reopen, 
 >>> volume = lmdata.hull_volume(ds)
 
 Public names are imported when they are first used, so that ``import lmdata`` is quick; `_HOMES` says which file holds
-a name, but for the measures, which `lmdata.analysis` lists.
+a name, and all that the rooms of `_ROOMS` list is public too.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -24,12 +25,9 @@ _HOMES = {
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
     "library": ("open", "resume", "verify", "catalog"),
-    "dynamics.models": (
-        *("CircleDensityFlow", "KrauseAttention", "Localmax", "LocalmaxVariant", "Noisy", "SelfAttention"),
-        *("Sinkformer", "Softmax", "SphereAttention", "SphereGradientFlow"),
-    ),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("dynamics.models", "analysis")
 _MODULES = {
     "schedules": "dynamics.schedules",
     "tokens": "dynamics.tokens",
@@ -61,27 +59,30 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
     elif name == "__all__":
-        value = ["__version__", *_PUBLIC, *_MODULES, *_measures()]
-    elif _may_be_a_measure(name) and name in (measures := _measures()):
-        value = measures[name]
-    else:
+        value = ["__version__", *_PUBLIC, *_MODULES, *_listed()]
+    elif name.startswith("_") or importlib.util.find_spec(f"lmdata.{name}"):  # import asks here for a module first
         raise AttributeError(f"module 'lmdata' has no attribute {name!r}")
+    else:
+        for room in map(_room, _ROOMS):
+            if name in room.__all__:
+                value = getattr(room, name)
+                break
+        else:
+            raise AttributeError(f"module 'lmdata' has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
-def _may_be_a_measure(name: str) -> bool:
-    """Whether the measures are to be imported for a name: not for a module, which import looks for here first."""
-    return not name.startswith("_") and importlib.util.find_spec(f"lmdata.{name}") is None
+def _room(name: str) -> ModuleType:
+    return importlib.import_module(f"lmdata.{name}")
 
 
-def _measures() -> dict[str, Any]:
-    analysis = importlib.import_module("lmdata.analysis")
-    return {name: getattr(analysis, name) for name in analysis.__all__}
+def _listed() -> list[str]:
+    return [name for room in _ROOMS for name in _room(room).__all__]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, *_MODULES, *_measures()})
+    return sorted({*globals(), *_PUBLIC, *_MODULES, *_listed()})
 
 
 try:

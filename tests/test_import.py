@@ -12,6 +12,8 @@ import pytest
 
 import lmdata
 import lmdata.analysis
+import lmdata.dynamics.models
+from lmdata.dynamics.model import MODELS
 
 FORBIDDEN = ("distributed", "panel", "icechunk", "numba")
 
@@ -30,10 +32,12 @@ def test_every_public_name_is_there():
         assert name in dir(lmdata)
 
 
-def test_the_table_of_public_names_is_complete():
-    import lmdata.dynamics.models
-
-    assert set(lmdata._HOMES["dynamics.models"]) == set(lmdata.dynamics.models.__all__)
+def test_every_model_is_listed_and_public():
+    """A model that is registered in a file of `lmdata.dynamics.models` has its line in ``__init__``."""
+    for found in pkgutil.iter_modules(lmdata.dynamics.models.__path__):
+        importlib.import_module(f"lmdata.dynamics.models.{found.name}")
+    own = {MODELS[kind] for kind in MODELS if MODELS[kind].__module__.startswith("lmdata.dynamics.models.")}
+    assert {cls.__name__ for cls in own} == set(lmdata.dynamics.models.__all__) <= set(lmdata.__all__)
 
 
 def test_every_measure_is_listed_and_public():

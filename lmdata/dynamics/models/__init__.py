@@ -1,24 +1,17 @@
-"""The models, each in one file: localmax, and the wider family of weights x geometry x values x time stepping."""
+"""The models, each in one file: localmax, and the wider family of weights x geometry x values x time stepping.
 
-from lmdata.dynamics.models.circle_density import CircleDensityFlow
-from lmdata.dynamics.models.localmax import Localmax
-from lmdata.dynamics.models.neighbourhoods import KrauseAttention, LocalmaxVariant
-from lmdata.dynamics.models.noisy import Noisy
-from lmdata.dynamics.models.self_attention import SelfAttention
-from lmdata.dynamics.models.sinkformer import Sinkformer
-from lmdata.dynamics.models.softmax import Softmax
-from lmdata.dynamics.models.sphere_attention import SphereAttention
-from lmdata.dynamics.models.sphere_gradient_flow import SphereGradientFlow
+The lines below are the only list of them: type checkers and editors read it, and all else follows from it.
+"""
 
-__all__ = [
-    "CircleDensityFlow",
-    "KrauseAttention",
-    "Localmax",
-    "LocalmaxVariant",
-    "Noisy",
-    "SelfAttention",
-    "Sinkformer",
-    "Softmax",
-    "SphereAttention",
-    "SphereGradientFlow",
-]
+from lmdata.dynamics.models.circle_density import CircleDensityFlow as CircleDensityFlow
+from lmdata.dynamics.models.localmax import Localmax as Localmax
+from lmdata.dynamics.models.neighbourhoods import KrauseAttention as KrauseAttention
+from lmdata.dynamics.models.neighbourhoods import LocalmaxVariant as LocalmaxVariant
+from lmdata.dynamics.models.noisy import Noisy as Noisy
+from lmdata.dynamics.models.self_attention import SelfAttention as SelfAttention
+from lmdata.dynamics.models.sinkformer import Sinkformer as Sinkformer
+from lmdata.dynamics.models.softmax import Softmax as Softmax
+from lmdata.dynamics.models.sphere_attention import SphereAttention as SphereAttention
+from lmdata.dynamics.models.sphere_gradient_flow import SphereGradientFlow as SphereGradientFlow
+
+__all__ = sorted(name for name, value in globals().items() if isinstance(value, type))
