@@ -98,7 +98,7 @@ def swept_values(attrs: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     >>> swept_values({"recipe": '{"sweep":[["influence",[0.5,1.0]]]}'})
     {'influence': (0.5, 1.0)}
     """
-    return {str(name): tuple(map(float, values)) for name, values in recipe_of(attrs).get("sweep") or ()}
+    return {str(name): tuple(map(float, values)) for name, values in dict(recipe_of(attrs).get("sweep") or {}).items()}
 
 
 def recipe_of(attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _as_recorded(ds: xr.Dataset) -> bool:
     recipe = recipe_of(ds.attrs)
     grid = {**swept_values(ds.attrs), "seed": tuple(recipe.get("seeds", ()))}
     members = [str(dim) for dim in ds["position"].dims if dim not in ("time", "token", "component")]
-    if recipe:
+    if isinstance(recipe.get("steps"), int):
         steps = recorded_steps(recipe.get("record"), recipe["steps"])
         expected = {**grid, "step": steps}
         if set(members) != set(grid) or any(
