@@ -170,7 +170,7 @@ def explaining(attrs: Mapping[Any, Any]) -> Iterator[None]:
         yield
     except UnknownName as error:
         what, name = error.asked or ("", "")
-        made = _made_by(attrs, name)
+        made = made_by(attrs, name)
         if made is None:
             raise
         package, module = made["package"], made["class"].partition(":")[0]
@@ -181,8 +181,8 @@ def explaining(attrs: Mapping[Any, Any]) -> Iterator[None]:
         ) from error
 
 
-def _made_by(attrs: Mapping[Any, Any], name: str) -> dict[str, str] | None:
-    """Return what a dataset says of the origin of a kind, if it says it in the form that lmdata writes."""
+def made_by(attrs: Mapping[Any, Any], name: str) -> dict[str, str] | None:
+    """Return the class, package and version of a kind as a dataset names them, if it does so as lmdata writes them."""
     try:
         made = json.loads(str(attrs.get("plugins", "{}")))[name]
         return {part: str(made[part]) for part in ("class", "package", "version")}

@@ -15,7 +15,7 @@ from lmdata import plugins
 from lmdata.cli import main
 from lmdata.dynamics.model import MODELS, model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
-from lmdata.errors import CorruptDataset, InvalidInput, PluginWarning, UnknownName
+from lmdata.errors import CorruptDataset, InvalidInput, PluginWarning, RecipeMismatch, UnknownName
 
 from .plugging import MEASURE, MODEL, REMARK, TOKENS
 
@@ -265,6 +265,20 @@ def test_what_does_not_come_back_from_its_specification_is_not_stored(install, t
     with pytest.raises(InvalidInput, match=message):
         lmdata.simulate(model, source, steps=1, store=place)
     assert not place.exists()
+
+
+def test_a_kind_that_would_be_anothers_in_a_fresh_process_is_not_stored(install, tmp_path):
+    install("plug-mine", MODEL)
+    import plug_mine
+
+    start = lmdata.tokens.uniform(3, 1)
+    lmdata.simulate(plug_mine.Halving(), start, steps=1, store=tmp_path / "before")
+    install("plug-theirs", MODEL.replace("@register\n", ""), models={"halving": "plug_theirs:Halving"})
+    with pytest.raises(InvalidInput, match=r"another process would take plug_theirs:Halving for its kind 'halving'"):
+        lmdata.simulate(plug_mine.Halving(), start, steps=1, store=tmp_path / "after")
+    del MODELS._classes["halving"]  # as in a fresh process
+    with pytest.raises(RecipeMismatch, match=r"plug_mine:Halving of no package, and here it is plug_theirs:Halving"):
+        lmdata.resume(tmp_path / "before")
 
 
 def test_the_remedy_for_tokens_works(install, tmp_path):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from lmdata import plugins
 from lmdata.data.digest import canonical_json
 from lmdata.dynamics.kinds import full_name
-from lmdata.errors import InvalidInput, LmdataError, UnknownName
+from lmdata.dynamics.model import Model
+from lmdata.dynamics.tokens import TokenSource
+from lmdata.errors import InvalidInput, LmdataError, RecipeMismatch, UnknownName
 from lmdata.plugins import package_of
 
 PAGE = "see 'Extending lmdata' in the documentation"
@@ -44,6 +47,7 @@ def check_returns(part: Any, read: Callable[[Any], Any], *, what: str, otherwise
                 f"{what} is made by {full_name(type(each))}, which no other process can import, so that a store of it "
                 f"could not be resumed: put the class into a module or package of its own ({PAGE}), or {otherwise}"
             )
+        _check_not_offered(each, what, otherwise)
     if not others:
         return
     name = full_name(type(part))
@@ -97,12 +101,48 @@ def modules_of(*parts: Any) -> set[str]:
     return {cls.__module__ for cls in classes if cls.__module__.partition(".")[0] not in sys.stdlib_module_names}
 
 
+def check_origin(attrs: Mapping[str, Any], recipe: Any) -> None:
+    """Refuse to go on with a stored run by another package's class of the same kind.
+
+    Raises
+    ------
+    RecipeMismatch
+        Naming the kind, who made it and who would.
+    """
+    for kind, here in foreign(*_held(recipe)).items():
+        there = plugins.made_by(attrs, kind)
+        if there is not None and (there["package"] or there["class"]) != (here["package"] or here["class"]):
+            raise RecipeMismatch(
+                f"{kind!r} of the store is {there['class']} of {there['package'] or 'no package'}, and here it is "
+                f"{here['class']} of {here['package'] or 'no package'}: go on where it is what it was"
+            )
+
+
+def _check_not_offered(part: Any, what: str, otherwise: str) -> None:
+    """Refuse a class whose kind would be another's in a fresh process, which asks the installed packages."""
+    cls, kind = type(part), str(part.kind)
+    groups: dict[plugins.Group, type] = {"models": Model, "tokens": TokenSource}
+    offered = [plugins.load(group, kind) for group, protocol in groups.items() if isinstance(part, protocol)]
+    for other in offered:
+        if not isinstance(other, type) or full_name(other) == full_name(cls):
+            continue
+        raise InvalidInput(
+            f"{what} is made by {full_name(cls)}, and another process would take {full_name(other)} for its kind "
+            f"{kind!r}: give the class another `kind`, or {otherwise}"
+        )
+
+
 def _parts(part: Any) -> Iterator[Any]:
     """Yield a model or source, and those that it holds."""
     yield part
+    for value in _held(part):
+        yield from _parts(value)
+
+
+def _held(part: Any) -> Iterator[Any]:
     for value in getattr(part, "__dict__", {}).values():
         if isinstance(getattr(value, "kind", None), str) and hasattr(value, "specification"):
-            yield from _parts(value)
+            yield value
 
 
 def _is_own(cls: type) -> bool:

@@ -22,6 +22,7 @@ from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specifica
 from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.plugins import explaining
+from lmdata.runs.provenance import check_origin
 from lmdata.runs.sweep import (
     MOST_MEMBERS,
     Member,
@@ -239,7 +240,7 @@ def stored_recipe[R: AnyRecipe](
     Raises
     ------
     RecipeMismatch
-        If the recipe id in the attributes is not that of the recipe.
+        If the recipe id in the attributes is not that of the recipe, or a part of it is of another package here.
     UnknownName
         If a part of it is of a package that is not installed; the message says which.
     """
@@ -250,6 +251,7 @@ def stored_recipe[R: AnyRecipe](
             f"the store's recipe has the id {recipe.id[:12]}, but {attrs['recipe_id'][:12]} stands beside it: "
             "the store was edited or damaged; make it anew"
         )
+    check_origin(attrs, recipe)
     return recipe
 
 
