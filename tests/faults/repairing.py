@@ -1,4 +1,4 @@
-"""Repair damaged stores while operations of the system fail, in a process of its own; say what was lost, if anything.
+"""Repair and read stores while operations of the system fail, in a process of its own; say what went wrong.
 
     LD_PRELOAD=.../failing.so python -m tests.faults.repairing FOLDER FIRST STRIDE
 
@@ -19,10 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lmdata.data import layout
+from lmdata.data.export import export_zarr
+from lmdata.data.opening import open_dataset
 from lmdata.data.repair import repair_store
 from lmdata.data.store.writer import RunStore
-from lmdata.data.verify import verify
-from lmdata.errors import Prevented
+from lmdata.data.verify import Report, verify
+from lmdata.errors import CorruptDataset, Prevented
 
 from ..data.conftest import Example, flip
 from .failing import Failing
@@ -101,7 +103,40 @@ def main(folder: Path, first: int, stride: int) -> dict[str, object]:
             if not failing.failed:
                 break
         shutil.rmtree(damaged)
+    wrong += read(folder, failing, first, stride)
     return {"said": said, "wrong": wrong}
+
+
+def read(folder: Path, failing: Failing, first: int, stride: int) -> list[str]:
+    """Return every case in which reading raised what says that whole data is damaged, or what is no error of ours."""
+    run, export = folder / "run", folder / "export.zarr"
+    export_zarr(run, export)
+    acts: dict[str, Callable[[], object]] = {
+        "open a run": lambda: open_dataset(run).load(),
+        "open an export": lambda: open_dataset(export).load(),
+        "verify a run": lambda: check(verify(run)),
+        "verify an export": lambda: check(verify(export)),
+        "go on with a run": lambda: RunStore.append_to(run).close(),
+    }
+    wrong = []
+    for what, act in acts.items():
+        for number in itertools.count(first, stride):
+            code = ERRORS[number % len(ERRORS)]
+            try:
+                with failing.at(folder, number, code):
+                    act()
+            except Prevented:
+                pass
+            except Exception as error:
+                wrong.append(f"{what}, operation {number}: {errno.errorcode[code]}: {error!r}")
+            if not failing.failed:
+                break
+    return wrong
+
+
+def check(report: Report) -> None:
+    if not report.ok:
+        raise CorruptDataset(str(report))
 
 
 if __name__ == "__main__":

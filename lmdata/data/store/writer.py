@@ -35,6 +35,7 @@ from lmdata.data.store.journal import Act, Failed, Journal, Merged, Reset, Writt
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy
 from lmdata.data.store.making import clear
+from lmdata.data.store.prevented import fetched
 from lmdata.data.store.process import check_process
 from lmdata.data.store.reading import read_initial
 from lmdata.data.store.storage import Place, writing
@@ -385,7 +386,9 @@ class RunStore(Sink):
             self._untidied = 0
 
     def _begin(self, previous: Transaction | None = None) -> Transaction:
-        session = self._repository.writable_session("main")
+        session = fetched(
+            lambda: self._repository.writable_session("main"), f"the last commit at {self._place} cannot be read"
+        )
         if previous is None:
             return Transaction.begin(session, str(self._place))
         return Transaction.after(session, previous)
