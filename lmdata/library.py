@@ -22,6 +22,8 @@ from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
 from lmdata.runs.recomputing import checked_count, recomputed
 from lmdata.runs.simulation import SIMULATION
+from lmdata.sensitivity.atlas import made
+from lmdata.sensitivity.recipe import AtlasRecipe
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +35,8 @@ def run_specification(specification: Mapping[str, Any], means: Means) -> xarray.
     Parameters
     ----------
     specification : mapping
-        Of a simulation (see `lmdata.runs.recipe.Recipe`) or of a training run (``model: {kind: selection, ...}``).
+        Of a simulation (see `lmdata.runs.recipe.Recipe`), of a training run (``model: {kind: selection, ...}``), or
+        of an atlas (``lmdata_atlas: 1``, see `lmdata.sensitivity.recipe.AtlasRecipe`).
     means : Means
         Where and with what.
 
@@ -53,8 +56,18 @@ def _read(specification: Mapping[str, Any]) -> Callable[[Means], xarray.Dataset]
         from lmdata.selection.runs import run_with
 
         return partial(run_with, SelectionRecipe.from_specification(specification))
+    if isinstance(specification, Mapping) and "lmdata_atlas" in specification:
+        return partial(_run_atlas, AtlasRecipe.from_specification(specification))
     kind = _kind_of(specification)
     return partial(road.run, kind, kind.read(specification))
+
+
+def _run_atlas(recipe: AtlasRecipe, means: Means) -> xarray.Dataset:
+    """Make an atlas with what of the means it has a use for."""
+    if means.scheduler is not None:
+        raise InvalidInput(f"scheduler is {means.scheduler!r}; an atlas is walked by the threads of this process")
+    progress = means.progress if callable(means.progress) else None
+    return made(recipe, store=means.store, progress=progress)
 
 
 def _kind_of(specification: Any) -> road.Kind[Any]:

@@ -40,7 +40,7 @@ def atlas(
     from some step on every gap keeps clear of the interval, with the rounding of all later steps accounted for.
 
     For all time the intervals accumulate, at 0 and where a limit gap is only approached; what is narrower than
-    ``resolution`` stays *unresolved*, and is reported as such.
+    ``resolution`` is not cut any more: if no proof covers it whole it stays *unresolved*, and is reported as such.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def atlas(
 
         - ``sensitivity_from``, ``sensitivity_to``: every float delta in [from, to) has this trajectory
         - ``outcome``: ``certified``, a proof covers the interval; ``at_rest``, the state repeats to the bit;
-          ``unresolved``, narrower than the resolution; ``open``, no proof was found; ``recorded``, of a record
+          ``unresolved``, several trajectories narrower than the resolution; ``open``, no proof was found;
+          ``recorded``, of a record
         - ``certified``: one of the first two
         - ``steps_done``, ``frozen_from``: steps to the proof; step from which no neighbourhood ever changes
         - ``margin``: by how much the proof exceeds the interval on its narrower side
@@ -111,6 +112,17 @@ def atlas(
     )
     if progress is not None and not callable(progress):
         raise InvalidInput(f"progress is {progress!r}; it must be a function of (done, total)")
+    return made(recipe, store=store, threads=threads, progress=progress)
+
+
+def made(
+    recipe: AtlasRecipe,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> xarray.Dataset:
+    """Make the atlas of a recipe: `atlas` with its arguments already checked."""
     if store is not None:
         return kept(recipe, store, threads=threads, progress=progress)
     starts = prepared(recipe)

@@ -41,7 +41,7 @@ class Axis(NamedTuple):
     record: bool
     """Walk to the last step, without proofs."""
     resolution: float
-    """Width, relative to the largest gap, below which an interval stays unresolved."""
+    """Width, relative to the largest gap, below which an interval is not cut any more."""
     limits: bool
     """Keep the limits of every token."""
 

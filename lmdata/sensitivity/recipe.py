@@ -28,6 +28,7 @@ ATLAS = 1
 """Version of an atlas (attribute ``lmdata_atlas``)."""
 RESOLUTION = 1e-6
 """Default of ``resolution``."""
+KEYS = ("lmdata_atlas", "model", "tokens", "seeds", "sensitivity", "resolution", "steps", "limits")
 PIECES = 12
 """Intervals of a start, over the squared number of its tokens: about twice what was measured for n = 8 to 64."""
 MOST_WORK = 2.0**40
@@ -107,16 +108,35 @@ class AtlasRecipe:
 
     @classmethod
     def from_specification(cls, specification: Mapping[str, Any], *, initial: Any = None) -> Self:
-        """Return the recipe of a specification; ``initial`` are tokens that it identifies but does not hold."""
-        low, high = specification["sensitivity"]
+        """Return the recipe of a specification; ``initial`` are tokens that it identifies but does not hold.
+
+        Missing keys take the defaults of `lmdata.atlas`; ``seeds`` are a list, or ``{first: 0, count: 20}``; an upper
+        end of ``sensitivity`` that is None is infinite.
+
+        Raises
+        ------
+        InvalidInput
+            If a key is missing or not known, or what it says is not allowed.
+        """
+        if unknown := sorted(set(specification) - set(KEYS)):
+            raise InvalidInput(f"the recipe of an atlas has no key {unknown[0]!r}; it may have {', '.join(KEYS)}")
+        for key in ("model", "tokens"):
+            if key not in specification:
+                raise InvalidInput(f"the recipe of an atlas lacks {key!r}")
+        if (version := specification.get("lmdata_atlas", ATLAS)) != ATLAS:
+            raise InvalidInput(f"lmdata_atlas is {version!r}; this lmdata makes atlases of version {ATLAS}")
+        low, high = specification.get("sensitivity", (0.0, None))
+        seeds = specification.get("seeds", (0,))
+        if isinstance(seeds, Mapping):
+            seeds = range(seeds["first"], seeds["first"] + seeds["count"])
         return cls.of(
             model_from_specification(specification["model"]),
             source_from_specification(specification["tokens"], values=initial),
-            seeds=specification["seeds"],
+            seeds=seeds,
             sensitivity=(low, math.inf if high is None else high),
-            resolution=specification["resolution"],
-            steps=specification["steps"],
-            limits=specification["limits"],
+            resolution=specification.get("resolution", RESOLUTION),
+            steps=specification.get("steps"),
+            limits=specification.get("limits", True),
         )
 
     def specification(self) -> dict[str, Any]:

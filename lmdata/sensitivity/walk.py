@@ -9,7 +9,7 @@ A node ends as a leaf:
 
 - `CERTIFIED`, when a proof (`lmdata.dynamics.kernels.certificate`) covers its interval;
 - `AT_REST`, when its state repeats to the bit, which is a proof too, of the canonical floats;
-- `UNRESOLVED`, when it is narrower than the resolution;
+- `UNRESOLVED`, when it would have to be cut, and is narrower than the resolution;
 - `RECORDED`, when it came to the end of a record;
 - `OPEN`, when no proof was found in the number of steps that was allowed.
 
@@ -64,7 +64,7 @@ class System(NamedTuple):
     least: Floats  # (steps + 1,) smallest shape from t on, for ever
     most: Floats  # (steps + 1,) largest
     record: bool  # to the last step, without proofs
-    width: float  # narrower intervals stay unresolved
+    width: float  # narrower intervals are not cut any more
     eager: float  # slack from which on the first proof is tried
 
 
@@ -222,7 +222,11 @@ def walk(
                 return
             shape, last = system.shape[step], _before(upper)
             prepare(now, system.matrix, n, room)
+            narrow = not system.record and upper - lower < system.width
             if listen(now, lower * shape, last * shape, room, axes):
+                if narrow:
+                    _emit(leaves, place, lower, upper, (UNRESOLVED, step, frozen, chain), now, 0.0, proof)
+                    break
                 cut = next_flip(now, room, shape, lower, last)
                 push(stack, place, now, before, (cut, upper, wanted), (step, frozen, chain, still))
                 upper = cut
@@ -237,9 +241,6 @@ def walk(
             else:
                 still += 1
             if not system.record:
-                if upper - lower < system.width:
-                    _emit(leaves, place, lower, upper, (UNRESOLVED, step, frozen, chain), now, 0.0, proof)
-                    break
                 estimate = _estimate(room, n) if still >= PATIENCE else np.inf
                 if estimate <= wanted and certify(now, room.heard, system.matrix, system.influence, proof):
                     least, most = system.least[step], system.most[step]
@@ -266,6 +267,9 @@ def walk(
                         wanted = estimate * min(0.5, 0.9 * spare / slack)
                     elif start - slack >= upper or stop + slack <= lower:
                         wanted = -1.0  # the graph will change: wait until it does
+                    elif narrow:  # a limit gap lies inside
+                        _emit(leaves, place, lower, upper, (UNRESOLVED, step, frozen, chain), now, 0.0, proof)
+                        break
                     else:
                         inner, outer = max(start, lower), min(stop, upper)
                         wanted = estimate * min(0.5, (upper - lower) / (NARROW * slack))
