@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.ends import marked
 from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.measuring import LOCALMAX, measure, measured, positions
 from lmdata.analysis.parameters import CORE, models_of, times_of
@@ -80,6 +81,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
         - ``rate_expected`` (<swept>): ``1 / (1 + influence)``; only of models that have an influence
         - ``time_to_tolerance`` (<swept>, seed): first stored time from which on no displacement exceeds
           ``tolerance * scale``; NaN if the last one does
+        - ``certified_rate`` (<swept>, seed): the proved rate, where ``ds`` has the variables of `lmdata.certify`
 
         Absent members have NaN.
 
@@ -113,4 +115,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
         expected = models.values(lambda model: 1.0 / (1.0 + model.influence))
         expected.attrs = registry.variable("rate_expected").attributes() | {"source": LOCALMAX}
         out["rate_expected"] = expected
+    if "certified_rate" in ds and "certified" in ds:  # the proved one, where tokens between clusters make it slower
+        out["certified_rate"] = ds["certified_rate"]
+        return marked(out, ds["certified"].astype(bool))
     return out

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.ends import CERTIFIED, marked
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
@@ -173,7 +174,7 @@ def vertex_occupancy(
     Returns
     -------
     xarray.Dataset
-        Lazy where ``ds`` is. Vertices are those of `limit_polytope`, with the same numbers.
+        Lazy where ``ds`` is. Vertices are those of `limit_polytope`, with the same numbers and ``limits_certified``.
 
         - ``occupancy`` (<swept>, seed, time, vertex): NaN beyond the last vertex
         - ``occupancy_entropy`` (<swept>, seed, time): ``- sum_v o_v ln o_v - o ln o``, with o the share of
@@ -248,4 +249,4 @@ def vertex_occupancy(
         new={"share": SHARES},
         comment=occupied["occupancy"].attrs["comment"],
     )
-    return occupied.assign(spread.data_vars)
+    return marked(occupied.assign(spread.data_vars), limit.coords.get(CERTIFIED))

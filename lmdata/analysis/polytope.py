@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
+from lmdata.analysis.ends import ends, marked
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import Among, alignment_of, check_order, check_whole, localmax_of, sensitivities
 from lmdata.analysis.presence import present
@@ -170,6 +171,9 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         plane counter-clockwise from the vertex of least first component, elsewhere by first, second, ...
         component. Absent members have NaN, -1 and False; the coordinate ``status`` tells.
 
+        In a dataset that has the variables of `lmdata.certify`, the proved limits stand in for the last frame, however
+        short the record; the coordinate ``limits_certified`` (<swept>, seed) says of which members.
+
     Raises
     ------
     InvalidInput
@@ -190,16 +194,19 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
     check_order(ds, "limit_polytope")
     models = localmax_of(ds, "limit_polytope")
     frame = ("token", "component")
-    return measured(
+    end, certified = ends(position, ds, among)
+    where = "the last stored frame" if certified is None else "certified limits, or of the last stored frame"
+    found = measured(
         ds,
         limit_sets,
-        position.isel(time=-1, drop=True),
+        end,
         position.isel(time=0, drop=True),
         sensitivities(ds, models, "limit_polytope").isel(time=-1),
         names=Limits._fields,
         core=(frame, frame, ()),
         new={"vertex": range(ds.sizes["token"])},
-        comment=f"clusters of the last stored frame, tolerance {tolerance!r} of the largest initial norm",
+        comment=f"clusters of {where}, tolerance {tolerance!r} of the largest initial norm",
         alignment=alignment_of(ds, models, "limit_polytope"),
         tolerance=tolerance,
     )
+    return marked(found, certified)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.ends import CERTIFIED, marked
 from lmdata.analysis.graph_kernels import forget_listeners
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
@@ -146,7 +147,8 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         - ``vertex_share`` (<swept>, seed, vertex): share of all tokens in S1 and at the vertex; NaN beyond
           the last
 
-        Absent members have False, -1 and NaN; the coordinate ``status`` tells.
+        Absent members have False, -1 and NaN; the coordinate ``status`` tells. The coordinate ``limits_certified`` is
+        that of `limit_polytope`.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
     times = times_of(ds, "quiescent_sets")
     models = localmax_of(ds, "quiescent_sets")
     limit = limit_polytope(ds, tolerance=tolerance, among=among)
-    return measured(
+    found = measured(
         ds,
         closed_sets,
         position,
@@ -180,6 +182,7 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         names=Quiescence._fields,
         core=(CORE, ("time",), ("token",), ("time",)),
         new={"vertex": range(ds.sizes["token"])},
-        comment=f"at every stored step up to the last; limit clusters of tolerance {float(tolerance)!r}",
+        comment=f"at every stored step up to the last; {limit['cluster'].attrs['comment']}",
         alignment=alignment_of(ds, models, "quiescent_sets"),
     )
+    return marked(found, limit.coords.get(CERTIFIED))

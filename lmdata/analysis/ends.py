@@ -1,0 +1,46 @@
+"""Where the tokens of a record end: at limits that are proved, where the dataset has them, else in its last frame."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from lmdata.analysis.parameters import Among
+
+CERTIFIED = "limits_certified"
+"""Coordinate of what is measured: true where the limits are proved ones."""
+
+
+def ends(position: xr.DataArray, ds: xr.Dataset, among: Among) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return where tokens end, and which members' ends are proved; None where the dataset has no proofs.
+
+    Parameters
+    ----------
+    position
+        Of the dataset, absent members NaN.
+    ds
+        Perhaps with the variables of `lmdata.certify`, which are of all tokens of the run.
+    among
+        Proofs are for ``"run"`` alone.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(0.1), [[1.0], [0.5], [-1.0]], steps=2)
+    >>> ends(ds.position, ds, "run")[0].values.ravel()
+    array([ 0.984375,  0.953125, -1.      ])
+    >>> proved, certified = ends(ds.position, ds.merge(lmdata.certify(ds)), "run")
+    >>> proved.values.ravel(), bool(certified.all())
+    (array([ 0.96875,  0.96875, -1.     ]), True)
+    """
+    last = position.isel(time=-1, drop=True)
+    if among != "run" or "certified" not in ds or "certified_limit" not in ds:
+        return last, None
+    certified = ds["certified"].astype(bool).assign_attrs(long_name="the limits are proved ones")
+    return ds["certified_limit"].where(certified, last).transpose(*last.dims), certified
+
+
+def marked(found: xr.Dataset, certified: xr.DataArray | None) -> xr.Dataset:
+    """Return what was measured with the coordinate that says whose limits are proved, if any could be."""
+    if certified is None:
+        return found
+    return found.assign_coords({CERTIFIED: certified.reset_coords(drop=True)})
