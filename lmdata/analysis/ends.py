@@ -27,7 +27,7 @@ def ends(position: xr.DataArray, ds: xr.Dataset, among: Among) -> tuple[xr.DataA
     >>> import lmdata
     >>> ds = lmdata.simulate(lmdata.Localmax(0.1), [[1.0], [0.5], [-1.0]], steps=2)
     >>> ends(ds.position, ds, "run")[0].values.ravel()
-    array([ 0.984375,  0.953125, -1.      ])
+    array([ 1.   ,  0.875, -1.   ])
     >>> proved, certified = ends(ds.position, ds.merge(lmdata.certify(ds)), "run")
     >>> proved.values.ravel(), bool(certified.all())
     (array([ 0.96875,  0.96875, -1.     ]), True)
