@@ -55,7 +55,7 @@ def with_truth(ds, model):
     return ds.assign(truth)
 
 
-def run(model, *, n=6, d=2, steps=6, **settings):
+def run(model, *, n=5, d=2, steps=4, **settings):
     return with_truth(lmdata.simulate(model, lmdata.tokens.uniform(n, d), steps=steps, **settings), model)
 
 
@@ -69,14 +69,15 @@ BASES = (
 def bases():
     """Return the datasets that chains begin from, by their names in `BASES`."""
     localmax, schedules = lmdata.Localmax, lmdata.schedules
-    grid = {"alignment_sensitivity": [0.0, 0.1, 0.4], "influence": [0.5, 2.0]}
+    grid = {"alignment_sensitivity": [0.05, 0.4], "influence": [0.5, 2.0]}
     one, two = localmax(0.2, influence=0.5), localmax(0.2, influence=2.0)
     soft = Softmax(inverse_temperature=3.0, causal=True)
-    alone = run(localmax([0.0, 0.1, 0.2, 0.3, 0.4, 0.5]), seeds=range(2))
+    alone = run(localmax([0.0, 0.2, 0.3, 0.5]), seeds=range(2))
     return {
-        "grid": run(localmax(alignment=A), seeds=range(3), sweep=grid),
+        "grid": run(localmax(alignment=A), seeds=range(2), sweep=grid),
         "schedule": run(
             localmax(schedules.Geometric(1.0, 0.6), alignment=A),
+            steps=7,
             record=2,
             seeds=range(2),
             sweep={"influence": [0.5, 1.0]},
@@ -243,6 +244,40 @@ def rolling(ds, random):
     return ds.drop_vars(TRUTH).rolling(time=2, min_periods=1).mean().assign(ds[list(TRUTH)])
 
 
+def thin(ds, random):
+    dim = pick(random, [*members(ds), "time"])
+    return pick(random, [ds.thin, ds.head, ds.tail])({dim: 2})
+
+
+def rename_dims(ds, random):
+    """Take a dimension's labels from it, or give it those of another coordinate."""
+    dim = pick(random, members(ds))
+    return ds.reset_index(dim) if random.random() < 0.5 else ds.rename_dims({dim: f"{dim}_renamed"})
+
+
+def difference(ds, random):
+    """Take differences between neighbours, under the labels of the later ones."""
+    dim = pick(random, [*members(ds), "time"])
+    return ds.drop_vars(TRUTH).diff(dim).assign(ds[list(TRUTH)].isel({dim: slice(1, None)}))
+
+
+def combine(ds, random):
+    dim = pick(random, [*members(ds), "time"])
+    cut = int(random.integers(1, ds.sizes[dim]))
+    parts = [ds.isel({dim: slice(cut, None)}), ds.isel({dim: slice(0, cut)})]
+    return xr.combine_by_coords(parts, combine_attrs=pick(random, ["drop", "override", "no_conflicts"]))
+
+
+def drop_sel(ds, random):
+    dim = pick(random, ["token", *members(ds), "time"])
+    return ds.drop_sel({dim: [pick(random, ds[dim].values.tolist())]})
+
+
+def keep(ds, random):
+    """Keep variables by name, and what rides along with them."""
+    return ds[["position", *TRUTH]]
+
+
 def reset(ds, random):
     return ds.reset_coords(drop=bool(random.integers(2)))
 
@@ -277,7 +312,7 @@ ACTS = (
         expand_dims,
         to_zarr,
     ),
-    *(arithmetic, rolling, reset, chunk, float32),
+    *(thin, rename_dims, difference, combine, drop_sel, keep, arithmetic, rolling, reset, chunk, float32),
 )
 
 
