@@ -13,7 +13,7 @@ from lmdata.analysis.cluster_count import cluster_counts, metastability
 from lmdata.analysis.energy import energy, interaction_energies
 from lmdata.analysis.equiangular import equiangular_alignment, equiangular_curve
 from lmdata.analysis.planes import hyperplanes, leading_direction
-from lmdata.analysis.spectrum import anisotropy, span_dimension
+from lmdata.analysis.spectrum import anisotropy, span_dimension, spans
 from lmdata.analysis.transport import distances, transport_distance
 from lmdata.dynamics.models import (
     Noisy,
@@ -211,6 +211,13 @@ def test_spectra_of_known_clouds():
     assert found.anisotropy.item() == pytest.approx(0.8)
     assert span_dimension(ds).item() == 2
     assert np.isnan(anisotropy(lmdata.simulate(lmdata.Localmax(), np.ones((3, 2)), steps=0)).anisotropy.item())
+
+
+@pytest.mark.parametrize("exponent", [-300, -20, 0, 20, 300])
+def test_the_dimension_of_a_span_has_no_scale_of_its_own(exponent):
+    states = np.random.default_rng(3).normal(size=(5, 6, 4)) * [1.0, 1.0, 1e-5, 1e-9]
+    assert spans(np.ldexp(states, exponent), tolerance=1e-7).tolist() == [3] * 5
+    assert spans(np.zeros((1, 3, 2)), tolerance=1e-6).tolist() == [0]
 
 
 def test_cosine_densities_integrate_to_one(swept):
