@@ -255,6 +255,26 @@ def test_a_bucket_that_refuses_or_a_body_that_is_cut_is_no_damage(between, examp
         open_dataset(place)
 
 
+def test_an_answer_that_is_cut_while_a_commit_is_made_is_asked_for_again(between, example, small_blocks):
+    made = example()
+    place = made.write("s3://runs/prevented/two", leave=8)
+    cut = []
+
+    def fault(method, path):
+        if method == "GET" and "manifests/" in path and not cut:
+            cut.append(path)
+            return "cut"
+        return None
+
+    with RunStore.append_to(place) as store:
+        for block in store.pending():
+            made.put(store, block)
+        between.fault = fault
+        store.commit()
+    assert cut
+    assert verify(place).ok
+
+
 @pytest.mark.long  # icechunk tries again for half a minute
 def test_a_bucket_where_nobody_is(between, monkeypatch):
     for address in ("http://127.0.0.1:9", "http://nowhere.invalid:9"):

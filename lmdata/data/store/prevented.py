@@ -135,6 +135,11 @@ def unreadable(error: Exception, what: str, damaged: str = "") -> StoreError:
     return CorruptDataset(f"{what}: {summary(error)}" + (f"; {damaged}" if damaged else ""))
 
 
+def was_cut(error: Exception) -> bool:
+    """Return whether an answer of a bucket was cut on the way: what was asked for may be asked for again."""
+    return isinstance(error, icechunk.IcechunkError) and CUT.search(summary(error)) is not None
+
+
 def fetched[T](read: Callable[[], T], what: str, *, damaged: str = "") -> T:
     """Return what ``read`` returns; an answer that was cut on the way is asked for once more.
 
@@ -161,7 +166,7 @@ def fetched[T](read: Callable[[], T], what: str, *, damaged: str = "") -> T:
             raise
         except UNREADABLE as error:
             found = unreadable(error, what, damaged)
-            if not (again and isinstance(found, NotReachable) and CUT.search(summary(error))):
+            if not (again and was_cut(error)):
                 raise found from error
         time.sleep(AGAIN_SECONDS)
     raise AssertionError("not reached")

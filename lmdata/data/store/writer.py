@@ -35,7 +35,7 @@ from lmdata.data.store.journal import Act, Failed, Journal, Merged, Reset, Writt
 from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.maintenance import tidy
 from lmdata.data.store.making import clear
-from lmdata.data.store.prevented import fetched
+from lmdata.data.store.prevented import fetched, was_cut
 from lmdata.data.store.process import check_process
 from lmdata.data.store.reading import read_initial
 from lmdata.data.store.storage import Place, writing
@@ -295,7 +295,8 @@ class RunStore(Sink):
         RecipeMismatch
             If anything else differs.
         StoreError
-            If forks are out, or it cannot be written; the store is then as it was.
+            If forks are out, or it cannot be written; the store is then as it was, unless what failed came after the
+            commit: it is never extended in part.
         """
         wider = replace(layout, chunk=self.layout.chunk)
         if not wider.extends(self.layout):
@@ -407,6 +408,9 @@ class RunStore(Sink):
                     self._act(act)
                 if self._now.empty:
                     return None
+            except icechunk.IcechunkError as error:
+                if attempt > 1 or not was_cut(error):
+                    raise
 
     def _record(self, act: Act) -> None:
         """Do something in the transaction, remember it where others may commit first, and commit if it is time."""
