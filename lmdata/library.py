@@ -64,10 +64,8 @@ def _read(specification: Mapping[str, Any]) -> Callable[[Means], xarray.Dataset]
 
 def _run_atlas(recipe: AtlasRecipe, means: Means) -> xarray.Dataset:
     """Make an atlas with what of the means it has a use for."""
-    if means.scheduler is not None:
-        raise InvalidInput(f"scheduler is {means.scheduler!r}; an atlas is walked by the threads of this process")
     progress = means.progress if callable(means.progress) else None
-    return made(recipe, store=means.store, progress=progress)
+    return made(recipe, store=means.store, scheduler=means.scheduler, progress=progress)
 
 
 def _kind_of(specification: Any) -> road.Kind[Any]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from lmdata.dynamics.model import Model
 from lmdata.errors import InvalidInput
-from lmdata.sensitivity.axis import walk_axis
+from lmdata.runs.cluster import checked
 from lmdata.sensitivity.dataset import assemble
 from lmdata.sensitivity.recipe import RESOLUTION, AtlasRecipe, prepared
-from lmdata.sensitivity.storing import TOGETHER, Progress, kept
+from lmdata.sensitivity.storing import Progress, kept, walked
 from lmdata.sensitivity.walk import Leaves
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def atlas(
     limits: bool = True,
     store: str | os.PathLike[str] | None = None,
     threads: int | None = None,
+    scheduler: int | str | None = None,
     progress: Progress | None = None,
 ) -> xarray.Dataset:
     """Find every trajectory of localmax over the sensitivity axis, each on the exact interval that has it.
@@ -65,6 +66,8 @@ def atlas(
         on. A finished one is opened.
     threads : int, optional
         One a core by default; the result does not depend on it.
+    scheduler : int or str, optional
+        As for `lmdata.simulate`: starts are walked by the workers of a dask.distributed cluster, one a task.
     progress : callable, optional
         Called as ``progress(done, total)`` after some starts each.
 
@@ -97,6 +100,8 @@ def atlas(
         allowed, or the atlas would be too large: the message has the estimate.
     StoreExists, RecipeMismatch
         If ``store`` holds something else.
+    BackendUnavailable
+        If no scheduler answers.
 
     Examples
     --------
@@ -112,7 +117,7 @@ def atlas(
     )
     if progress is not None and not callable(progress):
         raise InvalidInput(f"progress is {progress!r}; it must be a function of (done, total)")
-    return made(recipe, store=store, threads=threads, progress=progress)
+    return made(recipe, store=store, threads=threads, scheduler=scheduler, progress=progress)
 
 
 def made(
@@ -120,15 +125,18 @@ def made(
     *,
     store: str | os.PathLike[str] | None = None,
     threads: int | None = None,
+    scheduler: int | str | None = None,
     progress: Progress | None = None,
 ) -> xarray.Dataset:
     """Make the atlas of a recipe: `atlas` with its arguments already checked."""
+    if scheduler is not None:
+        checked(scheduler)
     if store is not None:
-        return kept(recipe, store, threads=threads, progress=progress)
+        return kept(recipe, store, threads=threads, scheduler=scheduler, progress=progress)
     starts = prepared(recipe)
-    found: list[Leaves] = []
-    for begin in range(0, len(starts), TOGETHER):
-        found += walk_axis(starts[begin : begin + TOGETHER], recipe.axis(), threads=threads)
+    found: dict[int, Leaves] = {}
+    for some in walked(starts, list(range(len(starts))), recipe.axis(), threads, scheduler):
+        found |= some
         if progress is not None:
             progress(len(found), len(starts))
-    return assemble(recipe, starts, found)
+    return assemble(recipe, starts, [found[number] for number in range(len(starts))])

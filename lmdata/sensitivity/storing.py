@@ -6,18 +6,20 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmdata.data.derived import is_derived, open_derived, save_derived
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
 from lmdata.numerics.checks import as_path
-from lmdata.sensitivity.axis import walk_axis
+from lmdata.runs.cluster import connected
+from lmdata.sensitivity.axis import Axis, walk_axis
 from lmdata.sensitivity.dataset import assemble
 from lmdata.sensitivity.recipe import AtlasRecipe, prepared
 from lmdata.sensitivity.walk import Leaves
@@ -35,7 +37,12 @@ ENDING = ".unfinished"
 
 
 def kept(
-    recipe: AtlasRecipe, store: str | os.PathLike[str], *, threads: int | None, progress: Progress | None
+    recipe: AtlasRecipe,
+    store: str | os.PathLike[str],
+    *,
+    threads: int | None,
+    scheduler: int | str | None,
+    progress: Progress | None,
 ) -> xarray.Dataset:
     """Return the atlas of a recipe from its store; make it, or what it still lacks, if it is not there.
 
@@ -63,9 +70,8 @@ def kept(
         if leaves is not None:
             found[number] = leaves
     missing = [number for number in range(len(starts)) if number not in found]
-    for begin in range(0, len(missing), TOGETHER):
-        numbers = missing[begin : begin + TOGETHER]
-        for number, leaves in zip(numbers, walk_axis(starts[numbers], recipe.axis(), threads=threads), strict=True):
+    for some in walked(starts, missing, recipe.axis(), threads, scheduler):
+        for number, leaves in some.items():
             found[number] = leaves
             _write(folder, number, leaves)
         if progress is not None:
@@ -76,6 +82,24 @@ def kept(
     )
     shutil.rmtree(folder, ignore_errors=True)
     return open_derived(target)
+
+
+def walked(
+    starts: NDArray[np.float64], numbers: list[int], axis: Axis, threads: int | None, scheduler: int | str | None
+) -> Iterator[dict[int, Leaves]]:
+    """Yield the leaves of the starts of these numbers, some at a time: by threads, or by a scheduler's workers."""
+    if scheduler is None:
+        for begin in range(0, len(numbers), TOGETHER):
+            some = numbers[begin : begin + TOGETHER]
+            yield dict(zip(some, walk_axis(starts[some], axis, threads=threads), strict=True))
+        return
+    with connected(scheduler) as client:
+        from distributed import as_completed
+
+        tasks = {client.submit(walk_axis, starts[[number]], axis, threads=1): number for number in numbers}
+        for task in as_completed(tasks):
+            yield {tasks[task]: task.result()[0]}
+            task.release()
 
 
 def _finished(recipe: AtlasRecipe, target: Path) -> xarray.Dataset:

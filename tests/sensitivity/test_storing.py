@@ -66,3 +66,10 @@ def test_a_changed_number_is_found(tmp_path):
     group = zarr.open_group(tmp_path / "atlas", mode="r+")
     group["sensitivity_to"][1] = np.nextafter(group["sensitivity_to"][1], 9.0)
     assert not lmdata.verify(tmp_path / "atlas").ok
+
+
+@pytest.mark.long
+def test_the_workers_of_a_scheduler_find_the_same(tmp_path):
+    alone = lmdata.atlas(MODEL, TOKENS, seeds=range(6))
+    assert lmdata.atlas(MODEL, TOKENS, seeds=range(6), scheduler=2).equals(alone)
+    assert lmdata.atlas(MODEL, TOKENS, seeds=range(6), scheduler=2, store=tmp_path / "atlas").load().equals(alone)
