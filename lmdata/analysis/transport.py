@@ -76,12 +76,20 @@ def transport_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
             if dim not in one.indexes or not one.indexes[dim].is_unique:
                 raise InvalidInput(f"transport_distance pairs what has the same {dim}: give each {dim} a label, once")
     number = {dim: np.arange(first.sizes[dim]) for dim in ("token", "component")}
-    alike = (one.drop_vars(number, errors="ignore").assign_coords(number) for one in (first, second))
-    here, there = xr.align(*alike, join="inner")
+    alike = [
+        one.drop_vars([*number, *(name for name in other.dims if name not in one.dims)], errors="ignore")
+        for one, other in ((first, second), (second, first))
+    ]
+    try:
+        here, there = xr.align(*(one.assign_coords(number) for one in alike), join="inner")
+    except ValueError as error:
+        raise InvalidInput(
+            f"transport_distance pairs what has the same labels, and these have labels of different kinds: {error}"
+        ) from error
     if empty := [dim for dim, size in here.sizes.items() if size == 0]:
         raise InvalidInput(f"the datasets share no {empty[0]}; simulate both with the same {empty[0]}s")
     return measured(
-        ds.sel({dim: here[dim] for dim in set(here.dims) & set(there.dims) if dim not in number}),
+        here.to_dataset(name="position"),
         distances,
         here,
         there,
