@@ -26,7 +26,7 @@ def measure(ds: xarray.Dataset) -> xarray.Dataset:
         selection.path_margin(ds, found),
         selection.winner(ds, found),
     ]
-    return xarray.merge([found, selection.norms(ds), *measures], combine_attrs="override")
+    return xarray.merge([found, selection.norms(ds), *measures], compat="no_conflicts", combine_attrs="override")
 
 
 def figures(found: xarray.Dataset) -> list[Any]:
