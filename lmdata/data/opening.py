@@ -103,7 +103,7 @@ def open_file(file: Path, *, allow_partial: bool = False, chunked: bool = True) 
         dataset = xr.open_dataset(file, chunks={} if chunked else None)
     except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
         raise StoreError(
-            f"{file} is no dataset of lmdata: it is neither a store's folder nor a netCDF file that can be read here: "
+            f"{file} is no run store of lmdata, which is a folder, and no netCDF file that can be read here: "
             f"{prevented.summary(error)}; for netCDF, pip install h5netcdf"
         ) from error
     if dataset.attrs.get("lmdata_schema") != registry.SCHEMA:
