@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kernels.certificate import proof
 from lmdata.dynamics.kernels.intervals import first_flips, listen, load_state, prepare, scratch
 from lmdata.numerics.threads import crew
-from lmdata.sensitivity.walk import COUNT, DEPTH, Leaves, Stack, System, walk
+from lmdata.sensitivity.walk import COUNT, DEPTH, UNRESOLVED, Leaves, Stack, System, walk
 
 type Floats = NDArray[np.float64]
 
@@ -109,8 +109,16 @@ def walk_axis(starts: Floats, axis: Axis, *, threads: int | None = None) -> list
 
 
 def joined(parts: list[Leaves]) -> Leaves:
-    """Return leaves one after the other."""
-    return Leaves._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    """Return leaves one after the other; unresolved ones that meet between two parts are one."""
+    kept = [parts[0]]
+    for part in parts[1:]:
+        before = kept[-1]
+        if len(part.bounds) and len(before.bounds) and UNRESOLVED == before.counts[-1, 0] == part.counts[0, 0]:
+            before.bounds[-1, 1] = part.bounds[0, 1]
+            part = Leaves._make(array[1:] for array in part)
+        if len(part.bounds):
+            kept.append(part)
+    return Leaves._make(np.concatenate(arrays) for arrays in zip(*kept, strict=True))
 
 
 def walk_part(tokens: Floats, axis: Axis, part: Part) -> Leaves:

@@ -222,7 +222,8 @@ def walk(
                 return
             shape, last = system.shape[step], _before(upper)
             prepare(now, system.matrix, n, room)
-            narrow = not system.record and upper - lower < system.width
+            # at step 0 all is cut, so that it does not matter in which parts the axis is walked
+            narrow = not system.record and step > 0 and upper - lower < system.width
             if listen(now, lower * shape, last * shape, room, axes):
                 if narrow:
                     _emit(leaves, place, lower, upper, (UNRESOLVED, step, frozen, chain), now, 0.0, proof)

@@ -10,6 +10,7 @@ import pytest
 
 import lmdata
 from lmdata.dynamics.kernels import canonical, fused
+from lmdata.sensitivity import axis
 from lmdata.sensitivity.shapes import model_at
 
 from .starts import random_start
@@ -138,6 +139,16 @@ def test_threads_seeds_and_limits_do_not_touch_the_result():
     without = lmdata.atlas(model, tokens, seeds=(3, 5), limits=False)
     assert "limit_position" not in without
     assert without.equals(both.drop_vars(["limit_position", "cluster"]))
+
+
+@pytest.mark.parametrize("parts", [1, 3, 500])
+def test_the_parts_in_which_the_axis_is_walked_do_not_touch_the_result(parts, monkeypatch):
+    """Also where much stays unresolved, next to the ends of parts too."""
+    arguments = {"seeds": (0, 1), "resolution": 1e-2}
+    whole = lmdata.atlas(lmdata.Localmax(), lmdata.tokens.uniform(12, 2), **arguments)
+    assert whole.attrs["unresolved_share"] > 0.02
+    monkeypatch.setattr(axis, "PARTS", parts)
+    assert lmdata.atlas(lmdata.Localmax(), lmdata.tokens.uniform(12, 2), **arguments).equals(whole)
 
 
 def test_a_part_of_the_axis():
