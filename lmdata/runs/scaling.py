@@ -58,11 +58,15 @@ def check_workers(client: Client, code: Code) -> None:
     ClusterLost
         If the scheduler does not answer.
     """
+    from distributed.comm import CommClosedError
+
     with _reaching():
         answers: dict[str, Any] = client.sync(
             client._run, difference_of, code, on_error="return", callback_timeout=SILENCE_SECONDS
         )
     for address, answer in answers.items():
+        if isinstance(answer, CommClosedError):  # it is gone; who takes its place is asked with its first task
+            continue
         if isinstance(answer, BaseException):
             answer = f"it has another lmdata ({type(answer).__name__}: {answer})"
         if answer:

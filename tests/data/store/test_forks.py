@@ -52,7 +52,7 @@ def test_sparse_records_over_many_stretches_have_the_digests_of_one_process(reco
 
 
 @pytest.mark.long
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @ANY
 def test_more_sparse_records_over_many_stretches(record, segment, chunk, together):
     check(record, segment, chunk, together)
