@@ -84,7 +84,8 @@ def certificates(
         certified_vertex_count=np.full(m, -1),
         proved_exactly=np.zeros(m, np.bool_),
     )
-    axes = [_axis_of(model) for model in models]
+    ones = np.ones(max(map(horizon_of, models), default=0) + 1)  # the shape of all constants: held once
+    axes = [_axis_of(model, ones) for model in models]
 
     def work(begin: int, end: int) -> None:
         for member in range(begin, end):
@@ -97,12 +98,11 @@ def certificates(
     return Certificates._make(array.reshape((*shape, *array.shape[1:])) for array in found)
 
 
-def _axis_of(model: Localmax) -> Axis:
+def _axis_of(model: Localmax, ones: Floats) -> Axis:
     """Return the axis of a single member: from its sensitivity, or the scale 1 of its schedule, to the next float."""
     steps = horizon_of(model)
     own = model.alignment_sensitivity
-    constant = isinstance(own, float)
-    shape = Shape(*(np.ones(steps + 1) for _ in range(3))) if constant else shape_of(model, steps)
+    shape = Shape(*[ones[: steps + 1]] * 3) if isinstance(own, float) else shape_of(model, steps)
     low = float(own) if isinstance(own, float) else 1.0
     matrix = np.empty((0, 0)) if model.matrix is None else np.ascontiguousarray(model.matrix)
     return Axis(matrix, model.influence, *shape, low, math.nextafter(low, math.inf), False, 0.0, True)
