@@ -105,17 +105,15 @@ def large_products(repeats: int) -> list[Row]:
 def whole_runs(sizes: tuple[tuple[int, int], ...]) -> list[Row]:
     """Time every one of 30 steps of large systems, for hardmax and a large sensitivity; the worst counts."""
     from lmdata.dynamics.kernels.tree import System
-    from lmdata.numerics.threads import crew
 
     rows = []
     for n, d in sizes:
         for delta in (0.0, 0.5):
             system, taken = System(tokens(1, n, d)[0]), []
-            spread = crew()
-            System(tokens(1, 1000, d)[0]).step(delta, 0.5, spread)  # compiled, or loaded, before the first step counts
+            System(tokens(1, 1000, d)[0]).step(delta, 0.5)  # compiled, or loaded, before the first step counts
             for _ in range(30):
                 begin = time.perf_counter()
-                system.step(delta, 0.5, spread)
+                system.step(delta, 0.5)
                 taken.append(time.perf_counter() - begin)
             times = {
                 "worst step": {"median": max(taken), "least": max(taken), "repeats": 1},

@@ -21,7 +21,7 @@ from lmdata.analysis.hull_space import corners_of, facets_of, simplex, volume
 from lmdata.analysis.predicates import orient_plane
 from lmdata.errors import InvalidInput
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 
 RANK_TOLERANCE = 1e-12
 VERTEX_TOLERANCE = 1e-9
@@ -197,8 +197,7 @@ def _measure_all(
 ) -> None:
     """Call `_measure` for all sets, on every core where they are many."""
     space = True if sets.shape[-1] > 2 else None  # None makes numba compile `_measure` without the hull in space
-    spread = crew()
-    spread(
+    parallel_for(
         lambda begin, end: _measure(sets, thresholds, rank, size, forced, space, begin, end),
         len(sets),
         max(1, GRAIN // (sets.shape[1] * sets.shape[2])),

@@ -136,7 +136,7 @@ def chain(points: NDArray[np.float64]) -> NDArray[np.int64]:
     return stack[:size].copy()
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def area(polygon: NDArray[np.float64]) -> float:
     """Return the area of a convex polygon whose corners (n, 2) run counter-clockwise, as from `chain`.
 

@@ -7,6 +7,8 @@ the true hull.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,34 @@ from lmdata.numerics.compiled import compiled
 
 # With coordinates within [-1, 1], a height over a plane (its computed normal) beyond this has the right sign.
 _CERTAIN = 400.0 * 2.0**-53
+
+type Floats = NDArray[np.float64]
+type Integers = NDArray[np.int64]
+
+
+class Facets(NamedTuple):
+    """The triangles of a hull that is being built; places of removed ones are used again."""
+
+    corners: Integers  # (f, 3) counter-clockwise from outside
+    twins: Integers  # (f, 3) the facet on the other side of edge k, which runs from corner k to corner k + 1
+    planes: Floats  # (f, 6) the normal, and a point
+    seen: Integers  # (f,) the round in which it was found visible
+    first: Integers  # (f,) the first of the points beyond it, or -1; each point is beyond one facet at most
+    apex: Integers  # (f,) the highest of them, or -1
+    top: Floats  # (f,) about the height of that one
+    queued: NDArray[np.bool_]  # (f,) whether it is among the pending
+
+
+class Scratch(NamedTuple):
+    """Lists that the construction writes down on its way."""
+
+    follows: Integers  # (n,) the next point beyond the same facet, or that is loose
+    starting: Integers  # (n,) the new facet whose outer edge starts at the point
+    free: Integers  # (f,) facets that are no more
+    pending: Integers  # (f,) a stack of those that may have points beyond
+    visible: Integers  # (f,) those that the new point sees
+    fresh: Integers  # (f,) those that are new
+    rim: Integers  # (f, 3) edges between visible and other facets: where it starts, where it ends, the other facet
 
 
 @compiled()
@@ -82,10 +112,9 @@ def _near_height(points: NDArray[np.float64], facets: NDArray[np.int64], f: int,
 
 
 @compiled(inline=True)
-def _height(
-    points: NDArray[np.float64], facets: NDArray[np.int64], planes: NDArray[np.float64], f: int, p: int
-) -> float:
+def _height(points: Floats, facets: Facets, f: int, p: int) -> float:
     """Return a number whose sign is exactly that of the height of point p over facet f."""
+    planes = facets.planes
     height: float = (
         planes[f, 0] * (points[p, 0] - planes[f, 3])
         + planes[f, 1] * (points[p, 1] - planes[f, 4])
@@ -93,20 +122,13 @@ def _height(
     )
     if abs(height) > _CERTAIN:
         return height
-    return _near_height(points, facets, f, p, abs(height))
+    return _near_height(points, facets.corners, f, p, abs(height))
 
 
 @compiled(inline=True)
-def _set_facet(
-    points: NDArray[np.float64],
-    facets: NDArray[np.int64],
-    planes: NDArray[np.float64],
-    f: int,
-    a: int,
-    b: int,
-    c: int,
-) -> None:
-    facets[f, 0], facets[f, 1], facets[f, 2] = a, b, c
+def _set_facet(points: Floats, facets: Facets, f: int, a: int, b: int, c: int) -> None:
+    corners, planes = facets.corners, facets.planes
+    corners[f, 0], corners[f, 1], corners[f, 2] = a, b, c
     u0, u1, u2 = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
     w0, w1, w2 = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1], points[c, 2] - points[a, 2]
     planes[f, 0] = u1 * w2 - u2 * w1
@@ -115,41 +137,21 @@ def _set_facet(
     planes[f, 3], planes[f, 4], planes[f, 5] = points[a, 0], points[a, 1], points[a, 2]
 
 
-@compiled(borrowed=True)
-def _enclose(
-    points: NDArray[np.float64],
-    start: NDArray[np.int64],
-    facets: NDArray[np.int64],
-    twins: NDArray[np.int64],
-    rim: NDArray[np.int64],
-    planes: NDArray[np.float64],
-    top: NDArray[np.float64],
-    seen: NDArray[np.int64],
-    queued: NDArray[np.bool_],
-    first: NDArray[np.int64],
-    apex: NDArray[np.int64],
-    follows: NDArray[np.int64],
-    starting: NDArray[np.int64],
-    free: NDArray[np.int64],
-    pending: NDArray[np.int64],
-    visible: NDArray[np.int64],
-    fresh: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Fill the facets of the hull; return how many have been used, and how many of these, in ``free``, are no more.
-
-    Of facet f, edge k runs from corner k to corner k + 1 and ``twins[f, k]`` is the facet on its other side.
-    ``planes[f]`` are its normal and a point, ``seen[f]`` is the round in which it was found visible, ``first[f]`` the
-    first point beyond it, of a list linked by ``follows``, ``apex[f]`` the highest of them and ``top[f]`` its height.
-    ``starting[p]`` is the new facet whose outer edge starts at point p.
-    """
+@compiled(no_refcount=True)
+def _enclose(points: Floats, start: Integers, facets: Facets, scratch: Scratch) -> tuple[int, int]:
+    """Fill the facets of the hull; return how many have been used, and how many of these, in ``free``, are no more."""
+    corners, twins, seen, queued = facets.corners, facets.twins, facets.seen, facets.queued
+    first, apex, top = facets.first, facets.apex, facets.top
+    follows, starting, rim = scratch.follows, scratch.starting, scratch.rim
+    free, pending, visible, fresh = scratch.free, scratch.pending, scratch.visible, scratch.fresh
     n = points.shape[0]
     a, b, c, p = start[0], start[1], start[2], start[3]
     if orient_space(points[a], points[b], points[c], points[p]) < 0:
         b, c = c, b
-    _set_facet(points, facets, planes, 0, a, b, c)
-    _set_facet(points, facets, planes, 1, b, a, p)
-    _set_facet(points, facets, planes, 2, c, b, p)
-    _set_facet(points, facets, planes, 3, a, c, p)
+    _set_facet(points, facets, 0, a, b, c)
+    _set_facet(points, facets, 1, b, a, p)
+    _set_facet(points, facets, 2, c, b, p)
+    _set_facet(points, facets, 3, a, c, p)
     twins[0, 0], twins[0, 1], twins[0, 2] = 1, 2, 3
     twins[1, 0], twins[1, 1], twins[1, 2] = 0, 3, 2
     twins[2, 0], twins[2, 1], twins[2, 2] = 0, 1, 3
@@ -165,12 +167,13 @@ def _enclose(
         fresh[k] = k
 
     while True:
+        # each loose point goes to the first fresh facet that it is beyond; one beyond none is inside the hull for good
         while loose >= 0:
             point = loose
             loose = follows[point]
             for k in range(n_fresh):
                 f = fresh[k]
-                height = _height(points, facets, planes, f, point)
+                height = _height(points, facets, f, point)
                 if height > 0.0:
                     follows[point] = first[f]
                     first[f] = point
@@ -188,6 +191,7 @@ def _enclose(
             queued[pending[n_pending]] = False
         if n_pending == 0:
             break
+        # the highest point over some facet joins the hull: from that facet on, all that it sees are found edge by edge
         seed = pending[n_pending - 1]
         point = apex[seed]
         round_ += 1
@@ -201,13 +205,14 @@ def _enclose(
                 g = twins[f, k]
                 if seen[g] == round_:
                     continue
-                if _height(points, facets, planes, g, point) > 0.0:
+                if _height(points, facets, g, point) > 0.0:
                     seen[g] = round_
                     visible[n_visible] = g
                     n_visible += 1
                 else:
-                    rim[n_rim, 0], rim[n_rim, 1], rim[n_rim, 2] = facets[f, k], facets[f, (k + 1) % 3], g
+                    rim[n_rim, 0], rim[n_rim, 1], rim[n_rim, 2] = corners[f, k], corners[f, (k + 1) % 3], g
                     n_rim += 1
+        # what it sees is removed, and the points beyond it are loose again
         for k in range(n_visible):
             f = visible[k]
             one = first[f]
@@ -220,6 +225,7 @@ def _enclose(
             first[f] = apex[f] = -1
             free[freed] = f
             freed += 1
+        # a cone of new facets closes the rim, each first joined to what lies outside it, then to its neighbours
         n_fresh = n_rim
         for k in range(n_rim):
             if freed > 0:
@@ -230,16 +236,16 @@ def _enclose(
                 used += 1
             fresh[k] = f
             u, v, g = rim[k, 0], rim[k, 1], rim[k, 2]
-            _set_facet(points, facets, planes, f, u, v, point)
+            _set_facet(points, facets, f, u, v, point)
             seen[f] = 0
             starting[u] = f
             twins[f, 0] = g
             for edge in range(3):
-                if facets[g, edge] == v and facets[g, (edge + 1) % 3] == u:
+                if corners[g, edge] == v and corners[g, (edge + 1) % 3] == u:
                     twins[g, edge] = f
         for k in range(n_rim):
             f = fresh[k]
-            after = starting[facets[f, 1]]
+            after = starting[corners[f, 1]]
             twins[f, 1] = after
             twins[after, 2] = f
     return used, freed
@@ -261,22 +267,28 @@ def facets_of(points: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
     """
     n = points.shape[0]
     room = 2 * n  # at most 2n - 4 facets live; removed ones are used again
-    facets, twins, rim = np.empty((3, room, 3), np.int64)
-    planes, top = np.empty((room, 6)), np.empty(room)
-    lists, seen, queued = np.empty((4, room), np.int64), np.zeros(room, np.int64), np.zeros(room, np.bool_)
+    triples, lists = np.empty((3, room, 3), np.int64), np.empty((4, room), np.int64)
     nobody, nowhere = np.full((2, room), -1), np.full((2, n), -1)
-    used, freed = _enclose(
-        points, start, facets, twins, rim, planes, top, seen, queued,
-        nobody[0], nobody[1], nowhere[0], nowhere[1], lists[0], lists[1], lists[2], lists[3],
-    )  # fmt: skip
+    facets = Facets(
+        corners=triples[0],
+        twins=triples[1],
+        planes=np.empty((room, 6)),
+        seen=np.zeros(room, np.int64),
+        first=nobody[0],
+        apex=nobody[1],
+        top=np.empty(room),
+        queued=np.zeros(room, np.bool_),
+    )
+    scratch = Scratch(nowhere[0], nowhere[1], lists[0], lists[1], lists[2], lists[3], triples[2])
+    used, freed = _enclose(points, start, facets, scratch)
     alive = np.ones(used, np.bool_)
     for k in range(freed):
-        alive[lists[0, k]] = False
-    hull: NDArray[np.int64] = facets[:used][alive]
+        alive[scratch.free[k]] = False
+    hull: NDArray[np.int64] = facets.corners[:used][alive]
     return hull
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def volume(points: NDArray[np.float64], facets: NDArray[np.int64]) -> float:
     """Return the volume inside the triangles ``facets`` (f, 3) of ``points`` (n, 3).
 

@@ -104,7 +104,7 @@ def shares_by_region(
     return share.reshape(*shape, t, ends)
 
 
-def spread_of(
+def entropy_of(
     share: NDArray[np.float64], time: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the entropy of the shares, (..., t), and the times from which they sum to `SHARES`, (..., 3).
@@ -117,7 +117,7 @@ def spread_of(
 
     Examples
     --------
-    >>> entropy, times = spread_of(np.array([[0.0, 0.0], [0.25, 0.5], [0.5, 0.5]]), np.arange(3))
+    >>> entropy, times = entropy_of(np.array([[0.0, 0.0], [0.25, 0.5], [0.5, 0.5]]), np.arange(3))
     >>> (entropy / np.log(2)).round(6).tolist(), times.tolist()
     ([0.0, 1.5, 1.0], [1.0, 2.0, 2.0])
     """
@@ -239,9 +239,9 @@ def vertex_occupancy(
             comment="tokens in the quiescent region of the vertex",
             alignment=alignment_of(ds, models, "vertex_occupancy"),
         )
-    spread = measured(
+    summed_up = measured(
         ds,
-        spread_of,
+        entropy_of,
         occupied["occupancy"],
         times,
         names=("occupancy_entropy", "time_to_share"),
@@ -249,4 +249,4 @@ def vertex_occupancy(
         new={"share": SHARES},
         comment=occupied["occupancy"].attrs["comment"],
     )
-    return marked(occupied.assign(spread.data_vars), limit.coords.get(CERTIFIED))
+    return marked(occupied.assign(summed_up.data_vars), limit.coords.get(CERTIFIED))

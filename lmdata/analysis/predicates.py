@@ -128,7 +128,7 @@ def _orient_space_exactly(
     return _sign(expansion, length)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def orient_space(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], p: NDArray[np.float64]) -> int:
     """Return the exact sign of det(a - p, b - p, c - p), each a (3,) array.
 

@@ -92,7 +92,7 @@ def products(
     rest = tokens - leading @ basis.T
     frames = position.shape[:-2]
     reach = np.broadcast_to(tolerance * scale_of(leading[..., 0, :, :])[..., None], frames)
-    spread = np.broadcast_to(tolerance * scale_of(tokens[..., 0, :, :])[..., None], frames)
+    least = np.broadcast_to(tolerance * scale_of(tokens[..., 0, :, :])[..., None], frames)
     found = Products(np.full(frames, -1), np.full(position.shape[:-1], np.nan), np.full(frames, -1))
     for place in np.argwhere(present(tokens)):
         frame = tuple(place)
@@ -102,7 +102,7 @@ def products(
         found.boundary_distance[frame] = np.minimum(depths(leading[frame]), np.linalg.norm(leading[frame], axis=-1))
         within = rest[frame] - centres(rest[frame], cluster)[cluster]
         singular = np.linalg.svd(within, compute_uv=False)
-        found.subspace_dimension[frame] = (singular > spread[frame]).sum()
+        found.subspace_dimension[frame] = (singular > least[frame]).sum()
     return found
 
 

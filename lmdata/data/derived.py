@@ -18,7 +18,7 @@ from zarr.storage import LocalStore
 
 from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.identity import NAMES, names_of, part_of
-from lmdata.data.layout import BLOCK_BYTES, spread
+from lmdata.data.layout import BLOCK_BYTES, chunk_of
 from lmdata.data.lazy import stored
 from lmdata.data.store import guard, storage
 from lmdata.data.store.durable import sync_entry, sync_files
@@ -217,7 +217,7 @@ def _chunks(data: Any) -> tuple[int, ...]:
         return tuple(max(1, *sizes) if len(sizes) > 1 else max(1, sizes[0]) for sizes in data.chunks)
     if data.size == 0:
         return tuple(max(1, size) for size in data.shape)
-    return spread(data.shape, max(1, BLOCK_BYTES // data.dtype.itemsize))
+    return chunk_of(data.shape, max(1, BLOCK_BYTES // data.dtype.itemsize))
 
 
 def _open(folder: Path) -> zarr.Group:

@@ -129,7 +129,7 @@ class Layout:
             raise InvalidInput(f"chunk is {self.chunk}; give a size along each swept parameter, seed and time")
 
     def _chosen_chunk(self) -> tuple[int, ...]:
-        members = spread(self.shape, -(-BLOCK_BYTES // self.member_bytes))
+        members = chunk_of(self.shape, -(-BLOCK_BYTES // self.member_bytes))
         whole = self.member_bytes <= CHUNK_BYTES
         return (*members, len(self.time) if whole else max(1, CHUNK_BYTES // self.frame_bytes))
 
@@ -231,7 +231,7 @@ class Layout:
         """Return the storage chunk of a variable over the grid of members."""
         dims = self.variable(name).dims
         if dims == registry.GRID:
-            return spread(self.shape, BOOKKEEPING_MEMBERS)
+            return chunk_of(self.shape, BOOKKEEPING_MEMBERS)
         tail = {"token": self.tokens, "component": self.components}
         return (*self.chunk, *(tail[dim] for dim in dims[3:]))
 
@@ -332,12 +332,12 @@ class Layout:
         return ("position", *registry.BOOKKEEPING, *self.diagnostics)
 
 
-def spread(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
+def chunk_of(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
     """Return a chunk of ``shape`` with about ``members`` elements, filled from the last dimension backwards.
 
     Examples
     --------
-    >>> spread((10, 20), 16), spread((10, 20), 50), spread((30, 30, 1), 100)
+    >>> chunk_of((10, 20), 16), chunk_of((10, 20), 50), chunk_of((30, 30, 1), 100)
     ((1, 10), (3, 20), (4, 30, 1))
     """
     chunk: list[int] = []

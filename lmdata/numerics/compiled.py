@@ -46,7 +46,7 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled[F: Callable[..., Any]](
-    *, relaxed: Iterable[str] = (), inline: bool = False, borrowed: bool = False
+    *, relaxed: Iterable[str] = (), inline: bool = False, no_refcount: bool = False
 ) -> Callable[[F], F]:
     """Return a decorator that compiles a function on its first call and keeps the result on disk.
 
@@ -63,7 +63,7 @@ def compiled[F: Callable[..., Any]](
         Freedoms of LLVM's floating-point instructions for this function alone, such as ``"reassoc"``.
     inline : bool, default False
         Write the function into its callers, for what is small or called from one place: that compiles faster.
-    borrowed : bool, default False
+    no_refcount : bool, default False
         Count no references to arrays, for a function that makes none: counting is atomic, so that threads that share
         arrays would wait for each other.
 
@@ -73,7 +73,7 @@ def compiled[F: Callable[..., Any]](
     >>> callable(compiled(relaxed=("nnan", "nsz")))
     True
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": not borrowed}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": not no_refcount}
     if relaxed:
         options["fastmath"] = set(relaxed)
     if inline:

@@ -1,4 +1,4 @@
-"""Spreading a compiled task over the processor's cores, for kernels that release the interpreter lock."""
+"""Loops over the processor's cores, for compiled kernels that release the interpreter lock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-
-type Spread = Callable[[Callable[[int, int], object], int, int], object]
-"""``spread(task, count, grain)`` calls ``task(begin, end)`` for ranges that make up 0..count, grain long or more."""
 
 
 def cores() -> int:
@@ -30,42 +27,38 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)  # a child has none of its parent's threads
 
 
-def crew(threads: int | None = None) -> Spread:
-    """Return a `Spread` over ``threads`` threads (default: one a core), the calling one among them.
+def parallel_for(task: Callable[[int, int], object], count: int, grain: int, *, threads: int | None = None) -> None:
+    """Call ``task(begin, end)`` for ranges that make up 0..count, on ``threads`` threads (default: one a core).
 
-    Ranges are four a thread, so that uneven work evens out; a task that does not fill two ranges is called in
-    place. Each range must be independent of the others: results then do not depend on the number of threads. After an
-    error no further range is begun, and those under way are waited for.
+    The calling thread is one of them. Ranges are ``grain`` long or more, and four a thread, so that uneven work evens
+    out; a task that does not fill two ranges is called in place. Each range must be independent of the others: results
+    then do not depend on the number of threads. After an error no further range is begun, and those under way are
+    waited for.
 
     Examples
     --------
-    >>> spread = crew(2)
-    >>> spread(lambda begin, end: None, 100, 10)
+    >>> parallel_for(lambda begin, end: None, 100, 10, threads=2)
     """
     number = threads or cores()
+    size = max(grain, -(-count // (4 * number)))
+    if number == 1 or size >= count:
+        task(0, count)
+        return
+    begins = iter(range(0, count, size))
 
-    def spread(task: Callable[[int, int], object], count: int, grain: int) -> None:
-        size = max(grain, -(-count // (4 * number)))
-        if number == 1 or size >= count:
-            task(0, count)
-            return
-        begins = iter(range(0, count, size))
-
-        def work() -> None:
-            try:
-                for begin in begins:
-                    task(begin, min(begin + size, count))
-            except BaseException:
-                deque(begins, maxlen=0)  # nobody begins another range
-                raise
-
-        others = [_helpers(number - 1).submit(work) for _ in range(number - 1)]
+    def work() -> None:
         try:
-            work()
-        finally:
-            begun = [other for other in others if not other.cancel()]  # one that has not begun is not needed any more
-            wait(begun)
-        for other in begun:
-            other.result()
+            for begin in begins:
+                task(begin, min(begin + size, count))
+        except BaseException:
+            deque(begins, maxlen=0)  # nobody begins another range
+            raise
 
-    return spread
+    others = [_helpers(number - 1).submit(work) for _ in range(number - 1)]
+    try:
+        work()
+    finally:
+        begun = [other for other in others if not other.cancel()]  # one that has not begun is not needed any more
+        wait(begun)
+    for other in begun:
+        other.result()

@@ -220,15 +220,15 @@ class Runner:
             backend=str(self.choice),
         )
         state, frames = result.position[:, -1], result.position[:, : len(kept)]
-        remarks = {  # another kernel than the one that began the run may know more, or less
+        diagnostics = {  # another kernel than the one that began the run may know more, or less
             name: result.diagnostics.get(name, blank(name, frames.shape[:2]))[:, : len(kept)]
             for name in self.diagnostics
         }
         finished = end == self.recipe.steps and front.frames + len(kept) == len(self.recipe.recorded)
         for block, rows in front.split():
-            marks = {name: values[rows] for name, values in remarks.items()}
+            own = {name: values[rows] for name, values in diagnostics.items()}
             reached = None if finished else state[rows]
-            sink.take(Frames(block, frames[rows], marks, front.frames, end, reached))
+            sink.take(Frames(block, frames[rows], own, front.frames, end, reached))
         return _Front(front.blocks, state, end, front.frames + len(kept))
 
     def _isolate(self, front: _Front, error: ArithmeticError, sink: Sink, until: float) -> None:

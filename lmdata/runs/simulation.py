@@ -224,11 +224,11 @@ def _layout(runner: Runner) -> Layout:
 
 def _spread_out(layout: Layout, members: int) -> Layout:
     """Return the layout with about so many members in a storage chunk, if it has more: no two workers share one."""
-    from lmdata.data.layout import spread
+    from lmdata.data.layout import chunk_of
 
     if math.prod(layout.chunk[:-1]) <= members:
         return layout
-    return replace(layout, chunk=(*spread(layout.shape, members), layout.chunk[-1]))
+    return replace(layout, chunk=(*chunk_of(layout.shape, members), layout.chunk[-1]))
 
 
 @functools.cache

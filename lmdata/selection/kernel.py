@@ -127,7 +127,7 @@ def train_member(
     )  # fmt: skip
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _train(
     data: DataSet,
     scratch: Scratch,
@@ -178,14 +178,14 @@ def _train(
     return steps
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _keep(matrix: Floats, path: Floats, kept: int) -> None:
     for j in range(matrix.shape[0]):
         for r in range(matrix.shape[1]):
             path[kept, j, r] = matrix[j, r]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _gains(data: DataSet, value: Floats, gains: Floats) -> None:
     """Write ``g_it = y_i <x_it, v>``, the score of a token."""
     _, _, tokens, labels, first, _ = data
@@ -199,7 +199,7 @@ def _gains(data: DataSet, value: Floats, gains: Floats) -> None:
             gains[t] *= labels[i]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _attend(data: DataSet, weights: Floats, scratch: Scratch) -> None:
     """Write scores, attention, margins and pulls."""
     keys, queries, _, labels, first, _ = data
@@ -238,7 +238,7 @@ def _attend(data: DataSet, weights: Floats, scratch: Scratch) -> None:
         mass[i], margin[i] = total, highest + phi
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _mean_loss(margin: Floats, loss: int) -> float:
     total = 0.0
     for i in range(len(margin)):
@@ -251,7 +251,7 @@ def _mean_loss(margin: Floats, loss: int) -> float:
     return total / len(margin)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _factors(data: DataSet, scratch: Scratch, loss: int) -> float:
     """Write ``|l'| a_t pull_t / n`` and ``|l'|``; return the smaller of the largest factor and the largest slope.
 
@@ -279,7 +279,7 @@ def _factors(data: DataSet, scratch: Scratch, loss: int) -> float:
     return min(largest, steepest)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _scaled_factors(data: DataSet, scratch: Scratch, loss: int) -> tuple[float, float]:
     """Write what `_factors` does, divided by ``e^scale`` and ``e^value_scale``; return these exponents."""
     _, _, _, labels, first, alike = data
@@ -301,7 +301,7 @@ def _scaled_factors(data: DataSet, scratch: Scratch, loss: int) -> tuple[float, 
     return scale, value_scale
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _gradient(data: DataSet, scratch: Scratch, gradient: Floats, published: bool) -> None:
     """Write ``- sum over i, t of factor_it (k_it - k_im) q_i^T``; in the published form without k_im."""
     keys, queries, _, labels, first, _ = data
@@ -318,7 +318,7 @@ def _gradient(data: DataSet, scratch: Scratch, gradient: Floats, published: bool
                 gradient[j, r] -= along * queries[i, r]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _value_gradient(data: DataSet, scratch: Scratch, gradient: Floats) -> None:
     """Write ``- (1/n) sum_i |l'_i| y_i sum_t a_it x_it``, (d, 1)."""
     _, _, tokens, labels, first, _ = data
@@ -331,7 +331,7 @@ def _value_gradient(data: DataSet, scratch: Scratch, gradient: Floats) -> None:
                 gradient[k, 0] -= steep * attention[t] * tokens[k, t]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _published_factors(data: DataSet, scratch: Scratch, loss: int) -> None:
     """Write the factors as automatic differentiators round them.
 
@@ -362,7 +362,7 @@ def _published_factors(data: DataSet, scratch: Scratch, loss: int) -> None:
         slope[i] *= n
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _finite(x: Floats) -> bool:
     for j in range(len(x)):  # noqa: SIM110 - numba compiles no generator
         if not math.isfinite(x[j]):
@@ -370,7 +370,7 @@ def _finite(x: Floats) -> bool:
     return True
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _lanes(x: Floats, begin: int, end: int) -> float:
     """Return the sum of a range of numbers, in four partial sums that are then added in order."""
     total = 0.0
@@ -382,7 +382,7 @@ def _lanes(x: Floats, begin: int, end: int) -> float:
     return total
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _to_dual(trained: Trained, rule: Rule) -> None:
     """Write the mirror image ``sign(u) |u|^(exponent - 1)``."""
     for j in range(len(trained.flat)):
@@ -390,7 +390,7 @@ def _to_dual(trained: Trained, rule: Rule) -> None:
         trained.dual[j] = u if rule.exponent == 2.0 else signed_power(u, rule.exponent - 1.0)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _descend(trained: Trained, scale: float, rule: Rule) -> None:
     """Take one step along ``e^scale gradient``."""
     matrix, _, dual, gradient = trained

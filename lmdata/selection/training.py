@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 from lmdata.memory import available_memory
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
@@ -32,7 +32,6 @@ def train_members(recipe: SelectionRecipe, progress: Progress | None = None) -> 
     _check_size(recipe, len(next(iter(problems.values())).value))
     members = _members(recipe, problems)
     paths = Paths.empty(recipe.model.trained, len(members), len(recipe.recorded), len(members[0].problem.value))
-    spread = crew()
     for first in range(0, len(members), BATCH):
         batch = range(first, min(first + BATCH, len(members)))
 
@@ -40,7 +39,7 @@ def train_members(recipe: SelectionRecipe, progress: Progress | None = None) -> 
             for row in batch[begin:end]:
                 paths.steps_done[row] = _train_one(recipe, members[row], paths, row)
 
-        spread(task, len(batch), 1)
+        parallel_for(task, len(batch), 1)
         if progress is not None:
             progress(batch.stop, len(members))
     return list(problems.values()), paths

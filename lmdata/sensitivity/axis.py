@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kernels.certificate import proof
 from lmdata.dynamics.kernels.intervals import first_flips, listen, load_state, prepare, scratch
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 from lmdata.sensitivity.walk import COUNT, DEPTH, UNRESOLVED, Leaves, Stack, System, walk
 
 type Floats = NDArray[np.float64]
@@ -99,8 +99,7 @@ def walk_axis(starts: Floats, axis: Axis, *, threads: int | None = None) -> list
         for number in range(begin, end):
             walked[number] = walk_part(starts[parts[number].start], axis, parts[number])
 
-    spread = crew(threads)
-    spread(work, len(parts), 1)
+    parallel_for(work, len(parts), 1, threads=threads)
     of_start: list[list[Leaves]] = [[] for _ in starts]
     for part, leaves in zip(parts, walked, strict=True):
         assert leaves is not None

@@ -16,7 +16,7 @@ from lmdata.dynamics.kernels import canonical, fused
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 from lmdata.sensitivity.axis import Axis, Part, walk_part
 from lmdata.sensitivity.rational import MOST_TOKENS, prove
 from lmdata.sensitivity.recipe import horizon_of
@@ -93,8 +93,7 @@ def certificates(
                 own = int(numbers[member])
                 _certify_member(states[member], models[own], axes[own], exact, member, found)
 
-    spread = crew()
-    spread(work, m, 8)
+    parallel_for(work, m, 8)
     return Certificates._make(array.reshape((*shape, *array.shape[1:])) for array in found)
 
 

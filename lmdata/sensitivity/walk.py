@@ -107,7 +107,7 @@ def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
             target[i, j] = source[i, j]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def push(
     stack: Stack,
     place: Integers,
@@ -127,7 +127,7 @@ def push(
     place[DEPTH] = top + 1
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _estimate(room: Scratch, n: int) -> float:
     """Return about how far the gaps still are from those of the limits, if the graph stays."""
     total = 0.0
@@ -140,7 +140,7 @@ def _estimate(room: Scratch, n: int) -> float:
     return total
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _emit(
     leaves: Leaves,
     place: Integers,
@@ -195,7 +195,7 @@ def _emit(
     place[COUNT] = at + 1
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def walk(
     system: System, stack: Stack, leaves: Leaves, place: Integers, room: Scratch, proof: Proof, now: Floats,
     before: Bytes, axes: tuple[int, ...],

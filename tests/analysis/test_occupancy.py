@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lmdata
-from lmdata.analysis.occupancy import shares_by_radius, shares_by_region, spread_of
+from lmdata.analysis.occupancy import entropy_of, shares_by_radius, shares_by_region
 from lmdata.errors import InvalidInput, UnknownName
 
 SQUARE = [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]]
@@ -105,7 +105,7 @@ def test_the_square_by_hand():
 
 
 def test_entropy_by_hand():
-    entropy, times = spread_of(
+    entropy, times = entropy_of(
         np.array([[[0.25] * 4, [1.0, 0.0, 0.0, 0.0], [0.0] * 4, [0.5, 0.0, 0.0, np.nan]]]), np.arange(4)
     )
     np.testing.assert_allclose(entropy, [[math.log(4), 0.0, 0.0, math.log(2)]])

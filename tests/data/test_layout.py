@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lmdata.data import layout as module
 from lmdata.data.digest import member_key
-from lmdata.data.layout import Layout, assemble, spread
+from lmdata.data.layout import Layout, assemble, chunk_of
 from lmdata.data.opening import open_dataset
 from lmdata.errors import InvalidInput, UnknownName
 
@@ -18,7 +18,7 @@ shapes = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 @given(shapes, st.integers(1, 400))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_spread_fits_the_shape_and_the_number(shape, members):
-    chunk = spread(shape, members)
+    chunk = chunk_of(shape, members)
     assert all(1 <= step <= size for step, size in zip(chunk, shape, strict=True))
     assert math.prod(chunk) < 2 * members * max(shape) or math.prod(chunk) <= members
     if members >= math.prod(shape):

@@ -1,4 +1,4 @@
-"""Work spread over threads is done once each, whatever fails and whoever calls."""
+"""Work that is shared out over threads is done once each, whatever fails and whoever calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lmdata.numerics.threads import cores, crew
+from lmdata.numerics.threads import cores, parallel_for
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, None])
@@ -22,19 +22,21 @@ def test_ranges_make_up_the_whole(threads, count, grain):
         with lock:
             ranges.append((begin, end))
 
-    crew(threads)(task, count, grain)
+    parallel_for(task, count, grain, threads=threads)
     assert sorted(i for begin, end in ranges for i in range(begin, end)) == list(range(count))
     assert all(end - begin >= min(grain, count) for begin, end in sorted(ranges)[:-1])
 
 
-def test_a_task_may_spread_work_itself():
+def test_a_task_may_share_out_work_itself():
     done, lock = [], threading.Lock()
 
     def inner(begin, end):
         with lock:
             done.extend(range(begin, end))
 
-    crew(2)(lambda begin, end: [crew(2)(inner, 10, 1) for _ in range(begin, end)], 20, 1)
+    parallel_for(
+        lambda begin, end: [parallel_for(inner, 10, 1, threads=2) for _ in range(begin, end)], 20, 1, threads=2
+    )
     assert sorted(done) == sorted([*range(10)] * 20)
 
 
@@ -56,7 +58,7 @@ def test_an_error_reaches_the_caller_when_all_work_has_ended(bad, threads):
         under_way.clear()
         ended.clear()
         with pytest.raises(ArithmeticError, match="is bad"):
-            crew(threads)(task, 12, 1)
+            parallel_for(task, 12, 1, threads=threads)
         assert sorted(ended) == sorted(under_way)
         assert threads == 1 or len(ended) <= bad + 2 * threads
     assert run_all(threads, 12) == list(range(12))
@@ -64,20 +66,20 @@ def test_an_error_reaches_the_caller_when_all_work_has_ended(bad, threads):
 
 def run_all(threads, count):
     seen = []
-    crew(threads)(lambda begin, end: seen.extend(range(begin, end)), count, 1)
+    parallel_for(lambda begin, end: seen.extend(range(begin, end)), count, 1, threads=threads)
     return sorted(seen)
 
 
 FORKED = """
 import os, warnings
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 warnings.simplefilter("ignore")  # of threads beside a fork, which is what this is about
 done = []
-crew(2)(lambda begin, end: done.append(begin), 8, 1)
+parallel_for(lambda begin, end: done.append(begin), 8, 1, threads=2)
 child = os.fork()
 if child == 0:
     done.clear()
-    crew(2)(lambda begin, end: done.append(begin), 8, 1)
+    parallel_for(lambda begin, end: done.append(begin), 8, 1, threads=2)
     os._exit(0 if len(done) == 8 else 1)
 assert os.waitpid(child, 0)[1] == 0
 """

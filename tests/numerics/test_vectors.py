@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from lmdata.numerics.vectors import (
     LANES,
     absolute,
+    any_lane,
+    broadcast,
+    broadcast_at,
     largest,
     load,
     rint,
     smallest,
-    some,
-    splat,
-    spread,
     store,
     times_power,
     where,
@@ -32,11 +32,11 @@ def work(a, b, out):
     store(out[2], 0, x * y)
     store(out[3], 0, x / y)
     store(out[4], 0, where(x > y, x, y))
-    store(out[5], 0, where(x >= y, splat(1.0), splat(0.0)))
+    store(out[5], 0, where(x >= y, broadcast(1.0), broadcast(0.0)))
     store(out[6], 0, rint(x))
     store(out[7], 0, absolute(x))
-    store(out[8], 0, spread(a, 3) * y + x)
-    return some(x != y), some(x > y)
+    store(out[8], 0, broadcast_at(a, 3) * y + x)
+    return any_lane(x != y), any_lane(x > y)
 
 
 @numba.njit(error_model="numpy")
@@ -94,7 +94,7 @@ def test_loads_need_no_alignment_and_touch_eight_entries_alone(begin):
 
 @numba.njit
 def powers(x, exponents, out):
-    store(out, 0, times_power(load(x, 0), load(exponents, 0) + splat(1.5 * 2.0**52)))
+    store(out, 0, times_power(load(x, 0), load(exponents, 0) + broadcast(1.5 * 2.0**52)))
 
 
 @given(

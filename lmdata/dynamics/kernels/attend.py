@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +79,5 @@ def attend(
         work = workspace(queries.shape[2], values.shape[2])
         attend_rows(queries, keys, values, scale, normalised, causal, first, last, work, increment, mass)
 
-    spread = crew()
-    spread(kernel, m * -(-n // ROWS), -(-_PAIRS_OF_A_TASK // (ROWS * n)))
+    parallel_for(kernel, m * -(-n // ROWS), -(-_PAIRS_OF_A_TASK // (ROWS * n)))
     return increment, mass

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmdata.dynamics.kernels.lanes import larger
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.vectors import LANES, load, splat, spread, store, times_power, where
+from lmdata.numerics.vectors import LANES, broadcast, broadcast_at, load, store, times_power, where
 
 ROWS = 32
 """Rows that a task computes side by side, so that a key is fetched once for all of them: a multiple of 32."""
@@ -34,24 +34,24 @@ _C13, _C12, _C11, _C10, _C9, _C8, _C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
 @compiled(inline=True)
 def exponential(x: Any) -> Any:
     """Return exp of eight numbers, relative error below 3e-16, 0 below `LEAST`, for x up to 709."""
-    least = splat(LEAST)
+    least = broadcast(LEAST)
     y = larger(x, least)
-    shifted = y * splat(_LOG2_E) + splat(_ROUND)
-    k = shifted - splat(_ROUND)
-    r = (y - k * splat(_LN2_HIGH)) - k * splat(_LN2_LOW)
-    p = splat(_C13) * r + splat(_C12)
-    p = p * r + splat(_C11)
-    p = p * r + splat(_C10)
-    p = p * r + splat(_C9)
-    p = p * r + splat(_C8)
-    p = p * r + splat(_C7)
-    p = p * r + splat(_C6)
-    p = p * r + splat(_C5)
-    p = p * r + splat(_C4)
-    p = p * r + splat(_C3)
-    p = p * r + splat(_C2)
-    p = p * r + splat(_C1)
-    return where(x >= least, times_power(p * r + splat(_C0), shifted), splat(0.0))
+    shifted = y * broadcast(_LOG2_E) + broadcast(_ROUND)
+    k = shifted - broadcast(_ROUND)
+    r = (y - k * broadcast(_LN2_HIGH)) - k * broadcast(_LN2_LOW)
+    p = broadcast(_C13) * r + broadcast(_C12)
+    p = p * r + broadcast(_C11)
+    p = p * r + broadcast(_C10)
+    p = p * r + broadcast(_C9)
+    p = p * r + broadcast(_C8)
+    p = p * r + broadcast(_C7)
+    p = p * r + broadcast(_C6)
+    p = p * r + broadcast(_C5)
+    p = p * r + broadcast(_C4)
+    p = p * r + broadcast(_C3)
+    p = p * r + broadcast(_C2)
+    p = p * r + broadcast(_C1)
+    return where(x >= least, times_power(p * r + broadcast(_C0), shifted), broadcast(0.0))
 
 
 @compiled(inline=True)
@@ -61,11 +61,11 @@ def _find_scores(query: Any, key: Any, width: int, score: Any) -> None:
     Four vectors at a time: while one waits for its last sum, the others are on their way.
     """
     for at in range(0, width, 4 * LANES):
-        y = spread(key, 0)
+        y = broadcast_at(key, 0)
         a, b = load(query[0], at) * y, load(query[0], at + LANES) * y
         c, e = load(query[0], at + 2 * LANES) * y, load(query[0], at + 3 * LANES) * y
         for k in range(1, key.shape[0]):
-            y = spread(key, k)
+            y = broadcast_at(key, k)
             a, b = a + load(query[k], at) * y, b + load(query[k], at + LANES) * y
             c, e = c + load(query[k], at + 2 * LANES) * y, e + load(query[k], at + 3 * LANES) * y
         store(score, at, a)
@@ -74,7 +74,7 @@ def _find_scores(query: Any, key: Any, width: int, score: Any) -> None:
         store(score, at + 3 * LANES, e)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def attend_rows(
     queries: Any, keys: Any, values: Any, scale: Any, normalised: bool, causal: bool,
     first: int, last: int, work: Any, increment: Any, mass: Any,
@@ -105,20 +105,20 @@ def attend_rows(
                     before = load(top, at)
                     after = larger(load(score, at), before)
                     if causal:
-                        after = where(load(number, at) >= splat(float(j)), after, before)
+                        after = where(load(number, at) >= broadcast(float(j)), after, before)
                     store(top, at, after)
-        factor = splat(scale[member])
+        factor = broadcast(scale[member])
         for j in range(end):
             value = values[member, j]
             _find_scores(query, keys[member, j], width, score)
             for at in range(0, width, LANES):
                 exponent = factor * (load(score, at) - load(top, at))
                 if causal:
-                    exponent = where(load(number, at) >= splat(float(j)), exponent, splat(-np.inf))
+                    exponent = where(load(number, at) >= broadcast(float(j)), exponent, broadcast(-np.inf))
                 weight = exponential(exponent)
                 store(total, at, load(total, at) + weight)
                 for k in range(d):
-                    store(moved[k], at, load(moved[k], at) + weight * (spread(value, k) - load(own[k], at)))
+                    store(moved[k], at, load(moved[k], at) + weight * (broadcast_at(value, k) - load(own[k], at)))
         for lane in range(width):
             divisor = total[lane] if normalised else float(n)
             for k in range(d):

@@ -10,16 +10,16 @@ ever held.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lmdata.dynamics.kernels.canonical import alignment_keys, split
-from lmdata.dynamics.kernels.fused import steady_from
+from lmdata.dynamics.kernels.drive import drive
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.threads import Spread, crew
+from lmdata.numerics.threads import parallel_for
 
 BLOCK = 2**21
 """Scores held at once by each thread, unless that is less than 16 rows."""
@@ -27,8 +27,11 @@ BLOCK = 2**21
 CHUNK = 64
 """Scores whose largest is looked at first."""
 
+type Floats = NDArray[np.float64]
+type Singles = NDArray[np.float32]
 
-@compiled(borrowed=True)
+
+@compiled(no_refcount=True)
 def _chunk_maxima(bits: NDArray[np.int32], largest: NDArray[np.float32]) -> None:
     """Fill the largest score of each chunk.
 
@@ -44,7 +47,7 @@ def _chunk_maxima(bits: NDArray[np.int32], largest: NDArray[np.float32]) -> None
         largest[chunk] = np.int32(top ^ ((top >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _score(keys: NDArray[np.float64], tokens: NDArray[np.float64], i: int, j: int) -> float:
     """Return the canonical score of one pair."""
     total = keys[i, 0] * tokens[j, 0]
@@ -53,7 +56,7 @@ def _score(keys: NDArray[np.float64], tokens: NDArray[np.float64], i: int, j: in
     return float(total)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _score_row(keys: NDArray[np.float64], positions: NDArray[np.float64], i: int, row: NDArray[np.float64]) -> None:
     """Fill the canonical scores of token i with all tokens, positions (d, n)."""
     for j in range(row.size):
@@ -64,7 +67,7 @@ def _score_row(keys: NDArray[np.float64], positions: NDArray[np.float64], i: int
             row[j] += key * positions[k, j]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _sum_values(
     values: NDArray[np.float64], chosen: NDArray[np.int32], whole: NDArray[np.float64], total: NDArray[np.float64]
 ) -> None:
@@ -88,29 +91,37 @@ def _sum_values(
             total[k] -= values[j, k]
 
 
-@compiled()
-def _sum_neighbours(
-    scores: NDArray[np.float32],
-    bits: NDArray[np.int32],
-    begin: int,
-    scaled_delta: float,
-    delta: float,
-    error: NDArray[np.float64],
-    bound: NDArray[np.float64],
-    keys: NDArray[np.float64],
-    tokens: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    values: NDArray[np.float64],
-    whole: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    totals: NDArray[np.float64],
-) -> int:
-    """Fill counts (n,) and totals (n, w), the sums of values (n, w), for rows begin.. from their float32 scores (r, n).
+class Listening(NamedTuple):
+    """One member's tokens at one step, prepared for products of blocks of rows."""
 
-    ``error`` bounds that of the scaled scores of each row, ``bound`` that of its canonical scores. Return in how many
-    rows an entry besides the largest lies within the bound of the threshold.
+    tokens: Floats  # (n, d) z
+    positions: Floats  # (d, n) the same, component by component
+    keys: Floats  # (n, d) y = z A^T
+    delta: float
+    left: Singles  # (n, d) keys over a power of two, so that their products do not overflow
+    right: Singles  # (d, n) tokens over another
+    scaled_delta: float  # delta over both
+    error: Floats  # (n,) by how much a row's scaled scores are off, at most
+    bound: Floats  # (n,) by how much its canonical scores are off the exact ones
+
+
+class Sums(NamedTuple):
+    """What is summed over the neighbours of each token, and the sums."""
+
+    values: Floats  # (n, w)
+    whole: Floats  # (w,) the sum over all tokens
+    counts: Floats  # (n,) the numbers of neighbours
+    totals: Floats  # (n, w)
+
+
+@compiled()
+def _sum_neighbours(scores: Singles, bits: NDArray[np.int32], begin: int, listening: Listening, sums: Sums) -> int:
+    """Fill counts and totals for rows begin.. from their float32 scores (r, n), whose memory ``bits`` is.
+
+    Return in how many rows an entry besides the largest lies within the bound of the threshold.
     """
     rows, n = scores.shape
+    keys, tokens = listening.keys, listening.tokens
     near, chosen = np.empty(n, np.int32), np.empty(n, np.int32)
     exact, largest = np.empty(n), np.empty((n + CHUNK - 1) // CHUNK, np.float32)
     ambiguous = 0
@@ -118,8 +129,11 @@ def _sum_neighbours(
         i = begin + row
         _chunk_maxima(bits[row], largest)
         top = float(np.max(largest))
-        slack = 2.0 * error[i] + 2.0**-50 * (abs(top) + scaled_delta)
-        low, sure, leading = top - scaled_delta - slack, top - scaled_delta + slack, top - slack
+        # Twice the error, once for the score and once for the largest, and the rounding of these sums: what is below
+        # `low` is no neighbour for certain, what is above `sure` is one, what is above `leading` may be the largest.
+        slack = 2.0 * listening.error[i] + 2.0**-50 * (abs(top) + listening.scaled_delta)
+        low, sure = top - listening.scaled_delta - slack, top - listening.scaled_delta + slack
+        leading = top - slack
         found = undecided = leaders = 0
         for chunk in range(largest.size):
             if largest[chunk] < low:
@@ -132,9 +146,10 @@ def _sum_neighbours(
                     undecided += score < sure
                     leaders += score >= leading
         if undecided > 0:
+            # The canonical largest score decides: of the leaders, one by one, or the whole row where they are many.
             by_row = (undecided + leaders) * 16 > n
             if by_row:
-                _score_row(keys, positions, i, exact)
+                _score_row(keys, listening.positions, i, exact)
             threshold, leader = -np.inf, -1
             for entry in range(found):
                 j = near[entry]
@@ -142,7 +157,7 @@ def _sum_neighbours(
                     score = exact[j] if by_row else _score(keys, tokens, i, j)
                     if score > threshold:
                         threshold, leader = score, j
-            threshold -= delta
+            threshold -= listening.delta
             kept, hinged = 0, False
             for entry in range(found):
                 j = near[entry]
@@ -150,7 +165,7 @@ def _sum_neighbours(
                 if scores[row, j] < sure:
                     score = exact[j] if by_row else _score(keys, tokens, i, j)
                     inside = score >= threshold
-                    hinged |= (j != leader) & (abs(score - threshold) <= bound[i])
+                    hinged |= (j != leader) & (abs(score - threshold) <= listening.bound[i])
                 if inside:
                     chosen[kept] = j
                     kept += 1
@@ -159,8 +174,8 @@ def _sum_neighbours(
             kept = found
             for entry in range(found):
                 chosen[entry] = near[entry]
-        counts[i] = kept
-        _sum_values(values, chosen[:kept], whole, totals[i])
+        sums.counts[i] = kept
+        _sum_values(sums.values, chosen[:kept], sums.whole, sums.totals[i])
     return ambiguous
 
 
@@ -170,46 +185,47 @@ def _scaled(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return values * 2.0**-exponent, exponent
 
 
-class _Listening:
-    """The tokens of one member at one step, prepared for products of blocks of rows."""
+def listening_of(state: NDArray[np.float64], delta: float, alignment: NDArray[np.float64] | None) -> Listening:
+    """Prepare the tokens (n, d) of one member for the products of one step."""
+    d = state.shape[1]
+    keys = np.ascontiguousarray(alignment_keys(state, alignment))
+    scaled, shift = _scaled(state)
+    scaled_keys, key_shift = (scaled, shift) if alignment is None else _scaled(keys)
+    length, longest = np.linalg.norm(scaled_keys, axis=1), np.linalg.norm(scaled, axis=1).max()
+    lengths = length * longest * (1.0 + 2.0**-20)
+    with np.errstate(over="ignore", under="ignore"):
+        scaled_delta = float(np.ldexp(delta, -shift - key_shift))
+        left, right = scaled_keys.astype(np.float32), scaled.astype(np.float32).T
+    return Listening(
+        tokens=np.ascontiguousarray(state),
+        positions=np.ascontiguousarray(state.T),
+        keys=keys,
+        delta=float(delta),
+        left=left,
+        right=right,
+        scaled_delta=scaled_delta,
+        error=(d + 8) * 2.0**-24 * lengths + d * 2.0**-140,
+        bound=np.ldexp((2 * d + 4) * 2.0**-53 * lengths, shift + key_shift),
+    )
 
-    def __init__(self, state: NDArray[np.float64], delta: float, alignment: NDArray[np.float64] | None) -> None:
-        d = state.shape[1]
-        self.tokens = np.ascontiguousarray(state)
-        self.positions = np.ascontiguousarray(state.T)
-        self.keys = np.ascontiguousarray(alignment_keys(state, alignment))
-        scaled, shift = _scaled(state)
-        scaled_keys, key_shift = (scaled, shift) if alignment is None else _scaled(self.keys)
-        length, longest = np.linalg.norm(scaled_keys, axis=1), np.linalg.norm(scaled, axis=1).max()
-        lengths = length * longest * (1.0 + 2.0**-20)
-        self.error = (d + 8) * 2.0**-24 * lengths + d * 2.0**-140
-        self.bound = np.ldexp((2 * d + 4) * 2.0**-53 * lengths, shift + key_shift)
-        self.delta = delta
-        with np.errstate(over="ignore", under="ignore"):
-            self.scaled_delta = float(np.ldexp(delta, -shift - key_shift))
-            self.left, self.right = scaled_keys.astype(np.float32), scaled.astype(np.float32).T
 
-    def sum_values(
-        self, values: NDArray[np.float64], rows: int, spread: Spread
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        """Return the number of neighbours (n,), the sums (n, w) of their values (n, w), and the ambiguous rows."""
-        n = len(self.tokens)
-        counts, totals, whole = np.empty(n), np.empty(values.shape), values.sum(axis=0)
-        tokens = (self.keys, self.tokens, self.positions)
-        ambiguous: list[int] = []
+def sum_values(
+    listening: Listening, values: NDArray[np.float64], rows: int, threads: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return the number of neighbours (n,), the sums (n, w) of their values (n, w), and the ambiguous rows."""
+    n = len(listening.tokens)
+    sums = Sums(values, values.sum(axis=0), np.empty(n), np.empty(values.shape))
+    ambiguous: list[int] = []
 
-        def run(begin: int, end: int) -> None:
-            scores = np.empty((min(rows, end - begin), n), np.float32)
-            for start in range(begin, end, rows):
-                block = scores[: min(rows, end - start)]
-                np.matmul(self.left[start : start + len(block)], self.right, out=block)
-                bits, deltas, bounds = block.view(np.int32), (self.scaled_delta, self.delta), (self.error, self.bound)
-                ambiguous.append(
-                    _sum_neighbours(block, bits, start, *deltas, *bounds, *tokens, values, whole, counts, totals)
-                )
+    def run(begin: int, end: int) -> None:
+        scores = np.empty((min(rows, end - begin), n), np.float32)
+        for start in range(begin, end, rows):
+            block = scores[: min(rows, end - start)]
+            np.matmul(listening.left[start : start + len(block)], listening.right, out=block)
+            ambiguous.append(_sum_neighbours(block, block.view(np.int32), start, listening, sums))
 
-        spread(run, n, rows)
-        return counts, totals, sum(ambiguous)
+    parallel_for(run, n, rows, threads=threads)
+    return sums.counts, sums.totals, sum(ambiguous)
 
 
 def _rows(n: int) -> int:
@@ -218,12 +234,13 @@ def _rows(n: int) -> int:
 
 
 def _pulls(
-    state: NDArray[np.float64], delta: float, alignment: NDArray[np.float64] | None, rows: int, spread: Spread
+    state: NDArray[np.float64], delta: float, alignment: NDArray[np.float64] | None, rows: int, threads: int | None
 ) -> tuple[NDArray[np.float64], int]:
-    """Return fl(D / c), the way of each token (n, d) to its neighbour mean, and the number of ambiguous rows."""
+    """Return fl(D / c), the tokens' displacements (n, d) to their neighbour means, and the number of ambiguous rows."""
     d = state.shape[1]
     high, low = (half[0] for half in split(state[None]))
-    counts, totals, ambiguous = _Listening(state, delta, alignment).sum_values(np.hstack([high, low]), rows, spread)
+    listening = listening_of(state, delta, alignment)
+    counts, totals, ambiguous = sum_values(listening, np.hstack([high, low]), rows, threads)
     count = counts[:, None]
     return ((totals[:, :d] - count * high) + (totals[:, d:] - count * low)) / count, ambiguous
 
@@ -248,9 +265,8 @@ def neighbour_sets(
            [ True,  True, False],
            [False, False,  True]])
     """
-    spread = crew(threads)
-    listening = _Listening(state, sensitivity, alignment)
-    _, totals, _ = listening.sum_values(np.eye(len(state)), rows or _rows(len(state)), spread)
+    listening = listening_of(state, sensitivity, alignment)
+    _, totals, _ = sum_values(listening, np.eye(len(state)), rows or _rows(len(state)), threads)
     return totals > 0.0
 
 
@@ -291,26 +307,27 @@ def advance(
     frames, ambiguous = np.empty((members, len(keep), *state.shape[1:])), np.zeros((members, len(keep)), np.int64)
     gain, rows = influence / (1.0 + influence), rows or _rows(n)
 
-    def follow(member: int, spread: Spread) -> None:
-        present, now, ties, moving, steady = state[member], 0, 0, True, steady_from(sensitivity[member])
-        for frame, offset in enumerate(keep):
-            while now < offset and moving:
-                pulls, ties = _pulls(present, sensitivity[member, now], alignment, rows, spread)
-                after = present + gain[member] * pulls
-                moving = bool((after != present).any()) or now < steady
-                present, now = after, now + 1
+    def follow(member: int, threads: int | None) -> None:
+        present, ties = state[member], 0
+
+        def step(now: int) -> bool:
+            nonlocal present, ties
+            pulls, ties = _pulls(present, sensitivity[member, now], alignment, rows, threads)
+            before, present = present, present + gain[member] * pulls
+            return bool((present != before).any())
+
+        def record(frame: int) -> None:
             frames[member, frame], ambiguous[member, frame] = present, ties
 
-    spread = crew(threads)
+        drive(step, record, keep, sensitivity[member])
+
+    def follow_each(begin: int, end: int) -> None:
+        for member in range(begin, end):
+            follow(member, threads=1)
+
     with threadpool_limits(1, user_api="blas"):
         if members == 1:
-            follow(0, spread)
+            follow(0, threads)
         else:
-            spread(lambda begin, end: _each(follow, begin, end), members, 1)
+            parallel_for(follow_each, members, 1, threads=threads)
     return frames, {"ambiguous_ties": ambiguous}
-
-
-def _each(follow: Callable[[int, Spread], None], begin: int, end: int) -> None:
-    """Follow members begin..end, each on the calling thread."""
-    for member in range(begin, end):
-        follow(member, lambda task, count, grain: task(0, count))

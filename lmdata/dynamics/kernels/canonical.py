@@ -26,6 +26,8 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
+from lmdata.dynamics.kernels.drive import drive
+
 type Array = Any
 """An array of any array-API namespace (numpy, cupy, array-api-strict); shapes are in the docstrings."""
 
@@ -87,7 +89,7 @@ def _power_above(magnitude: Array) -> Array:
 
 
 def pull(high: Array, low: Array, neighbours: Array, rows: slice) -> Array:
-    """Return fl(D / c), the way from each token of ``rows`` to its neighbour mean, of shape (m, r, d).
+    """Return fl(D / c), the displacement of each token of ``rows`` to its neighbour mean, of shape (m, r, d).
 
     ``high`` and ``low`` (m, n, d) are the halves of :func:`split`; ``neighbours`` is bool (m, r, n).
     """
@@ -100,7 +102,9 @@ def pull(high: Array, low: Array, neighbours: Array, rows: slice) -> Array:
 
 
 def pulls(state: Array, sensitivity: Array, alignment: Array | None = None, *, block: int = BLOCK) -> Array:
-    """Return the way of every token to its neighbour mean, (m, n, d), holding at most ``block`` scores (or one row).
+    """Return the displacements of all tokens to their neighbour means, (m, n, d).
+
+    At most ``block`` scores (or one row) are held at once.
 
     ``sensitivity`` is (m,); everything is on the device of ``state``.
     """
@@ -196,24 +200,17 @@ def _advance_group(
 ) -> Array:
     """Return the frames of members that fit into one block."""
     xp = array_namespace(state)
-    steady_from = _steady_from(sensitivity)
     deltas = xp.asarray(sensitivity, device=device(state))
     alphas = xp.asarray(influence, device=device(state))
-    frames = []
-    now, settled = 0, False
-    for offset in keep:
-        while now < offset and not settled:
-            after = step(state, deltas[:, now], alphas, alignment, block=block)
-            settled = now >= steady_from and bool(xp.all(after == state))
-            state, now = after, now + 1
-        frames.append(state)
+    frames: list[Array] = []
+
+    def make(now: int) -> bool:
+        nonlocal state
+        before, state = state, step(state, deltas[:, now], alphas, alignment, block=block)
+        return not bool(xp.all(state == before))
+
+    drive(make, lambda _: frames.append(state), keep, sensitivity)
     return xp.stack(frames, axis=1)
-
-
-def _steady_from(sensitivity: NDArray[np.float64]) -> int:
-    """Return the first offset from which on no member's sensitivity changes."""
-    changes = np.flatnonzero((sensitivity[:, 1:] != sensitivity[:, :-1]).any(axis=0))
-    return int(changes[-1]) + 1 if changes.size else 0
 
 
 def neighbourhoods(state: Array, sensitivity: Array | float, alignment: Array | None = None) -> Array:

@@ -99,7 +99,7 @@ def proof(n: int, d: int) -> Proof:
     )
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def read_graph(heard: Bytes, near: Bytes) -> None:
     """Fill near (n, n), who listens to whom, from the bytes of `lmdata.dynamics.kernels.intervals`."""
     n = near.shape[0]
@@ -109,7 +109,7 @@ def read_graph(heard: Bytes, near: Bytes) -> None:
             row[j] = (heard[place, j] >> shift) & 1
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _find_cliques(near: Bytes, clique: Integers) -> int:
     """Number the closed sets whose members listen to just all of the set; return how many there are."""
     n = near.shape[0]
@@ -138,7 +138,7 @@ def _find_cliques(near: Bytes, clique: Integers) -> int:
     return count
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _solve(system: Floats, sides: Floats, size: int) -> bool:
     """Solve system x = sides in place; rows are diagonally dominant, so nothing is exchanged. False if singular."""
     columns = sides.shape[1]
@@ -173,7 +173,7 @@ def _grid(reach: float, n: int) -> float:
     return math.ldexp(1.0, exponent - 105 + 2 * spare)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _settle_cliques(positions: Floats, count: int, influence: float, proof: Proof) -> bool:
     """Fill limits, radii and errors of the cliques; return whether their boxes are sure to nest."""
     d, n = proof.radius.size, proof.clique.size
@@ -198,8 +198,8 @@ def _settle_cliques(positions: Floats, count: int, influence: float, proof: Proo
                 if proof.clique[i] == number:
                     proof.limit[i, k] = mean
             width = high - low
-            spread = max(high - mean, mean - low) + 2.0 * grid * moving
-            proof.radius[k] = max(proof.radius[k], spread * UP)
+            reach = max(high - mean, mean - low) + 2.0 * grid * moving
+            proof.radius[k] = max(proof.radius[k], reach * UP)
             largest = max(abs(low), abs(high))
             eta = 2.0 * UNIT * largest + 8.0 * UNIT * gain * width + 2.0 * grid
             error = 4.0 * UNIT * largest + (size + 4) * UNIT * width
@@ -210,7 +210,7 @@ def _settle_cliques(positions: Floats, count: int, influence: float, proof: Proo
     return True
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _send_travellers(positions: Floats, influence: float, proof: Proof) -> bool:
     """Fill limits of the tokens outside cliques, and add them to radii and errors; return whether all arrive."""
     n, d = proof.limit.shape
@@ -277,7 +277,7 @@ def _send_travellers(positions: Floats, influence: float, proof: Proof) -> bool:
     return True
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _separate(positions: Floats, matrix: Floats, proof: Proof) -> None:
     """Fill FROM, TO and SLACK: the sensitivities whose graph stays, given the radii."""
     n, d = proof.limit.shape
@@ -331,7 +331,7 @@ def _separate(positions: Floats, matrix: Floats, proof: Proof) -> None:
     proof.found[FROM], proof.found[TO], proof.found[SLACK] = start, stop, most
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def follow(heard: Bytes, proof: Proof) -> None:
     """Fill near, CLIQUES, and clique by where a graph leads: also for tokens outside that come to a single clique."""
     read_graph(heard, proof.near)
@@ -356,7 +356,7 @@ def follow(heard: Bytes, proof: Proof) -> None:
             clique[i] = low[i]
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def number_limits(limit: Floats, tolerance: float, proof: Proof) -> None:
     """Give travellers numbers beyond the cliques', the same where limits are within the tolerance; count both kinds."""
     n, d = limit.shape
@@ -381,7 +381,7 @@ def number_limits(limit: Floats, tolerance: float, proof: Proof) -> None:
     proof.found[SETTLED], proof.found[LIMITS] = settled, count
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def certify(positions: Floats, heard: Bytes, matrix: Floats, influence: float, proof: Proof) -> bool:
     """Fill the proof for positions (d, padded) with this graph; return whether there is a limit to speak of.
 

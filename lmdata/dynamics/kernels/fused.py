@@ -8,40 +8,74 @@ one in each lane of a vector register.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.kernels.lanes import axes_of, components, larger, maxima, pulls_of, sums
+from lmdata.dynamics.kernels.lanes import (
+    Floats,
+    Integers,
+    Tokens,
+    aligned,
+    axes_of,
+    block_size,
+    components,
+    count_row,
+    key_row,
+    larger,
+    maxima,
+    pulls_of,
+    score_row,
+    sums,
+    threshold_row,
+)
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.threads import crew
-from lmdata.numerics.vectors import LANES, absolute, largest, load, rint, some, splat, store
+from lmdata.numerics.threads import parallel_for
+from lmdata.numerics.vectors import LANES, absolute, any_lane, broadcast, largest, load, rint, store
 
 GRAIN = 2**17
 """Pairs of tokens, over all steps, that are worth a thread."""
 
 
+class Batch(NamedTuple):
+    """What is to be computed: the arguments of `advance`, and the frames that it returns."""
+
+    state: Floats  # (m, n, d) before the first step
+    sensitivity: Floats  # (m, s)
+    gain: Floats  # (m,) alpha / (1 + alpha)
+    matrix: Floats  # (d, d) the alignment matrix A, or (0, 0) for the identity
+    keep: Integers  # (f,)
+    frames: Floats  # (m, f, n, d) the result
+
+
+class Workspace(NamedTuple):
+    """Room for one member at a time; made by `workspace`."""
+
+    tokens: Tokens
+    block: Floats  # the eight tokens that listen, see `lmdata.dynamics.kernels.lanes`
+    counts: Floats  # (padded,) numbers of neighbours
+    pulls: Floats  # (d, padded) displacements from the tokens to their neighbour means
+
+
 @compiled(inline=True)
 def _power(exponent: int) -> Any:
     """Return 2**exponent, a normal number, in every lane."""
-    return splat(np.int64((exponent + 1023) << 52).view(np.float64))
+    return broadcast(np.int64((exponent + 1023) << 52).view(np.float64))
 
 
-@compiled(borrowed=True)
-def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], low: NDArray[np.float64]) -> None:
-    """Split the first n of positions (d, padded) into high + low, 0 beyond: `lmdata.dynamics.kernels.canonical.split`.
-
-    Whatever fills the positions up has no larger components than they have.
-    """
+@compiled(no_refcount=True)
+def split(tokens: Tokens, n: int) -> None:
+    """Split the first n positions into high + low, 0 beyond, as `lmdata.dynamics.kernels.canonical.split` does."""
     spare = 1
     while 1 << (spare - 1) < n:
         spare += 1
-    for k in range(positions.shape[0]):
-        values, coarse, fine = positions[k], high[k], low[k]
-        sizes = splat(0.0)
+    for k in range(tokens.positions.shape[0]):
+        values, coarse, fine = tokens.positions[k], tokens.high[k], tokens.low[k]
+        sizes = broadcast(0.0)
         for j in range(0, values.size, LANES):
             sizes = larger(absolute(load(values, j)), sizes)
+        # the exponent stands in the bits of the largest: powers of two, and products with them, are exact
         size: Any = np.float64(largest(sizes)).view(np.int64)
         exponent = max((size >> 52) - 1022, -900)
         unit, inverse = _power(exponent - 52 + spare), _power(52 - spare - exponent)
@@ -56,50 +90,47 @@ def halves(positions: NDArray[np.float64], n: int, high: NDArray[np.float64], lo
 
 
 @compiled(inline=True)
-def keys_of(positions: NDArray[np.float64], matrix: NDArray[np.float64], keys: NDArray[np.float64]) -> None:
-    """Fill keys (d, padded) with y = z A^T, over ascending components; z itself where A is empty."""
-    d, padded = positions.shape
+def alignment_keys(tokens: Tokens, matrix: Floats) -> None:
+    """Fill the keys y = z A^T, over ascending components; z itself where A is empty."""
+    d, padded = tokens.positions.shape
     for row in range(d):
         for j in range(0, padded, LANES):
             if matrix.size == 0:
-                store(keys[row], j, load(positions[row], j))
+                store(tokens.keys[row], j, load(tokens.positions[row], j))
             else:
-                key = load(positions[0], j) * splat(matrix[row, 0])
+                key = load(tokens.positions[0], j) * broadcast(matrix[row, 0])
                 for k in range(1, d):
-                    key = key + load(positions[k], j) * splat(matrix[row, k])
-                store(keys[row], j, key)
+                    key = key + load(tokens.positions[k], j) * broadcast(matrix[row, k])
+                store(tokens.keys[row], j, key)
+
+
+@compiled(no_refcount=True)
+def prepare(tokens: Tokens, n: int, matrix: Floats) -> None:
+    """Fill the halves and the keys of the first n positions."""
+    split(tokens, n)
+    alignment_keys(tokens, matrix)
 
 
 @compiled(inline=True)
-def _find_pulls(
-    positions: NDArray[np.float64],
-    keys: NDArray[np.float64],
-    one: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    delta: float,
-    block: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    pulls: NDArray[np.float64],
-    axes: tuple[int, ...],
-) -> None:
-    """Fill counts and pulls (d, padded): fl(D / c), the way of each token to its neighbour mean."""
-    d, padded = components(axes, positions.shape[0]), positions.shape[1]
+def _find_pulls(work: Workspace, delta: float, axes: tuple[int, ...]) -> None:
+    """Fill counts and pulls: fl(D / c), the displacement of each token to its neighbour mean."""
+    tokens, block = work.tokens, work.block
+    d, padded = components(axes, tokens.positions.shape[0]), tokens.positions.shape[1]
     for begin in range(0, padded, LANES):
         for k in range(d):
-            store(block, k * LANES, load(keys[k], begin))
-        store(block, d * LANES, splat(-np.inf))
-        maxima(block, positions, 0, padded, axes)
-        store(block, d * LANES, load(block, d * LANES) - splat(delta))
-        for row in range(d + 1, 3 * d + 2):
-            store(block, row * LANES, splat(0.0))
-        sums(block, positions, one, high, low, 0, padded, axes)
-        store(counts, begin, load(block, (d + 1) * LANES))
-        pulls_of(block, high, low, begin, pulls, axes)
+            store(block, key_row(k), load(tokens.keys[k], begin))
+        store(block, score_row(d), broadcast(-np.inf))
+        maxima(block, tokens.positions, 0, padded, axes)
+        store(block, score_row(d), load(block, score_row(d)) - broadcast(delta))
+        for row in range(count_row(d), threshold_row(d), LANES):
+            store(block, row, broadcast(0.0))
+        sums(block, tokens.positions, tokens.one, tokens.high, tokens.low, 0, padded, axes)
+        store(work.counts, begin, load(block, count_row(d)))
+        pulls_of(block, tokens.high, tokens.low, begin, work.pulls, axes)
 
 
 @compiled(inline=True)
-def _load(member: NDArray[np.float64], positions: NDArray[np.float64]) -> None:
+def _load(member: Floats, positions: Floats) -> None:
     """Fill positions (d, padded) with the tokens (n, d) of a member and copies of its first."""
     for k in range(positions.shape[0]):
         for i in range(positions.shape[1]):
@@ -107,7 +138,7 @@ def _load(member: NDArray[np.float64], positions: NDArray[np.float64]) -> None:
 
 
 @compiled(inline=True)
-def _store(positions: NDArray[np.float64], frame: NDArray[np.float64]) -> None:
+def _store(positions: Floats, frame: Floats) -> None:
     """Fill the frame (n, d) with the tokens."""
     for i in range(frame.shape[0]):
         for k in range(frame.shape[1]):
@@ -115,8 +146,8 @@ def _store(positions: NDArray[np.float64], frame: NDArray[np.float64]) -> None:
 
 
 @compiled(inline=True)
-def steady_from(sensitivity: NDArray[np.float64]) -> int:
-    """Return the first step from which on the sensitivity stays what it is."""
+def _steady_from(sensitivity: Floats) -> int:
+    """Return the first step from which on the sensitivity stays: `lmdata.dynamics.kernels.drive.steady_from`."""
     step = sensitivity.size - 1
     while step > 0 and sensitivity[step] == sensitivity[step - 1]:
         step -= 1
@@ -124,62 +155,46 @@ def steady_from(sensitivity: NDArray[np.float64]) -> int:
 
 
 @compiled(inline=True)
-def _move(positions: NDArray[np.float64], pulls: NDArray[np.float64], n: int, gain: float) -> bool:
+def _move(positions: Floats, pulls: Floats, n: int, gain: float) -> bool:
     """Move the tokens along their pulls; return whether any is elsewhere now."""
     moved = False
     for k in range(positions.shape[0]):
-        values, ways = positions[k], pulls[k]
-        for j in range(n, values.size):  # copies of the first
-            ways[j] = ways[0]
+        values, own = positions[k], pulls[k]
+        for j in range(n, values.size):  # what fills up stays copies of the first
+            own[j] = own[0]
         for j in range(0, values.size, LANES):
             before = load(values, j)
-            after = before + splat(gain) * load(ways, j)
-            moved |= some(after != before)
+            after = before + broadcast(gain) * load(own, j)
+            moved |= any_lane(after != before)
             store(values, j, after)
     return moved
 
 
-@compiled(borrowed=True)
-def _run(
-    state: NDArray[np.float64],
-    sensitivity: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    matrix: NDArray[np.float64],
-    keep: NDArray[np.int64],
-    frames: NDArray[np.float64],
-    arrays: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    begin: int,
-    end: int,
-    axes: tuple[int, ...],
-) -> None:
-    """Fill the frames of members begin..end; ``arrays`` and ``rows`` are `workspace`."""
-    positions, heard, pulls, high, low = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
-    one, block, counts = rows[0], rows[1], rows[2]
+@compiled(no_refcount=True)
+def _run(batch: Batch, work: Workspace, begin: int, end: int, axes: tuple[int, ...]) -> None:
+    """Fill the frames of members begin..end: `lmdata.dynamics.kernels.drive.drive`, compiled in."""
+    n = batch.state.shape[1]
     for member in range(begin, end):
-        steady = steady_from(sensitivity[member])
-        _load(state[member], positions)
+        steady = _steady_from(batch.sensitivity[member])
+        _load(batch.state[member], work.tokens.positions)
         now, moving = 0, True
-        for frame in range(keep.size):
-            while now < keep[frame] and moving:
-                halves(positions, state.shape[1], high, low)
-                keys_of(positions, matrix, heard)
-                _find_pulls(positions, heard, one, high, low, sensitivity[member, now], block, counts, pulls, axes)
-                moving = _move(positions, pulls, state.shape[1], gain[member]) or now < steady
+        for frame in range(batch.keep.size):
+            while now < batch.keep[frame] and moving:
+                split(work.tokens, n)
+                alignment_keys(work.tokens, batch.matrix)
+                _find_pulls(work, batch.sensitivity[member, now], axes)
+                moving = _move(work.tokens.positions, work.pulls, n, batch.gain[member]) or now < steady
                 now += 1
-            _store(positions, frames[member, frame])
+            _store(work.tokens.positions, batch.frames[member, frame])
 
 
-def workspace(n: int, d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return zeroed arrays for one member at a time.
-
-    They are (5, d, padded): positions, keys, pulls, high and low halves; and (3, padded, or the size of a
-    block if more): ones for the n tokens with zeros for the padding, a block, counts of neighbours.
-    """
+def workspace(n: int, d: int) -> Workspace:
+    """Return room for a member of n tokens with d components, zeroed but for the ones of the tokens."""
     padded = -(-n // LANES) * LANES
-    rows = np.zeros((3, max(padded, (3 * d + 2) * LANES)))
-    rows[0, :n] = 1.0
-    return np.zeros((5, d, padded)), rows
+    positions, keys, high, low, pulls = aligned(5, d, padded)
+    one, counts = aligned(2, padded)
+    one[:n] = 1.0
+    return Workspace(Tokens(positions, keys, one, high, low), aligned(block_size(d)), counts, pulls)
 
 
 def neighbour_sets(
@@ -198,15 +213,16 @@ def neighbour_sets(
            [False, False,  True]])
     """
     n, d = state.shape
-    (positions, heard, pulls, high, low), (one, block, counts) = workspace(n, d)
-    positions[:] = state[[*range(n), *[0] * (positions.shape[1] - n)]].T
-    keys_of(positions, np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment), heard)
+    work = workspace(n, d)
+    tokens = work.tokens
+    tokens.positions[:] = state[[*range(n), *[0] * (tokens.positions.shape[1] - n)]].T
+    alignment_keys(tokens, np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment))
     sets = np.empty((n, n), np.bool_)
     for j in range(n):
-        one[:] = 0.0
-        one[j] = 1.0
-        _find_pulls(positions, heard, one, high, low, sensitivity, block, counts, pulls, axes_of(d))
-        sets[:, j] = counts[:n] > 0.0
+        tokens.one[:] = 0.0
+        tokens.one[j] = 1.0
+        _find_pulls(work, sensitivity, axes_of(d))
+        sets[:, j] = work.counts[:n] > 0.0
     return sets
 
 
@@ -233,14 +249,17 @@ def advance(
            [ 1.   ,  0.875, -1.   ]])
     """
     members, n, d = state.shape
-    frames = np.empty((members, len(keep), n, d))
-    matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
-    state, sensitivity = np.ascontiguousarray(state), np.ascontiguousarray(sensitivity)
-    gain, offsets = influence / (1.0 + influence), np.array(keep, np.int64)
+    batch = Batch(
+        np.ascontiguousarray(state),
+        np.ascontiguousarray(sensitivity),
+        influence / (1.0 + influence),
+        np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment),
+        np.array(keep, np.int64),
+        np.empty((members, len(keep), n, d)),
+    )
 
     def run(begin: int, end: int) -> None:
-        _run(state, sensitivity, gain, matrix, offsets, frames, *workspace(n, d), begin, end, axes_of(d))
+        _run(batch, workspace(n, d), begin, end, axes_of(d))
 
-    spread = crew(threads)
-    spread(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))))
-    return frames, {}
+    parallel_for(run, members, max(1, GRAIN // (n * n * max(1, sensitivity.shape[1]))), threads=threads)
+    return batch.frames, {}

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.kernels.canonical import alignment_keys, split
+from lmdata.dynamics.kernels.drive import drive
 
 SOURCE = Path(__file__).with_name("gpu_kernels.cu")
 
@@ -259,12 +260,21 @@ def _follow(
     frames = xp.empty((len(state), len(keep), *state.shape[1:]), dtype=xp.float64)
     gain = influence / (1.0 + influence)
     for member in range(len(state)):
-        tokens, now, moving = state[member], 0, True
-        for frame, offset in enumerate(keep):
-            while now < offset and moving:
-                deltas = sensitivity[member, now:]
-                after = tokens + float(gain[member]) * pulls(tokens, float(deltas[0]))
-                moving = bool((after != tokens).any()) or bool((deltas != deltas[0]).any())
-                tokens, now = after, now + 1
-            frames[member, frame] = tokens
+        _follow_one(pulls, state[member], sensitivity[member], float(gain[member]), keep, frames[member])
     return frames
+
+
+def _follow_one(
+    pulls: Step, tokens: Array, sensitivity: NDArray[np.float64], gain: float, keep: tuple[int, ...], frames: Array
+) -> None:
+    """Fill the frames (f, n, d) of one member."""
+
+    def step(now: int) -> bool:
+        nonlocal tokens
+        before, tokens = tokens, tokens + gain * pulls(tokens, float(sensitivity[now]))
+        return bool((tokens != before).any())
+
+    def record(frame: int) -> None:
+        frames[frame] = tokens
+
+    drive(step, record, keep, sensitivity)

@@ -20,10 +20,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.dynamics.kernels.fused import halves, keys_of, workspace
-from lmdata.dynamics.kernels.lanes import components, maxima, pulls_of, sums
+from lmdata.dynamics.kernels.fused import alignment_keys, split, workspace
+from lmdata.dynamics.kernels.lanes import (
+    Tokens,
+    components,
+    count_row,
+    key_row,
+    maxima,
+    pulls_of,
+    score_row,
+    sums,
+    threshold_row,
+)
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.vectors import LANES, bits, load, splat, spread, store
+from lmdata.numerics.vectors import LANES, bits, broadcast, broadcast_at, load, store
 
 type Floats = NDArray[np.float64]
 type Bytes = NDArray[np.uint8]
@@ -45,15 +55,13 @@ class Scratch(NamedTuple):
 
 def scratch(n: int, d: int) -> Scratch:
     """Return zeroed arrays for systems of n tokens in d dimensions."""
-    (_, keys, pulls, high, low), _ = workspace(n, d)
-    blocks = -(-n // LANES)
-    one = np.zeros(blocks * LANES)
-    one[:n] = 1.0
-    heard, wider = np.zeros((2, blocks, n), np.uint8)
-    return Scratch(keys, pulls, high, low, one, np.zeros((3 * d + 3) * LANES), np.zeros_like(one), heard, wider)
+    tokens, block, _, pulls = workspace(n, d)
+    heard, wider = np.zeros((2, -(-n // LANES), n), np.uint8)
+    tops = np.zeros_like(tokens.one)
+    return Scratch(tokens.keys, pulls, tokens.high, tokens.low, tokens.one, block, tops, heard, wider)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def _mark(
     block: Floats,
     positions: Floats,
@@ -62,29 +70,29 @@ def _mark(
     wider: Bytes,
     axes: tuple[int, ...],
 ) -> bool:
-    """Fill a block's rows of both graphs; return whether they differ. Row d of the block is the lower threshold."""
+    """Fill a block's rows of both graphs; return whether they differ. The block holds the lower thresholds."""
     d = components(axes, positions.shape[0])
-    near, far = load(block, d * LANES), load(wide, 0)
+    near, far = load(block, score_row(d)), load(wide, 0)
     differ: Any = np.uint8(0)
     if len(axes) == 2:
-        x, y, u, v = positions[0], positions[1], load(block, 0), load(block, LANES)
+        x, y, u, v = positions[0], positions[1], load(block, key_row(0)), load(block, key_row(1))
         for j in range(heard.size):
-            score = u * spread(x, j) + v * spread(y, j)
+            score = u * broadcast_at(x, j) + v * broadcast_at(y, j)
             inner, outer = bits(score >= near), bits(score >= far)
             heard[j], wider[j] = inner, outer
             differ |= inner ^ outer
     else:
         for j in range(heard.size):
-            score = load(block, 0) * spread(positions[0], j)
+            score = load(block, key_row(0)) * broadcast_at(positions[0], j)
             for k in range(1, d):
-                score = score + load(block, k * LANES) * spread(positions[k], j)
+                score = score + load(block, key_row(k)) * broadcast_at(positions[k], j)
             inner, outer = bits(score >= near), bits(score >= far)
             heard[j], wider[j] = inner, outer
             differ |= inner ^ outer
     return bool(differ != 0)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def listen(positions: Floats, near: float, far: float, room: Scratch, axes: tuple[int, ...]) -> bool:
     """Fill graphs, largest scores and pulls; return whether the graphs of sensitivities near <= far differ.
 
@@ -92,19 +100,19 @@ def listen(positions: Floats, near: float, far: float, room: Scratch, axes: tupl
     ``near``.
     """
     d, padded = components(axes, positions.shape[0]), positions.shape[1]
-    block, wide = room.block, room.block[(3 * d + 2) * LANES :]
+    block, wide = room.block, room.block[threshold_row(d) :]
     differ = False
     for begin in range(0, padded, LANES):
         for k in range(d):
-            store(block, k * LANES, load(room.keys[k], begin))
-        store(block, d * LANES, splat(-np.inf))
+            store(block, key_row(k), load(room.keys[k], begin))
+        store(block, score_row(d), broadcast(-np.inf))
         maxima(block, positions, 0, padded, axes)
-        top = load(block, d * LANES)
+        top = load(block, score_row(d))
         store(room.tops, begin, top)
-        store(block, d * LANES, top - splat(near))
-        store(wide, 0, top - splat(far))
-        for row in range(d + 1, 3 * d + 2):
-            store(block, row * LANES, splat(0.0))
+        store(block, score_row(d), top - broadcast(near))
+        store(wide, 0, top - broadcast(far))
+        for row in range(count_row(d), threshold_row(d), LANES):
+            store(block, row, broadcast(0.0))
         sums(block, positions, room.one, room.high, room.low, 0, padded, axes)
         pulls_of(block, room.high, room.low, begin, room.pulls, axes)
         place = begin // LANES
@@ -142,7 +150,7 @@ def flip(top: float, score: float, shape: float, below: float, above: float) -> 
     return np.int64(high).view(np.float64)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def next_flip(positions: Floats, room: Scratch, shape: float, lower: float, last: float) -> float:
     """Return the least float in (lower, last] at which the graph of `listen` is another than at lower.
 
@@ -168,8 +176,9 @@ def next_flip(positions: Floats, room: Scratch, shape: float, lower: float, last
 @compiled()
 def prepare(positions: Floats, matrix: Floats, n: int, room: Scratch) -> None:
     """Fill the keys and halves of the positions (d, padded)."""
-    halves(positions, n, room.high, room.low)
-    keys_of(positions, matrix, room.keys)
+    tokens = Tokens(positions, room.keys, room.one, room.high, room.low)
+    split(tokens, n)
+    alignment_keys(tokens, matrix)
 
 
 @compiled()

@@ -1,9 +1,8 @@
 """Eight tokens that listen side by side, one a lane of a vector register: the innermost loops on the processor.
 
-A *block* is a flat array of rows of `LANES` numbers, one number for each of eight tokens. In d dimensions row
-k < d is component k of their keys, row d the largest score or the threshold, row d + 1 the number of
-neighbours, rows d + 2 to 2d + 1 the sums of the neighbours' high halves and rows 2d + 2 to 3d + 1 those of
-the low ones.
+A *block* is a flat array of rows of `LANES` numbers, one number for each of eight tokens; functions such as `count_row`
+say where a row begins. The rows are one array, since a function that is handed many arrays spends longer on taking them
+than on the few tokens of a small member.
 
 In two and three dimensions the loops are written out, so that all rows stay in registers; all others share one plain
 loop. A dimension that is written out comes as a tuple of that length, ``axes``, so that each is compiled on its own,
@@ -13,16 +12,48 @@ rounded on its own.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.vectors import LANES, load, some, splat, spread, store, where
+from lmdata.numerics.vectors import LANES, any_lane, broadcast, broadcast_at, load, store, where
 
 WRITTEN_OUT = (2, 3)
 """Dimensions whose loops are written out."""
+
+type Floats = NDArray[np.float64]
+type Integers = NDArray[np.int64]
+
+
+class Tokens(NamedTuple):
+    """One member's tokens, component by component, filled up to a multiple of `LANES`."""
+
+    positions: Floats  # (d, padded) z; what fills it up has no larger components than the tokens
+    keys: Floats  # (d, padded) y = z A^T
+    one: Floats  # (padded,) what a token counts as a neighbour: 1, or 0 for one that only fills up
+    high: Floats  # (d, padded) the coarse halves of `lmdata.dynamics.kernels.canonical.split`; 0 beyond the tokens
+    low: Floats  # (d, padded) the fine ones
+
+
+class Tree(NamedTuple):
+    """The nodes of a kd-tree over the tokens, in preorder; made by `lmdata.dynamics.kernels.kdtree.tree_of`."""
+
+    begin: Integers  # (nodes,) the first token of the node
+    end: Integers  # (nodes,) one past its last token
+    right: Integers  # (nodes,) the right child; 0 where the node is a leaf
+    last: Integers  # (nodes,) one past the last node of the subtree
+    depth: Integers  # (nodes,) 0 for the root
+
+
+class Boxes(NamedTuple):
+    """What a node of the tree holds."""
+
+    corners: Floats  # (nodes, 2, d) the smallest and the largest components of its tokens
+    key_corners: Floats  # (nodes, 2, d) those of its keys
+    totals: Floats  # (nodes, 1 + 2 d) the number of its tokens, the sums of their high and of their low halves
 
 
 def axes_of(d: int) -> tuple[int, ...]:
@@ -40,6 +71,69 @@ def axes_of(d: int) -> tuple[int, ...]:
 def components(axes: tuple[int, ...], size: int) -> int:
     """Return d: known when compiling where it is written out, else the ``size`` of some array."""
     return len(axes) if len(axes) > 0 else size
+
+
+@compiled(inline=True)
+def key_row(k: int) -> int:
+    """Return where component k of the keys of the block's tokens begins."""
+    return k * LANES
+
+
+@compiled(inline=True)
+def score_row(d: int) -> int:
+    """Return where the largest scores begin, and then the thresholds that follow from them."""
+    return d * LANES
+
+
+@compiled(inline=True)
+def count_row(d: int) -> int:
+    """Return where the numbers of neighbours begin."""
+    return (d + 1) * LANES
+
+
+@compiled(inline=True)
+def high_row(d: int, k: int) -> int:
+    """Return where the sums of component k of the neighbours' high halves begin."""
+    return (d + 2 + k) * LANES
+
+
+@compiled(inline=True)
+def low_row(d: int, k: int) -> int:
+    """Return where the sums of component k of the neighbours' low halves begin."""
+    return (2 * d + 2 + k) * LANES
+
+
+@compiled(inline=True)
+def threshold_row(d: int) -> int:
+    """Return where a tree keeps the thresholds: `score_row` then holds those that a box has yet to be compared with."""
+    return (3 * d + 2) * LANES
+
+
+def aligned(*shape: int) -> Floats:
+    """Return zeros whose memory begins where a cache line does.
+
+    Vectors that lie across two lines take twice as long, and NumPy's arrays begin at any multiple of 16 bytes.
+
+    Examples
+    --------
+    >>> aligned(2, 3).ctypes.data % 64, aligned(2, 3).tolist()
+    (0, [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    """
+    size = math.prod(shape)
+    room = np.zeros(size + LANES)
+    first = -room.ctypes.data % (8 * LANES) // 8
+    return room[first : first + size].reshape(shape)
+
+
+def block_size(d: int) -> int:
+    """Return the size of a block.
+
+    Examples
+    --------
+    >>> block_size(2) // LANES
+    9
+    """
+    return (3 * d + 3) * LANES
 
 
 @compiled(inline=True)
@@ -61,184 +155,185 @@ def _add(total: Any, near: Any, value: Any) -> Any:
 
 
 @compiled(inline=True)
-def _score(block: NDArray[np.float64], positions: NDArray[np.float64], j: int) -> Any:
+def _score(block: Floats, positions: Floats, j: int) -> Any:
     """Return the scores of the block's tokens with token j."""
-    score = load(block, 0) * spread(positions[0], j)
+    score = load(block, key_row(0)) * broadcast_at(positions[0], j)
     for k in range(1, positions.shape[0]):
-        score = score + load(block, k * LANES) * spread(positions[k], j)
+        score = score + load(block, key_row(k)) * broadcast_at(positions[k], j)
     return score
 
 
-@compiled(borrowed=True)
-def maxima(
-    block: NDArray[np.float64], positions: NDArray[np.float64], begin: int, end: int, axes: tuple[int, ...]
-) -> None:
-    """Raise row d of the block to the largest score with tokens begin..end, a multiple of four."""
+@compiled(no_refcount=True)
+def maxima(block: Floats, positions: Floats, begin: int, end: int, axes: tuple[int, ...]) -> None:
+    """Raise the block's largest scores to those with tokens begin..end, a multiple of four."""
     d = components(axes, positions.shape[0])
-    best = load(block, d * LANES)
+    best = load(block, score_row(d))
+    # the maximum is all that one token waits for from the one before: it is taken of four, or two, as a tournament
     if len(axes) == 2:
-        x, y, u, v = positions[0], positions[1], load(block, 0), load(block, LANES)
+        x, y = positions[0], positions[1]
+        u, v = load(block, key_row(0)), load(block, key_row(1))
         for j in range(begin, end, 4):
-            s0, s1 = u * spread(x, j) + v * spread(y, j), u * spread(x, j + 1) + v * spread(y, j + 1)
-            s2, s3 = u * spread(x, j + 2) + v * spread(y, j + 2), u * spread(x, j + 3) + v * spread(y, j + 3)
+            s0 = u * broadcast_at(x, j) + v * broadcast_at(y, j)
+            s1 = u * broadcast_at(x, j + 1) + v * broadcast_at(y, j + 1)
+            s2 = u * broadcast_at(x, j + 2) + v * broadcast_at(y, j + 2)
+            s3 = u * broadcast_at(x, j + 3) + v * broadcast_at(y, j + 3)
             best = larger(larger(larger(s0, s1), larger(s2, s3)), best)
     elif len(axes) == 3:
         x, y, z = positions[0], positions[1], positions[2]
-        u, v, w = load(block, 0), load(block, LANES), load(block, 2 * LANES)
+        u, v, w = load(block, key_row(0)), load(block, key_row(1)), load(block, key_row(2))
         for j in range(begin, end, 2):
-            s0 = u * spread(x, j) + v * spread(y, j) + w * spread(z, j)
-            s1 = u * spread(x, j + 1) + v * spread(y, j + 1) + w * spread(z, j + 1)
+            s0 = u * broadcast_at(x, j) + v * broadcast_at(y, j) + w * broadcast_at(z, j)
+            s1 = u * broadcast_at(x, j + 1) + v * broadcast_at(y, j + 1) + w * broadcast_at(z, j + 1)
             best = larger(larger(s0, s1), best)
     else:
         for j in range(begin, end):
             best = larger(_score(block, positions, j), best)
-    store(block, d * LANES, best)
+    store(block, score_row(d), best)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def sums(
-    block: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    one: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
+    block: Floats,
+    positions: Floats,
+    one: Floats,
+    high: Floats,
+    low: Floats,
     begin: int,
     end: int,
     axes: tuple[int, ...],
 ) -> None:
-    """Add to rows d + 1 to 3d + 1 what tokens begin..end contribute as neighbours.
+    """Add to the block's counts and sums what tokens begin..end contribute as neighbours.
 
-    ``one`` is what a token counts: 1, or 0 for one that only fills up an array.
+    A neighbour is a token whose score reaches what stands in the block's `score_row`. The arrays are those of `Tokens`,
+    without the keys: of the innermost loop every argument is felt.
     """
     d = components(axes, positions.shape[0])
-    threshold, count = load(block, d * LANES), load(block, (d + 1) * LANES)
+    threshold, count = load(block, score_row(d)), load(block, count_row(d))
     if len(axes) == 2:
-        x, y, g, h, k, l = positions[0], positions[1], high[0], high[1], low[0], low[1]  # noqa: E741
-        u, v = load(block, 0), load(block, LANES)
-        sum_g, sum_h = load(block, 4 * LANES), load(block, 5 * LANES)
-        sum_k, sum_l = load(block, 6 * LANES), load(block, 7 * LANES)
+        x, y = positions[0], positions[1]
+        u, v = load(block, key_row(0)), load(block, key_row(1))
+        high_x, high_y = load(block, high_row(d, 0)), load(block, high_row(d, 1))
+        low_x, low_y = load(block, low_row(d, 0)), load(block, low_row(d, 1))
         for j in range(begin, end):
-            near = u * spread(x, j) + v * spread(y, j) >= threshold
-            count = _add(count, near, spread(one, j))
-            sum_g, sum_h = _add(sum_g, near, spread(g, j)), _add(sum_h, near, spread(h, j))
-            sum_k, sum_l = _add(sum_k, near, spread(k, j)), _add(sum_l, near, spread(l, j))
-        store(block, 4 * LANES, sum_g)
-        store(block, 5 * LANES, sum_h)
-        store(block, 6 * LANES, sum_k)
-        store(block, 7 * LANES, sum_l)
+            near = u * broadcast_at(x, j) + v * broadcast_at(y, j) >= threshold
+            count = _add(count, near, broadcast_at(one, j))
+            high_x = _add(high_x, near, broadcast_at(high[0], j))
+            high_y = _add(high_y, near, broadcast_at(high[1], j))
+            low_x = _add(low_x, near, broadcast_at(low[0], j))
+            low_y = _add(low_y, near, broadcast_at(low[1], j))
+        store(block, high_row(d, 0), high_x)
+        store(block, high_row(d, 1), high_y)
+        store(block, low_row(d, 0), low_x)
+        store(block, low_row(d, 1), low_y)
     elif len(axes) == 3:
         x, y, z = positions[0], positions[1], positions[2]
-        f, g, h, k, l, m = high[0], high[1], high[2], low[0], low[1], low[2]  # noqa: E741
-        u, v, w = load(block, 0), load(block, LANES), load(block, 2 * LANES)
-        sum_f, sum_g, sum_h = load(block, 5 * LANES), load(block, 6 * LANES), load(block, 7 * LANES)
-        sum_k, sum_l, sum_m = load(block, 8 * LANES), load(block, 9 * LANES), load(block, 10 * LANES)
+        u, v, w = load(block, key_row(0)), load(block, key_row(1)), load(block, key_row(2))
+        high_x, high_y, high_z = (
+            load(block, high_row(d, 0)),
+            load(block, high_row(d, 1)),
+            load(block, high_row(d, 2)),
+        )
+        low_x, low_y, low_z = load(block, low_row(d, 0)), load(block, low_row(d, 1)), load(block, low_row(d, 2))
         for j in range(begin, end):
-            near = u * spread(x, j) + v * spread(y, j) + w * spread(z, j) >= threshold
-            count = _add(count, near, spread(one, j))
-            sum_f, sum_k = _add(sum_f, near, spread(f, j)), _add(sum_k, near, spread(k, j))
-            sum_g, sum_l = _add(sum_g, near, spread(g, j)), _add(sum_l, near, spread(l, j))
-            sum_h, sum_m = _add(sum_h, near, spread(h, j)), _add(sum_m, near, spread(m, j))
-        store(block, 5 * LANES, sum_f)
-        store(block, 6 * LANES, sum_g)
-        store(block, 7 * LANES, sum_h)
-        store(block, 8 * LANES, sum_k)
-        store(block, 9 * LANES, sum_l)
-        store(block, 10 * LANES, sum_m)
+            near = u * broadcast_at(x, j) + v * broadcast_at(y, j) + w * broadcast_at(z, j) >= threshold
+            count = _add(count, near, broadcast_at(one, j))
+            high_x = _add(high_x, near, broadcast_at(high[0], j))
+            high_y = _add(high_y, near, broadcast_at(high[1], j))
+            high_z = _add(high_z, near, broadcast_at(high[2], j))
+            low_x = _add(low_x, near, broadcast_at(low[0], j))
+            low_y = _add(low_y, near, broadcast_at(low[1], j))
+            low_z = _add(low_z, near, broadcast_at(low[2], j))
+        store(block, high_row(d, 0), high_x)
+        store(block, high_row(d, 1), high_y)
+        store(block, high_row(d, 2), high_z)
+        store(block, low_row(d, 0), low_x)
+        store(block, low_row(d, 1), low_y)
+        store(block, low_row(d, 2), low_z)
     else:
+        # in many dimensions the rows do not fit into registers: they are touched only where somebody hears the token
         for j in range(begin, end):
             near = _score(block, positions, j) >= threshold
-            if some(near):
-                count = _add(count, near, spread(one, j))
+            if any_lane(near):
+                count = _add(count, near, broadcast_at(one, j))
                 for k in range(d):
-                    coarse, fine = (d + 2 + k) * LANES, (2 * d + 2 + k) * LANES
-                    store(block, coarse, _add(load(block, coarse), near, spread(high[k], j)))
-                    store(block, fine, _add(load(block, fine), near, spread(low[k], j)))
-    store(block, (d + 1) * LANES, count)
+                    coarse, fine = high_row(d, k), low_row(d, k)
+                    store(block, coarse, _add(load(block, coarse), near, broadcast_at(high[k], j)))
+                    store(block, fine, _add(load(block, fine), near, broadcast_at(low[k], j)))
+    store(block, count_row(d), count)
 
 
 @compiled(inline=True)
-def _bounds(block: NDArray[np.float64], corners: NDArray[np.float64], box: int, d: int) -> tuple[Any, Any]:
-    """Return bounds of every computed score of the block's tokens with a token in the box ``corners[box]`` (2, d)."""
+def _bounds(block: Floats, corners: Floats, box: int, d: int) -> tuple[Any, Any]:
+    """Return bounds of every computed score of the block's tokens with a token in the box ``corners[box]`` (2, d).
+
+    A product with a key is extreme at one of the two corners, and rounding is monotone: summed in the order of the
+    scores, the extremes bound every computed score, without a tolerance.
+    """
     first, last = corners[box, 0], corners[box, 1]
-    a, b = load(block, 0) * spread(first, 0), load(block, 0) * spread(last, 0)
+    a, b = load(block, key_row(0)) * broadcast_at(first, 0), load(block, key_row(0)) * broadcast_at(last, 0)
     least, most = smaller(a, b), larger(a, b)
     for k in range(1, d):
-        a, b = load(block, k * LANES) * spread(first, k), load(block, k * LANES) * spread(last, k)
+        a, b = load(block, key_row(k)) * broadcast_at(first, k), load(block, key_row(k)) * broadcast_at(last, k)
         least, most = least + smaller(a, b), most + larger(a, b)
     return least, most
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def maxima_of_boxes(
-    blocks: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    corners: NDArray[np.float64],
-    boxes: NDArray[np.int32],
+    blocks: Floats,
+    tokens: Tokens,
+    tree: Tree,
+    corners: Floats,
+    listed: NDArray[np.int32],
     axes: tuple[int, ...],
 ) -> None:
-    """Raise row d of each block to the largest score with a token in ``boxes``, nodes of a tree."""
-    d = components(axes, positions.shape[0])
-    for box in boxes:
+    """Raise each block's largest scores to those with tokens in the ``listed`` boxes, nodes of a tree."""
+    d = components(axes, tokens.positions.shape[0])
+    for box in listed:
         for own in range(len(blocks)):
             block = blocks[own]
             _, most = _bounds(block, corners, box, d)
-            if some(most > load(block, d * LANES)):
-                maxima(block, positions, begin[box], (end[box] + LANES - 1) // LANES * LANES, axes)
+            if any_lane(most > load(block, score_row(d))):
+                stop = (tree.end[box] + LANES - 1) // LANES * LANES
+                maxima(block, tokens.positions, tree.begin[box], stop, axes)
 
 
-@compiled(borrowed=True)
+@compiled(no_refcount=True)
 def sums_of_boxes(
-    blocks: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    one: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    corners: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    boxes: NDArray[np.int32],
-    axes: tuple[int, ...],
+    blocks: Floats, tokens: Tokens, tree: Tree, boxes: Boxes, listed: NDArray[np.int32], axes: tuple[int, ...]
 ) -> None:
-    """Add to rows d + 1 to 3d + 1 of each block what tokens in ``boxes``, nodes of a tree, contribute as neighbours.
+    """Add to each block's counts and sums what tokens in the ``listed`` boxes, nodes of a tree, contribute.
 
-    ``totals[box]`` (1 + 2d) is what a whole box contributes. Thresholds are in row 3d + 2; row d is overwritten. All
-    blocks hear a box before the next one comes, while it is near in memory.
+    Thresholds are in `threshold_row`; `score_row` is overwritten. All blocks hear a box before the next one comes,
+    while it is near in memory.
     """
-    d = components(axes, positions.shape[0])
-    never = splat(np.inf)
-    for box in boxes:
+    d = components(axes, tokens.positions.shape[0])
+    never = broadcast(np.inf)
+    for box in listed:
         for own in range(len(blocks)):
             block = blocks[own]
-            threshold = load(block, (3 * d + 2) * LANES)
-            least, most = _bounds(block, corners, box, d)
+            threshold = load(block, threshold_row(d))
+            least, most = _bounds(block, boxes.corners, box, d)
+            # lanes for which the box is above the threshold as a whole take its totals ...
             inside = least >= threshold
-            if some(inside):
+            if any_lane(inside):
                 for entry in range(2 * d + 1):
-                    row = (d + 1 + entry) * LANES
-                    store(block, row, _add(load(block, row), inside, spread(totals[box], entry)))
+                    row = count_row(d) + entry * LANES
+                    store(block, row, _add(load(block, row), inside, broadcast_at(boxes.totals[box], entry)))
+            # ... and if it is neither above nor below for some, those compare its tokens one by one
             in_part = where(inside, never, where(most >= threshold, threshold, never))
-            if some(never > in_part):
-                store(block, d * LANES, in_part)
-                stop = (end[box] + LANES - 1) // LANES * LANES
-                sums(block, positions, one, high, low, begin[box], stop, axes)
+            if any_lane(never > in_part):
+                store(block, score_row(d), in_part)
+                stop = (tree.end[box] + LANES - 1) // LANES * LANES
+                sums(block, tokens.positions, tokens.one, tokens.high, tokens.low, tree.begin[box], stop, axes)
 
 
 @compiled(inline=True)
-def pulls_of(
-    block: NDArray[np.float64],
-    high: NDArray[np.float64],
-    low: NDArray[np.float64],
-    begin: int,
-    pulls: NDArray[np.float64],
-    axes: tuple[int, ...],
-) -> None:
-    """Fill fl(D / c), the way of tokens begin..begin + 8 to their neighbour means, from the block's sums."""
+def pulls_of(block: Floats, high: Floats, low: Floats, begin: int, pulls: Floats, axes: tuple[int, ...]) -> None:
+    """Fill pulls of tokens begin..begin + 8, fl(D / c), their displacements to their neighbour means, from the sums."""
     d = components(axes, pulls.shape[0])
-    count = load(block, (d + 1) * LANES)
+    count = load(block, count_row(d))
     for k in range(d):
-        coarse = load(block, (d + 2 + k) * LANES) - count * load(high[k], begin)
-        fine = load(block, (2 * d + 2 + k) * LANES) - count * load(low[k], begin)
+        coarse = load(block, high_row(d, k)) - count * load(high[k], begin)
+        fine = load(block, low_row(d, k)) - count * load(low[k], begin)
         store(pulls[k], begin, (coarse + fine) / count)

@@ -22,7 +22,7 @@ from lmdata.dynamics.models.parameters import check_components, check_parameters
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.checks import check_scores
-from lmdata.numerics.threads import crew
+from lmdata.numerics.threads import parallel_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +145,7 @@ class AttentionModel:
         m, n, _ = state.shape
         stacked(models)  # refuses models that do not belong together
         position = np.empty((m, len(record), *state.shape[1:]))
-        remarks: dict[str, NDArray[Any]] = {}
+        diagnostics: dict[str, NDArray[Any]] = {}
 
         def march(begin: int, end: int) -> None:
             part = slice(begin, end)
@@ -153,11 +153,10 @@ class AttentionModel:
             for frame, (reached, found) in enumerate(frames):
                 position[part, frame] = reached
                 for name, values in found.items():
-                    remarks.setdefault(name, np.empty((m, len(record)), values.dtype))[part, frame] = values
+                    diagnostics.setdefault(name, np.empty((m, len(record)), values.dtype))[part, frame] = values
 
-        spread = crew()
-        spread(march, m, -(-_PAIRS_OF_A_RANGE // n**2))
-        return Frames(position, remarks)
+        parallel_for(march, m, -(-_PAIRS_OF_A_RANGE // n**2))
+        return Frames(position, diagnostics)
 
     @classmethod
     def _march(
@@ -236,7 +235,7 @@ class AttentionMap(AttentionModel):
         return self.surface.retract(state + per_member(gain, 3) * self.pull(state, step, own))
 
     def pull(self, state: Array, step: int, own: Own) -> Array:
-        """Return the way from each token to what it attends to, m_i - z_i (m, n, d)."""
+        """Return the displacement from each token to what it attends to, m_i - z_i (m, n, d)."""
         raise NotImplementedError
 
 

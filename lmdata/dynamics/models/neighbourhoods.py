@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def pulls(state: Array, neighbours: Callable[[slice], NDArray[np.bool_]]) -> Array:
-    """Return the way of each token to the mean of its neighbours, (m, n, d), a few rows of neighbours at a time.
+    """Return the displacement of each token to its neighbour mean, (m, n, d), a few rows of neighbours at a time.
 
     Parameters
     ----------

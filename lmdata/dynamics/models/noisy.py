@@ -148,7 +148,7 @@ class Noisy:
         """Step a batch; see `lmdata.dynamics.model.Model`."""
         inner = "auto" if backend == OWN_KERNEL else backend  # this model has no kernels; the one within may have
         position = np.empty((state.shape[0], len(record), *state.shape[1:]))
-        remarks: list[dict[str, NDArray[Any]]] = []
+        diagnostics: list[dict[str, NDArray[Any]]] = []
         now = start
         for frame, wanted in enumerate(record):
             while now < wanted:
@@ -156,9 +156,9 @@ class Noisy:
                 now += 1
             own = _own_frame(models, state, now, seeds, inner)
             position[:, frame] = own.position[:, 0]
-            remarks.append(own.diagnostics)
-        names = remarks[0] if remarks else {}
-        return Frames(position, {name: np.concatenate([remark[name] for remark in remarks], axis=1) for name in names})
+            diagnostics.append(own.diagnostics)
+        names = diagnostics[0] if diagnostics else {}
+        return Frames(position, {name: np.concatenate([own[name] for own in diagnostics], axis=1) for name in names})
 
 
 def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int], backend: str) -> Array:

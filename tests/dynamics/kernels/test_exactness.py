@@ -77,6 +77,18 @@ def test_tree_gives_the_canonical_states(kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_subtrees_that_threads_share_give_the_canonical_states(kind, monkeypatch):
+    """As for many tokens, where it pays to wake a thread for some subtrees."""
+    monkeypatch.setattr(tree, "WORTH_A_THREAD", 8)
+    monkeypatch.setattr(tree, "LISTENING", 8)
+    batch = batch_of(kind, 1, 700, 2, 4, 3)
+    assert not tree.System(batch[0][0], threads=3)._few
+    expected, _ = canonical.advance(*batch)
+    frames, _ = tree.advance(*batch, threads=3)
+    assert same_bits(frames, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_large_systems_agree_between_the_kernels(kind):
     state, sensitivity, influence, alignment, keep = batch_of(kind, 1, 3000, 2, 12, 5)
     by_tree, _ = tree.advance(state, sensitivity, influence, alignment, keep)
@@ -92,7 +104,7 @@ def test_a_leaf_is_a_multiple_of_eight(leaf):
 
 @pytest.mark.parametrize(("n", "leaf"), [(1, 8), (8, 8), (9, 8), (1000, 16), (1001, 64), (4097, 8)])
 def test_the_shape_of_a_tree_is_consistent(n, leaf):
-    shape = kdtree.shape_of(n, leaf)
+    shape = kdtree.tree_of(n, leaf)
     inner = np.flatnonzero(shape.right)
     leaves = np.flatnonzero(shape.right == 0)
     assert (shape.begin % 8 == 0).all()
@@ -166,17 +178,15 @@ def test_the_library_of_matrix_products_does_not_matter():
 def test_no_multiplication_is_fused_with_an_addition():
     """Fused, a product would not be rounded on its own: whatever the processor offers, the machine code has none."""
     numbers, axes = np.ones(200), (0, 0)
-    plane, boxes, totals = np.ones((2, 16)), np.ones((4, 2, 2)), np.ones((4, 5))
-    blocks, nodes = np.ones((1, 200)), (np.zeros(1, np.int64), np.full(1, 16))
+    plane, corners, blocks, listed = np.ones((2, 16)), np.ones((4, 2, 2)), np.ones((1, 200)), np.zeros(1, np.int32)
+    tokens, boxes = lanes.Tokens(plane, plane, numbers, plane, plane), lanes.Boxes(corners, corners, np.ones((4, 5)))
+    nodes = kdtree.tree_of(16, 8)
     calls = [
         (lanes.maxima, (numbers, plane, 0, 16, axes)),
         (lanes.sums, (numbers, plane, numbers, plane, plane, 0, 16, axes)),
-        (lanes.maxima_of_boxes, (blocks, plane, *nodes, boxes, nodes[0].astype(np.int32), axes)),
-        (
-            lanes.sums_of_boxes,
-            (blocks, plane, numbers, plane, plane, *nodes, boxes, totals, nodes[0].astype(np.int32), axes),
-        ),
-        (tree._bounds, (boxes, boxes, 0, 0, axes)),
+        (lanes.maxima_of_boxes, (blocks, tokens, nodes, corners, listed, axes)),
+        (lanes.sums_of_boxes, (blocks, tokens, nodes, boxes, listed, axes)),
+        (tree._bounds, (boxes, 0, 0, axes)),
         (blocked._score, (plane, plane, 0, 0)),
         (blocked._score_row, (plane, plane, 0, numbers[:2])),
     ]
