@@ -65,13 +65,13 @@ def _power(exponent: int) -> Any:
 
 
 @compiled(no_refcount=True)
-def split(tokens: Tokens, n: int) -> None:
-    """Split the first n positions into high + low, 0 beyond, as `lmdata.dynamics.kernels.canonical.split` does."""
+def split(positions: Floats, n: int, high: Floats, low: Floats) -> None:
+    """Split the first n of positions (d, padded) as high + low, 0 beyond: `lmdata.dynamics.kernels.canonical.split`."""
     spare = 1
     while 1 << (spare - 1) < n:
         spare += 1
-    for k in range(tokens.positions.shape[0]):
-        values, coarse, fine = tokens.positions[k], tokens.high[k], tokens.low[k]
+    for k in range(positions.shape[0]):
+        values, coarse, fine = positions[k], high[k], low[k]
         sizes = broadcast(0.0)
         for j in range(0, values.size, LANES):
             sizes = larger(absolute(load(values, j)), sizes)
@@ -107,7 +107,7 @@ def alignment_keys(tokens: Tokens, matrix: Floats) -> None:
 @compiled(no_refcount=True)
 def prepare(tokens: Tokens, n: int, matrix: Floats) -> None:
     """Fill the halves and the keys of the first n positions."""
-    split(tokens, n)
+    split(tokens.positions, n, tokens.high, tokens.low)
     alignment_keys(tokens, matrix)
 
 
@@ -180,7 +180,7 @@ def _run(batch: Batch, work: Workspace, begin: int, end: int, axes: tuple[int, .
         now, moving = 0, True
         for frame in range(batch.keep.size):
             while now < batch.keep[frame] and moving:
-                split(work.tokens, n)
+                split(work.tokens.positions, n, work.tokens.high, work.tokens.low)
                 alignment_keys(work.tokens, batch.matrix)
                 _find_pulls(work, batch.sensitivity[member, now], axes)
                 moving = _move(work.tokens.positions, work.pulls, n, batch.gain[member]) or now < steady

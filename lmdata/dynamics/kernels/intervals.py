@@ -177,7 +177,7 @@ def next_flip(positions: Floats, room: Scratch, shape: float, lower: float, last
 def prepare(positions: Floats, matrix: Floats, n: int, room: Scratch) -> None:
     """Fill the keys and halves of the positions (d, padded)."""
     tokens = Tokens(positions, room.keys, room.one, room.high, room.low)
-    split(tokens, n)
+    split(positions, n, room.high, room.low)
     alignment_keys(tokens, matrix)
 
 
