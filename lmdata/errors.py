@@ -112,3 +112,7 @@ class PluginWarning(UserWarning):
 
 class StaleDataset(UserWarning):
     """A derived dataset was computed from data that has changed since."""
+
+
+class CatalogWarning(UserWarning):
+    """A catalogue file cannot be read, and is left out."""

@@ -11,11 +11,16 @@ import platformdirs
 
 from lmdata.data.digest import sha256_of_json
 from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.storage import Place, writing
 from lmdata.numerics.checks import as_path
 
 Progress = Callable[[int, int], None] | bool | None
 Build = Callable[[dict[str, Any], Path, Progress], None]
 """``build(recipe, location, progress)``: make a run store there, or go on with the one that is there."""
+DATASETS = "datasets"
+"""Folder of what is built from recipes."""
+ANOTHER_CACHE = "make room or get access, or set LMDATA_CACHE to a folder that can be written"
+"""Remedy where the cache cannot be written."""
 
 
 def cache_folder() -> Path:
@@ -41,7 +46,7 @@ class Cache:
 
     def place(self, recipe: dict[str, Any]) -> Path:
         """Return where the dataset of a recipe is, or will be."""
-        return self.folder / "datasets" / sha256_of_json(recipe)
+        return self.folder / DATASETS / sha256_of_json(recipe)
 
     def obtain(self, recipe: dict[str, Any], check: Callable[[Path], None], progress: Progress = None) -> Path:
         """Return the place of a recipe's dataset; build it if it is not there.
@@ -54,9 +59,16 @@ class Cache:
             Called with the place of a dataset just built; what it raises keeps it from being served.
         progress
             Passed on to the builder.
+
+        Raises
+        ------
+        StoreError
+            If the cache cannot be made, locked or written; what the builder raises is let through.
         """
         place = self.place(recipe)
-        if not place.exists():
+        with writing(Place(self.folder), ANOTHER_CACHE):
+            if place.exists():
+                return place
             building = self.folder / "building" / place.name
             for folder in (building, place):
                 folder.parent.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,16 @@ from lmdata import plugins
 from lmdata.data.catalog import sources
 from lmdata.data.catalog.cache import Build, Cache, Progress, cache_folder
 from lmdata.data.catalog.export import export_catalog
-from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve, write_catalog
+from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve
 from lmdata.data.catalog.mistakes import explain
-from lmdata.data.catalog.sources import OWN_FILE, included_files, plugin_files, shipped_files
+from lmdata.data.catalog.own import ADDED, AGAIN, DERIVED, OwnCatalog
+from lmdata.data.catalog.sources import included_files, plugin_files, shipped_files
 from lmdata.data.derived import save_derived, stale
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
-from lmdata.data.store.lock import WriterLock
+from lmdata.data.store.durable import sync_files
 from lmdata.data.verify import Problem, Report, verify
-from lmdata.errors import CatalogError, CorruptDataset, StaleDataset, UnknownName
+from lmdata.errors import CatalogError, CatalogWarning, CorruptDataset, StaleDataset, UnknownName
 from lmdata.numerics.checks import as_path
 
 
@@ -42,7 +43,8 @@ class Catalog(Mapping[str, Entry]):
     """A mapping of names to entries: catalogues that ship, the user's own, files taken in, and other packages'.
 
     Nothing is read before it is asked for, and other packages are not asked for a name that is found without them.
-    Where two files have the same name, the first of this order wins.
+    Where two files have the same name, the first of this order wins. A file
+    that cannot be read is left out with a warning.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class Catalog(Mapping[str, Entry]):
         self._build = build
         self._files = files
         self._cache = cache
-        self._read: dict[Path, tuple[tuple[int, int], dict[str, Entry]]] = {}
+        self._read: dict[Path, tuple[tuple[int, int, int], dict[str, Entry]]] = {}
 
     @property
     def cache(self) -> Path:
@@ -232,16 +234,23 @@ class Catalog(Mapping[str, Entry]):
         StoreError
             If the store is incomplete, damaged or cannot be copied.
         """
-        if name in self:
-            raise CatalogError(f"the catalogue has a dataset {name!r} already; choose another name")
         if isinstance(location, Mapping):
             entry = _entry(name, title=title, driver=Driver.recipe, recipe=dict(location), **fields)
-        else:
-            path = f"added/{name}"
-            digest = open_dataset(location).attrs["digest"]
-            entry = _entry(name, title=title, driver=Driver.zarr, path=path, **{"digest": digest, **fields})
-            export_zarr(location, self.cache / path)
-        self._enter(name, entry)
+            with self._own.changing() as entries:
+                self._refuse_taken(name, entries)
+                entries[name] = entry
+            return entry
+        self._refuse_taken(name, {})
+        path = f"{ADDED}/{name}"
+        digest = open_dataset(location).attrs["digest"]
+        entry = _entry(name, title=title, driver=Driver.zarr, path=path, **{"digest": digest, **fields})
+        with self._own.making(path) as folder:
+            export_zarr(location, folder / "data", digest=digest)
+            sync_files(folder / "data", set())
+            with self._own.changing() as entries:
+                self._refuse_taken(name, entries)
+                self._own.put(folder / "data", path)
+                entries[name] = entry
         return entry
 
     def save(
@@ -275,40 +284,60 @@ class Catalog(Mapping[str, Entry]):
         InvalidInput, StoreError
             If the dataset cannot be stored.
         """
-        known = self._listed().get(name)
-        if known is not None and known.entry.derived_from is None:
-            raise CatalogError(f"the catalogue has a dataset {name!r} that is not derived; choose another name")
-        path = f"derived/{name}"
+        self._refuse_not_derived(name, {})
         origin = source.attrs.get("catalogue_name") or source.encoding.get("source") or "memory"
+        path = f"{DERIVED}/{name}"
         entry = _entry(name, title=title, driver=Driver.zarr, path=path, derived_from=str(origin), **fields)
-        place = self.cache / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=place.parent) as folder:
-            fresh = Path(folder, "new")
-            save_derived(dataset, fresh, source=source, made_by=made_by, parameters=parameters)
-            entry = entry.model_copy(update={"digest": open_dataset(fresh).attrs["digest"]})
-            if place.exists():
-                place.rename(Path(folder, "old"))
-            fresh.rename(place)
-        self._enter(name, entry)
+        with self._own.making(path) as folder:
+            fresh = folder / "data"
+            save_derived(dataset, fresh, source=source, made_by=made_by, parameters=parameters, durable=True)
+            digest = open_dataset(fresh).attrs["digest"]
+            with self._own.changing() as entries:
+                self._refuse_not_derived(name, entries)
+                if name in entries:  # readers of the one that is replaced, and a loss of power, find it where it is
+                    path = f"{path}{AGAIN}{secrets.token_hex(4)}"
+                self._own.put(fresh, path)
+                entries[name] = entry.model_copy(update={"digest": digest, "path": path})
+                entry = entries[name]
         return entry
 
     def remove(self, name: str) -> None:
-        """Remove an entry of the user's own catalogue, and the data that the cache holds for it.
+        """Remove an entry of the user's own catalogue, and the data that the cache holds for it alone.
+
+        Data that the cache has not made stays where it is.
 
         Raises
         ------
         UnknownName
             If the user's own catalogue has no such entry.
+        CatalogError
+            If the catalogue cannot be read.
+        StoreError
+            If it cannot be written, or the data is being written.
         """
-        own = self._own_file()
-        with WriterLock(own.with_suffix(".lock"), wait=True):
-            entries = self._entries_of(own)
+        entry = self._own.read().get(name)
+        held = self._held(entry) if entry is not None else None
+        with self._own.making(held) if held is not None else nullcontext(), self._own.changing() as entries:
             if name not in entries:
                 raise UnknownName.among("dataset in your own catalogue", name, entries)
-            place = self._place(_Listed(own, entries[name]))
-            write_catalog(own, {other: entry for other, entry in entries.items() if other != name})
-        shutil.rmtree(place, ignore_errors=True)
+            del entries[name]
+
+    def _held(self, entry: Entry) -> str | None:
+        """Return where the cache holds data for an entry, for it alone: a path in the cache; None if it does not."""
+        if entry.recipe is None:
+            return str(entry.path).partition(AGAIN)[0] if self._own.holds(str(entry.path)) else None
+        place = Cache(self.cache, self._build).place(entry.recipe)
+        alone = sum(listed.entry.recipe == entry.recipe for listed in self._listed().values()) < 2
+        return place.relative_to(self.cache).as_posix() if alone and place.exists() else None
+
+    def _refuse_taken(self, name: str, own: Mapping[str, Entry]) -> None:
+        if name in own or name in self:
+            raise CatalogError(f"the catalogue has a dataset {name!r} already; choose another name")
+
+    def _refuse_not_derived(self, name: str, own: Mapping[str, Entry]) -> None:
+        known = own.get(name) or self.get(name)
+        if known is not None and known.derived_from is None:
+            raise CatalogError(f"the catalogue has a dataset {name!r} that is not derived; choose another name")
 
     def include(self, file: str | os.PathLike[str]) -> None:
         """Take a catalogue file in: its datasets have names here, and wherever the cache folder is the same.
@@ -372,26 +401,38 @@ class Catalog(Mapping[str, Entry]):
     def _near(self) -> dict[str, _Listed]:
         """Return every entry but those of other packages; earlier files win."""
         found: dict[str, _Listed] = {}
-        files = [*(shipped_files() if self._files is None else self._files), self._own_file()]
+        files = [*(shipped_files() if self._files is None else self._files), self._own.file]
         for file in [*files, *(included_files(self.cache) if self._files is None else ())]:
             for name, entry in self._entries_of(file).items():
                 found.setdefault(name, _Listed(file, entry))
         return found
 
     def _entries_of(self, file: Path) -> dict[str, Entry]:
-        """Return what a file lists, read again when the file has changed."""
-        if file == self._own_file() and not file.exists():
-            return {}
-        state = file.stat()
-        stamp = (state.st_mtime_ns, state.st_size)
+        """Return what a file lists, read again when the file has changed; nothing, with a warning, if it is broken."""
+        try:
+            state = file.stat()
+        except OSError as error:
+            if file == self._own.file and isinstance(error, FileNotFoundError | NotADirectoryError):
+                return {}
+            stamp, wrong = (0, 0, 0), f"{file} cannot be read as a catalogue: {error}"
+        else:
+            stamp, wrong = (state.st_mtime_ns, state.st_size, state.st_ino), ""
         known = self._read.get(file)
         if known is None or known[0] != stamp:
-            known = (stamp, read_catalog(file))
-            self._read[file] = known
+            entries: dict[str, Entry] = {}
+            try:
+                if not wrong:
+                    entries = read_catalog(file)
+            except CatalogError as error:
+                wrong = str(error)
+            known = self._read[file] = (stamp, entries)
+            if wrong:
+                warnings.warn(f"{wrong}; its datasets are left out until it is mended", CatalogWarning, stacklevel=2)
         return known[1]
 
-    def _own_file(self) -> Path:
-        return self.cache / OWN_FILE
+    @property
+    def _own(self) -> OwnCatalog:
+        return OwnCatalog(self.cache)
 
     def _find(self, name: str) -> _Listed:
         plain, _, version = name.partition("@")
@@ -435,12 +476,6 @@ class Catalog(Mapping[str, Entry]):
             derived.attrs["stale"] = why
             message = f"dataset {name!r} was derived from {entry.derived_from!r} and is stale: {why}; derive it again"
             warnings.warn(message, StaleDataset, stacklevel=3)
-
-    def _enter(self, name: str, entry: Entry) -> None:
-        own = self._own_file()
-        own.parent.mkdir(parents=True, exist_ok=True)
-        with WriterLock(own.with_suffix(".lock"), wait=True):
-            write_catalog(own, {**self._entries_of(own), name: entry})
 
 
 def _entry(name: str, **fields: Any) -> Entry:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lmdata.data.catalog.file import Entry
+from lmdata.data.catalog.file import Entry, dump_yaml
 from lmdata.data.opening import open_dataset
+from lmdata.data.store.making import making, move, move_beside, refuse_taken
 from lmdata.data.store.storage import ELSEWHERE, Place, writing
-from lmdata.errors import InvalidInput, StoreExists
+from lmdata.errors import InvalidInput
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {"intake": (".yaml", ".yml"), "stac": (".json",)}
 """Formats, and how their files end."""
@@ -57,29 +53,23 @@ def export_catalog(
         raise InvalidInput(f"target is {str(target)!r}; a catalogue for {format} is a file that ends in {endings}")
     folder = target.with_suffix("")
     for place in (target, folder):
-        if os.path.lexists(place):
-            raise StoreExists(f"there is already something at {place}; choose another place")
+        refuse_taken(place)
     if not entries:
         raise InvalidInput("names is empty; name at least one dataset of the catalogue")
-    with writing(Place(target), ELSEWHERE):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            data = building / folder.name
-            data.mkdir()
-            created = {name: _export_data(copy, name, data / f"{name}.zarr") for name in entries}
-            if format == "intake":
-                text = _intake(entries, folder.name)
-            else:
-                for name, entry in entries.items():
-                    item = _stac_item(name, entry, created[name], target)
-                    (data / f"{name}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
-                text = json.dumps(_stac_catalog(entries, folder.name), indent=1)
-            (building / target.name).write_text(text, encoding="utf-8")
-            data.rename(folder)
-            (building / target.name).rename(target)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    with writing(Place(target), ELSEWHERE), making(target, beside=[folder]) as building:
+        data, file = building / "data", building / "file"
+        data.mkdir()
+        created = {name: _export_data(copy, name, data / f"{name}.zarr") for name in entries}
+        if format == "intake":
+            text = _intake(entries, folder.name)
+        else:
+            for name, entry in entries.items():
+                item = _stac_item(name, entry, created[name], target)
+                (data / f"{name}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
+            text = json.dumps(_stac_catalog(entries, folder.name), indent=1)
+        file.write_text(text, encoding="utf-8")
+        move_beside(data, folder)
+        move(file, target)
 
 
 def _export_data(copy: Callable[[str, Path], None], name: str, place: Path) -> str:
@@ -103,7 +93,7 @@ def _intake(entries: Mapping[str, Entry], folder: str) -> str:
         }
         for name, entry in entries.items()
     }
-    return yaml.safe_dump({"metadata": {"version": 1}, "sources": sources}, sort_keys=False, allow_unicode=True)
+    return dump_yaml({"metadata": {"version": 1}, "sources": sources})
 
 
 def _stac_catalog(entries: Mapping[str, Entry], folder: str) -> dict[str, Any]:

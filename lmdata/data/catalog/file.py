@@ -16,9 +16,9 @@ Form::
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import tempfile
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -28,17 +28,23 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from lmdata.data.catalog.mistakes import explain, explain_yaml, shown
 from lmdata.data.digest import canonical_json
+from lmdata.data.store.durable import sync_entry
 from lmdata.errors import CatalogError, InvalidInput
 
 FILE_BYTES = 2**20
 """Size of the largest catalogue file that is read."""
 DEPTH = 20
 """Deepest nesting that is read."""
+TEXT_TAG = "tag:yaml.org,2002:str"
+BREAKS = frozenset("\x85\u2028\u2029\ufeff")
+"""Characters that YAML takes for the end of a line, or for the beginning of a file."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^v[1-9][0-9]{0,3}$")]
 Version = Annotated[int, Field(ge=1, le=9999, strict=True)]
+Before = Annotated[int, Field(ge=1, le=9999)]
+"""A version as a key, which is text."""
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, StringConstraints(max_length=5000)]
 
@@ -86,7 +92,7 @@ class Entry(BaseModel):
     tag: Tag | None = None
     digest: Digest | None = None
     version: Version = 1
-    earlier: dict[Version, Earlier] = {}
+    earlier: dict[Before, Earlier] = {}
     paper: Line | None = None
     citation: Text | None = None
     claim: Text | None = None
@@ -100,7 +106,7 @@ class Entry(BaseModel):
                 raise ValueError("driver recipe needs a recipe and no path")
             try:
                 canonical_json(self.recipe)
-            except InvalidInput as error:
+            except (InvalidInput, RecursionError) as error:
                 raise ValueError(f"recipe is not made of plain values: {error}") from error
         elif self.path is None or self.recipe is not None:
             raise ValueError(f"driver {self.driver} needs a path and no recipe")
@@ -110,7 +116,8 @@ class Entry(BaseModel):
     def _check_path(self) -> Self:
         if self.path is not None:
             parts = PurePosixPath(self.path)
-            if parts.is_absolute() or ".." in parts.parts or "://" in self.path or "\\" in self.path:
+            outside = parts.is_absolute() or ".." in parts.parts or "://" in self.path or "\\" in self.path
+            if outside or not parts.parts:
                 raise ValueError(
                     f"path is {shown(self.path)}; it has to be relative and stay below the catalogue's folder"
                 )
@@ -183,7 +190,7 @@ def _plain_number(text: str, node: yaml.ScalarNode) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader without aliases (which can multiply), deep nesting and repeated keys."""
+    """PyYAML's safe loader without aliases (which can multiply), deep nesting and repeated keys; keys are text."""
 
     depth = 0
     yaml_constructors: ClassVar[dict[str | None, Any]] = {
@@ -205,9 +212,12 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is no text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
             seen.add(key.value)
+            key.tag = TEXT_TAG  # a dataset may be called 1e6, null or 2026-01-01
         return super().construct_mapping(node, deep)
 
 
@@ -217,8 +227,23 @@ _Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-1 as a word
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper by the loader's rules: text that the loader would take for a number is quoted."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Quote text with characters that YAML takes for the end of a line: written plainly, they come back as spaces."""
+    return dumper.represent_scalar(TEXT_TAG, text, style='"' if BREAKS & set(text) else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def load_yaml(file: Path, *, what: str = "catalogue") -> Any:
-    """Return the value of a YAML file: plain values alone, no tags, no aliases, no key twice.
+    """Return the value of a YAML file: plain values alone, no tags, no aliases, no key twice; keys are text.
 
     Raises
     ------
@@ -237,15 +262,38 @@ def load_yaml(file: Path, *, what: str = "catalogue") -> Any:
     try:
         with file.open("rb") as stream:
             content = stream.read(FILE_BYTES + 1)
-        if len(content) > FILE_BYTES:
-            raise CatalogError(f"{file} is larger than {FILE_BYTES} bytes; a {what} is small")
-        text = content.decode()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise CatalogError(f"{file} cannot be read as a {what}: {error}") from error
+    return _parse(content, str(file), what)
+
+
+def _check_size(size: int, file: str, what: str) -> None:
+    if size > FILE_BYTES:
+        raise CatalogError(
+            f"{file} is larger than {FILE_BYTES} bytes; a {what} is small: give seeds as {{first: 0, count: 1000}}, "
+            "or divide it"
+        )
+
+
+def _parse(content: bytes, file: str, what: str) -> Any:
+    _check_size(len(content), file, what)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
+        return yaml.load(content.decode(), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{file} cannot be read as a {what}: {error}") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise CatalogError(f"{file} is no {what}: {explain_yaml(error)}") from error
+
+
+def dump_yaml(value: Any) -> str:
+    r"""Return plain values as YAML that `load_yaml`, and readers of YAML 1.1 and 1.2, give back as they are.
+
+    Examples
+    --------
+    >>> dump_yaml({"name": "1e6", "value": 1e6})
+    "name: '1e6'\nvalue: 1000000.0\n"
+    """
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_catalog(file: Path) -> dict[str, Entry]:
@@ -256,7 +304,10 @@ def read_catalog(file: Path) -> dict[str, Entry]:
     CatalogError
         If the file cannot be read or is no catalogue; the message names the entry and the field.
     """
-    content = load_yaml(file)
+    return _checked(load_yaml(file), str(file))
+
+
+def _checked(content: Any, file: str) -> dict[str, Entry]:
     try:
         return dict(_File.model_validate(content).datasets)
     except ValidationError as error:
@@ -264,21 +315,47 @@ def read_catalog(file: Path) -> dict[str, Entry]:
 
 
 def write_catalog(file: Path, entries: dict[str, Entry]) -> None:
-    """Write a catalogue file, whole or not at all."""
-    content = {
-        "lmdata_catalog": 1,
-        "datasets": {name: entry.model_dump(mode="json", exclude_defaults=True) for name, entry in entries.items()},
-    }
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    """Write a catalogue file, whole or not at all, once what was written has been read back and compared.
+
+    It is flushed to disk before it takes the place of the one that was there. One process at a time may do so.
+
+    Raises
+    ------
+    CatalogError
+        If an entry could not be read again as it is; the file stays as it was.
+    OSError
+        If it cannot be written.
+    """
+    changed = f"{file} with this entry"
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        wanted = _plain(entries)
+        _check_size(len(wanted) * 5 // 6, changed, "catalogue")  # its YAML is longer, and takes long to make
+        content = dump_yaml(json.loads(wanted)).encode()
+    except CatalogError:
         raise
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise CatalogError(f"{changed} cannot be: {error!s:.200}") from error
+    if _plain(_checked(_parse(content, changed, "catalogue"), changed)) != wanted:
+        raise CatalogError(f"{changed} would not come back as it is: a text in it has characters that YAML changes")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f".{file.name}.new")
+    try:
+        with fresh.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync_entry(file)
+
+
+def _plain(entries: dict[str, Entry]) -> str:
+    """Return a catalogue as JSON."""
+    datasets = {name: entry.model_dump(mode="json", exclude_defaults=True) for name, entry in entries.items()}
+    content = {"lmdata_catalog": 1, "datasets": datasets}
+    return json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def resolve(file: Path, path: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,9 +12,14 @@ from lmdata.data.store.lock import HELD, WriterLock
 from lmdata.data.store.storage import LOCK_FILE
 from lmdata.errors import StoreExists, StoreLocked
 
+NOTE = ".moved"
+"""Ending of a note in the hidden folder: which folder was moved beside the target."""
+ENDING = ".building"
+"""Ending of the hidden folder beside a target in which it is made."""
+
 
 @contextmanager
-def making(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def making(target: Path, *, beside: Sequence[Path] = (), replace: bool = False) -> Iterator[Path]:
     """Hold an empty folder beside a target, in which one process at a time makes what it then renames to the target.
 
     The folder, ``.NAME.building``, is removed at the end, whatever happens; what a killed process left in it is removed
@@ -24,13 +29,16 @@ def making(target: Path, *, replace: bool = False) -> Iterator[Path]:
     ----------
     target
         Where the result will be; the folders above it are made.
+    beside
+        Places that something is moved to before the target, which is then the last to appear: if it does not, they are
+        taken back.
     replace
         Whether there may be something at the target.
 
     Raises
     ------
     StoreExists
-        If there is something at the target.
+        If there is something at the target, or beside it.
     StoreLocked
         If somebody else is making something there.
 
@@ -49,12 +57,14 @@ def making(target: Path, *, replace: bool = False) -> Iterator[Path]:
     folder = _folder(target)
     lock = _hold(folder)
     try:
-        if not replace:
-            refuse_taken(target)  # somebody may have made it just before this process got the lock
+        _take_back(folder, target, beside)
         _empty(folder)
+        for place in () if replace else (target, *beside):
+            refuse_taken(place)  # somebody may have made it just before this process got the lock
         yield folder
     finally:
         with suppress(OSError):  # the first error tells more; the next to come here tidies up
+            _take_back(folder, target, beside)
             _empty(folder)
         lock.remove()
         with suppress(OSError):  # another process may have begun in it
@@ -72,6 +82,31 @@ def refuse_taken(target: Path) -> None:
     if os.path.lexists(target):
         clear(target)
         raise StoreExists(f"there is already something at {target}; choose another place, or remove it first")
+
+
+def move_beside(whole: Path, place: Path) -> None:
+    """Rename a folder to a place beside the target, within `making`; a note says that it came from there.
+
+    Raises
+    ------
+    StoreExists
+        If something appeared there meanwhile.
+    """
+    (whole.parent / f"{place.name}{NOTE}").write_text(_identity(whole))
+    move(whole, place)
+
+
+def _take_back(folder: Path, target: Path, beside: Sequence[Path]) -> None:
+    """Take back what was moved beside a target that has not appeared, and nothing that others have put there."""
+    for place in () if os.path.lexists(target) else beside:
+        with suppress(FileNotFoundError):
+            if (folder / f"{place.name}{NOTE}").read_text() == _identity(place):
+                place.rename(folder / "taken-back")
+
+
+def _identity(folder: Path) -> str:
+    state = folder.lstat()
+    return f"{state.st_dev} {state.st_ino} {state.st_mtime_ns}"
 
 
 def move(whole: Path, target: Path) -> None:
@@ -98,7 +133,7 @@ def clear(target: Path) -> None:
 
 
 def _folder(target: Path) -> Path:
-    return target.parent / f".{target.name}.building"
+    return target.parent / f".{target.name}{ENDING}"
 
 
 def _hold(folder: Path) -> WriterLock:

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,17 @@ from lmdata.data.digest import canonical_json, sha256_of_json
 from lmdata.data.layout import Layout
 from lmdata.data.opening import open_dataset
 from lmdata.data.store.writer import RunStore
-from lmdata.errors import CatalogError, CorruptDataset, IncompleteDataset, StaleDataset, StoreExists, UnknownName
+from lmdata.errors import (
+    CatalogError,
+    CatalogWarning,
+    CorruptDataset,
+    IncompleteDataset,
+    StaleDataset,
+    StoreError,
+    StoreExists,
+    StoreLocked,
+    UnknownName,
+)
 
 CATALOG = """
 lmdata_catalog: 1
@@ -254,11 +265,165 @@ def test_shipped_name_wins_over_the_user_s(catalog, tmp_path):
     assert (catalog.open("threes").position == 2).all()
 
 
-def test_broken_user_catalogue_is_named(catalog, tmp_path):
+@pytest.mark.parametrize(
+    "text", ["a: [", "", "lmdata_catalog: 1\ndatasets:\n  x: {title: cut"], ids=["broken", "empty", "cut"]
+)
+@pytest.mark.parametrize("file", ["published.yaml", "cache/catalog.yaml"])
+def test_broken_file_is_a_warning_and_the_others_go_on(catalog, tmp_path, file, text):
+    catalog.add("fours", {"value": 4.0}, title="Fours")
+    whole = (tmp_path / file).read_text()
+    (tmp_path / file).write_text(text)
+    with pytest.warns(CatalogWarning, match=rf"{file}.*left out until it is mended"):
+        names = list(catalog)
+    left, lost = (["fours"], "ones") if file == "published.yaml" else (["ones", "twos"], "fours")
+    assert names == left
+    assert (catalog.open(left[0]).position > 0).all()
+    with pytest.raises(UnknownName):
+        catalog.open(lost)
+    (tmp_path / file).write_text(whole)
+    assert catalog.list() == ["ones", "twos", "fours"]
+
+
+def test_broken_file_of_one_s_own_is_not_written_over(catalog, tmp_path):
+    catalog.add("fours", {"value": 4.0}, title="Fours")
+    own = tmp_path / "cache" / "catalog.yaml"
+    own.write_text(own.read_text()[:-9])
+    before = own.read_text()
+    for act in (lambda: catalog.add("fives", {"value": 5.0}, title="Fives"), lambda: catalog.remove("fours")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CatalogWarning)
+            with pytest.raises(CatalogError, match=r"catalog\.yaml.*mend it or move it away"):
+                act()
+    assert own.read_text() == before
+
+
+NUMBERS = [
+    "1e6",
+    "1e-6",
+    "0x10",
+    "010",
+    "1_000",
+    "1.5",
+    "null",
+    "true",
+    "no",
+    "on",
+    "2026-01-01",
+    "0o7",
+    "0b1",
+    "1e400",
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_names_that_look_like_something_else(catalog, example, tmp_path, name):
+    place = example().write(tmp_path / "run")
+    catalog.add(name, place, title=name, tags=[name], citation=name)
+    assert catalog.list() == ["ones", "twos", name]
+    assert catalog.open(name).attrs["digest"] == open_dataset(place).attrs["digest"]
+    assert (catalog[name].title, catalog[name].tags, catalog[name].citation) == (name, (name,), name)
+    catalog.remove(name)
+    assert catalog.list() == ["ones", "twos"]
+
+
+def test_what_could_not_be_read_again_is_refused_and_nothing_is_lost(catalog, tmp_path):
+    catalog.add("fours", {"value": 4.0}, title="Fours")
+    before = (tmp_path / "cache" / "catalog.yaml").read_bytes()
+    deep = {}
+    for _ in range(30):
+        deep = {"deeper": deep}
+    for recipe, why in [
+        ({"seeds": list(range(200_000))}, r"larger than .*\{first: 0, count"),
+        (deep, "nested more than"),
+    ]:
+        with pytest.raises(CatalogError, match=why):
+            catalog.add("five", recipe, title="Five")
+    with pytest.raises(CatalogError):
+        catalog.add("five", {"value": 5.0}, title="Five", description="\ud800")
+    assert (tmp_path / "cache" / "catalog.yaml").read_bytes() == before
+    assert catalog.list() == ["ones", "twos", "fours"]
+
+
+def add_in_process(folder, barrier, said):
+    catalog = Catalog(Builder(), files=[folder / "published.yaml"], cache=folder / "cache")
+    for number in range(4):
+        recipe = {"value": float(os.getpid())}
+        for what, location in (("recipe", recipe), ("store", folder / "run")):
+            barrier.wait(60)
+            try:
+                catalog.add(f"{what}-{number}", location, title=f"By {os.getpid()}")
+                said.put((f"{what}-{number}", os.getpid()))
+            except (CatalogError, StoreLocked):
+                said.put((f"{what}-{number}", None))
+
+
+def test_a_name_is_acknowledged_to_one_process_alone(catalog, example, tmp_path):
+    example().write(tmp_path / "run")
+    spawn = multiprocessing.get_context("spawn")
+    barrier, said = spawn.Barrier(2), spawn.Queue()
+    children = [spawn.Process(target=add_in_process, args=(tmp_path, barrier, said)) for _ in range(2)]
+    for child in children:
+        child.start()
+    answers = [said.get(timeout=120) for _ in range(2 * 8)]
+    for child in children:
+        child.join(60)
+    for name in {name for name, _ in answers}:
+        [one] = [who for told, who in answers if told == name and who is not None]
+        assert catalog[name].title == f"By {one}"
+        assert catalog.check(name).ok
+
+
+@pytest.mark.parametrize("path", [".", "./", "", "./."])
+def test_a_path_that_names_no_folder_is_refused(catalog, tmp_path, path):
+    text = f"lmdata_catalog: 1\ndatasets: {{all: {{title: All, driver: zarr, path: '{path}'}}}}"
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "catalog.yaml").write_text("a: [")
-    with pytest.raises(CatalogError, match=r"cache/catalog\.yaml"):
-        list(catalog)
+    (tmp_path / "cache" / "catalog.yaml").write_text(text)
+    with pytest.warns(CatalogWarning, match="path is"):
+        assert catalog.list() == ["ones", "twos"]
+
+
+@pytest.mark.parametrize("path", ["runs/mine", "datasets", "added", "added/other/part"])
+def test_removing_an_entry_leaves_data_that_the_cache_has_not_made(catalog, example, tmp_path, path):
+    catalog.add("other", example().write(tmp_path / "run"), title="Other")
+    own = tmp_path / "cache" / "catalog.yaml"
+    own.write_text(own.read_text() + f"  mine: {{title: Mine, driver: zarr, path: {path}}}\n")
+    kept = tmp_path / "cache" / path
+    kept.mkdir(parents=True, exist_ok=True)
+    catalog.remove("mine")
+    assert kept.is_dir()
+    catalog.open("other")
+
+
+def test_data_that_two_entries_share_is_kept_for_the_other(catalog, build, tmp_path):
+    catalog.add("also-ones", {"value": 1.0}, title="Also ones")
+    catalog.open("also-ones")
+    catalog.remove("also-ones")
+    catalog.open("ones")
+    assert build.built == [1.0]
+    catalog.add("fives", {"value": 5.0}, title="Fives")
+    place = Path(catalog.open("fives").encoding["source"])
+    catalog.remove("fives")
+    assert not place.exists()
+
+
+def test_a_cache_that_cannot_be_made_is_said_so(build, tmp_path):
+    (tmp_path / "published.yaml").write_text(CATALOG)
+    (tmp_path / "file").write_text("no folder")
+    catalog = Catalog(build, files=[tmp_path / "published.yaml"], cache=tmp_path / "file" / "cache")
+    assert catalog.list() == ["ones", "twos"]
+    for act in (lambda: catalog.open("ones"), lambda: catalog.add("x", {"value": 3.0}, title="X")):
+        with pytest.raises(StoreError, match="set LMDATA_CACHE"):
+            act()
+
+
+def test_derived_dataset_that_is_replaced_leaves_nothing(catalog, tmp_path):
+    source = catalog.open("ones")
+    for scale in range(3):
+        volume = (scale * source.position.mean("token")).rename("volume").to_dataset()
+        catalog.save("v", volume, source=source, made_by="tests", title="Volume")
+    assert len(list((tmp_path / "cache" / "derived").iterdir())) == 1
+    catalog.remove("v")
+    assert list((tmp_path / "cache" / "derived").iterdir()) == []
 
 
 def test_export_for_intake(catalog, tmp_path):

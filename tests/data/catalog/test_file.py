@@ -1,5 +1,7 @@
+import os
 import re
 
+import numpy as np
 import pytest
 
 from lmdata.data.catalog.file import FILE_BYTES, Earlier, Entry, _File, load_yaml, read_catalog, resolve, write_catalog
@@ -164,3 +166,53 @@ def test_entries_do_not_change():
     entry = Entry(title="a", driver="recipe", recipe={})
     with pytest.raises(ValueError, match="frozen"):
         entry.title = "b"
+
+
+def some_texts():
+    """Yield texts of every kind of character, and words that YAML takes for something else, at each end and inside."""
+    random = np.random.default_rng(3)
+    odd = [
+        *"\x00\x07\t\n\r\x1b\x7f\x85\xa0\u2028\u2029\ufeff\ufffe\U0001f600 :#-?[]{},&*!|>'\"%@`\\~=<",
+        "1e6",
+        "null",
+        "---",
+    ]
+    for one in odd:
+        yield from (one, f"{one}a", f"a {one}", f"a{one}b")
+    for length in random.integers(1, 40, size=40).tolist():
+        yield "".join(odd[number] for number in random.integers(0, len(odd), size=length).tolist())
+
+
+def test_every_text_comes_back_or_is_refused(tmp_path):
+    """What is written is read back: texts in a description, in a recipe's value and in its key."""
+    file, came = tmp_path / "catalog.yaml", 0
+    for text in some_texts():
+        entry = Entry(title="Title", description=text, driver="recipe", recipe={"text": text, text: [text]})
+        write_catalog(file, {"a": entry})
+        assert read_catalog(file) == {"a": entry}, repr(text)
+        came += 1
+    assert came > 200
+
+
+def test_numbers_come_back_as_they_are(tmp_path):
+    numbers = [1, 1.0, 1e6, 1e-7, 1e22, -0.0, 5e-324, 1.7976931348623157e308, 2**63, -(2**70), True, None, 0.1]
+    entry = Entry(title="Title", driver="recipe", recipe={"numbers": numbers})
+    write_catalog(tmp_path / "catalog.yaml", {"a": entry})
+    assert repr(read_catalog(tmp_path / "catalog.yaml")["a"].recipe["numbers"]) == repr(numbers)
+
+
+def test_earlier_versions_come_back(tmp_path):
+    entries = {
+        "a": Entry(title="T", driver="zarr", path="x", version=3, earlier={1: Earlier(path="y", digest="0" * 64)})
+    }
+    write_catalog(tmp_path / "catalog.yaml", entries)
+    assert read_catalog(tmp_path / "catalog.yaml") == entries
+
+
+def test_a_file_is_flushed_before_it_replaces_another(tmp_path, monkeypatch):
+    noted = []
+    for name in ("fsync", "rename", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, real=real, name=name: noted.append(name) or real(*args))
+    write_catalog(tmp_path / "catalog.yaml", {"a": Entry(title="T", driver="zarr", path="x")})
+    assert noted == ["fsync", "replace", "fsync"]
