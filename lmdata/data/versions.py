@@ -26,7 +26,7 @@ def publish_version(location: str | os.PathLike[str], version: str) -> None:
     Parameters
     ----------
     location
-        A run store; every number of it is verified first.
+        A run store that nobody writes to; every number of it is verified first.
     version
         ``v1``, ``v2``, ...
 
@@ -36,23 +36,34 @@ def publish_version(location: str | os.PathLike[str], version: str) -> None:
         If members are missing, or anything is not what was written.
     StoreExists
         If there is such a version already.
+    StoreLocked
+        If somebody is writing to the store.
     StoreError
         If it cannot be written.
     """
     if not (version.startswith("v") and version[1:].isdecimal()):
         raise InvalidInput(f"version is {version!r}; a version is named v1, v2, ...")
     place = Place.of(location)
-    source = Stored.open(place)
-    if source.session is None:
+    if place.folder is None:
+        _publish(place, version)
+        return
+    if (place.folder / "zarr.json").is_file():
         raise InvalidInput(f"{place} is plain zarr, which has one version: publish another folder instead")
-    if not source.members.complete.all():
+    storage.open_repository(place)
+    with writing(place, storage.AGAIN), WriterLock(place.folder / storage.LOCK_FILE):
+        _publish(place, version)
+
+
+def _publish(place: Place, version: str) -> None:
+    source = Stored.open(place)
+    if source.session is None or not source.members.complete.all():
         raise IncompleteDataset(f"{place} is incomplete; finish it with `lmdata resume {place}` before publishing")
-    report = verify(location)
-    if not report.ok:
-        raise CorruptDataset(str(report))
     repository = storage.open_repository(place)
     if version in repository.list_tags():
         raise StoreExists(f"{place} has a version {version} already: versions never change")
+    report = verify(str(place))
+    if not report.ok:
+        raise CorruptDataset(str(report))
     with writing(place, storage.AGAIN):
         repository.create_tag(version, source.session.snapshot_id)
 

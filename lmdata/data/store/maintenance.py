@@ -46,7 +46,7 @@ def collect_garbage(location: str | os.PathLike[str], *, keep: timedelta = timed
         if place.folder is None:
             return tidy(repository, place, keep)
         with WriterLock(place.folder / storage.LOCK_FILE):
-            return tidy(repository, place, keep)
+            return tidy(storage.open_repository(place), place, keep)  # as it is now that nobody else writes
 
 
 def tidy(repository: icechunk.Repository, place: Place, keep: timedelta = READERS_KEEP) -> int:

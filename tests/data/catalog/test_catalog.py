@@ -315,14 +315,18 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-def test_names_that_look_like_something_else(catalog, example, tmp_path, name):
+def test_names_that_look_like_something_else(catalog, example, tmp_path):
     place = example().write(tmp_path / "run")
-    catalog.add(name, place, title=name, tags=[name], citation=name)
-    assert catalog.list() == ["ones", "twos", name]
-    assert catalog.open(name).attrs["digest"] == open_dataset(place).attrs["digest"]
-    assert (catalog[name].title, catalog[name].tags, catalog[name].citation) == (name, (name,), name)
-    catalog.remove(name)
+    for name in NUMBERS:
+        location = place if name == "1e6" else {"value": 5.0, name: name}
+        catalog.add(name, location, title=name, tags=[name], citation=name)
+    assert catalog.list() == ["ones", "twos", *NUMBERS]
+    assert catalog.open("1e6").attrs["digest"] == open_dataset(place).attrs["digest"]
+    for name in NUMBERS:
+        entry = catalog[name]
+        assert (entry.title, entry.tags, entry.citation) == (name, (name,), name)
+        assert name == "1e6" or entry.recipe[name] == name
+        catalog.remove(name)
     assert catalog.list() == ["ones", "twos"]
 
 
