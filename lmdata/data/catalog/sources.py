@@ -15,8 +15,6 @@ from lmdata.data.catalog.file import read_catalog
 from lmdata.data.store.lock import WriterLock
 from lmdata.errors import CatalogError, PluginWarning, UnknownName
 
-OWN_FILE = "catalog.yaml"
-"""The user's catalogue, in the cache folder."""
 INCLUDED_FILE = "included.json"
 """The paths of the catalogue files that were taken in, in the cache folder."""
 
