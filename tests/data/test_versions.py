@@ -6,6 +6,7 @@ import pytest
 
 from lmdata.data import registry, versions
 from lmdata.data.catalog.catalog import Catalog
+from lmdata.data.catalog.file import read_catalog
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import guard, storage
@@ -165,7 +166,7 @@ def test_damage_in_a_version_is_found_and_not_for_repair(tmp_path, example, dama
 def test_versions_that_make_no_sense_are_refused(tmp_path, change):
     (tmp_path / "c.yaml").write_text((CATALOG % ("0" * 64)).replace(*change))
     with pytest.raises(CatalogError):
-        list(Catalog(lambda *args: None, files=[tmp_path / "c.yaml"], cache=tmp_path / "cache"))
+        read_catalog(tmp_path / "c.yaml")
 
 
 def test_store_of_an_earlier_schema_is_migrated_in_one_commit(tmp_path, example, monkeypatch):
