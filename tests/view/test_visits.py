@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-CODE = """
+CODE = """import gc
 import panel_material_ui as pmui
 from bokeh.document import Document
 from benchmarks.visits import visit
