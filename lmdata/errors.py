@@ -85,16 +85,16 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
     """What was asked for: a model, say, and its name."""
 
     @classmethod
-    def among(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
+    def among(cls, what: str, name: object, known: Iterable[str]) -> UnknownName:
         """Return the error for ``name``, with the nearest of the ``known`` names as suggestion."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
         few = ", ".join(names[:MOST_NAMES]) + (
             f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         )
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {few}"
-        error = cls(f"there is no {what} named {name!r}; {hint}")
-        error.asked = (what, name)
+        error = cls(f"there is no {what} named {f'{name!r:.200}'}; {hint}")
+        error.asked = (what, str(name))
         return error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from typing import Any, ClassVar, Self
@@ -163,7 +163,10 @@ class Piecewise(Schedule):
 
     def __post_init__(self) -> None:
         pieces = as_numbers(self.pieces, "pieces", minimum=0)
-        switches = tuple(as_count(step, f"switches[{i}]") for i, step in enumerate(self.switches))
+        given: Any = self.switches
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise InvalidInput(f"switches must be a sequence of steps; got {given!r:.200}")
+        switches = tuple(as_count(step, f"switches[{i}]") for i, step in enumerate(given))
         if len(pieces) != len(switches) + 1:
             raise InvalidInput(
                 f"pieces has {len(pieces)} values and switches {len(switches)} steps; "

@@ -35,6 +35,20 @@ def unlabelled(value: Any) -> Any:
     return bare[()] if bare.ndim == 0 else bare
 
 
+def as_float(value: Any) -> float:
+    """Return a real number as a float, infinite where it is too large for one; -0.0 and 0.0 are one value.
+
+    Examples
+    --------
+    >>> as_float(10**400), as_float(-0.0)
+    (inf, 0.0)
+    """
+    try:
+        return float(value) + 0.0
+    except OverflowError:
+        return math.copysign(math.inf, 1 if value > 0 else -1)
+
+
 def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: bool = False) -> float:
     """Return a finite real number as float, at least ``minimum`` (or strictly above it).
 
@@ -51,7 +65,7 @@ def as_number(value: Any, argument: str, *, minimum: float = -math.inf, above: b
     value = unlabelled(value)
     if isinstance(value, bool | np.bool) or not isinstance(value, numbers.Real):
         raise InvalidInput(f"{argument} must be one real number; got {_short(value)}")
-    number = float(value) + 0.0  # -0.0 and 0.0 are one value
+    number = as_float(value)
     if not math.isfinite(number):
         raise InvalidInput(f"{argument} is {number}; it must be finite")
     if number < minimum or (above and number == minimum):
@@ -199,7 +213,7 @@ def as_real_array(values: Any, argument: str) -> NDArray[np.float64]:
     converted = array.astype(np.float64, order="C")
     _refuse_first(argument, array, ~np.isfinite(converted), "all values must be finite")
     if array.dtype.kind in "iu":
-        inexact = np.abs(converted) >= 2.0**53
+        inexact = np.asarray(np.abs(converted) >= 2.0**53)
         pairs = zip(converted[inexact], array[inexact], strict=True)
         inexact[inexact] = [int(float64) != int(integer) for float64, integer in pairs]
         _refuse_first(argument, array, inexact, "float64 does not hold that integer exactly: scale it first")

@@ -314,6 +314,8 @@ def _pairs(sweep: list[Any]) -> dict[str, Any]:
     """Return a sweep given as ``[name, values]`` pairs as a mapping; refuse what is no such list."""
     if not all(isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 for pair in sweep):
         raise InvalidInput(f"sweep as a list holds [name, values] pairs, e.g. [[influence, [0.5, 1]]]; got {sweep!r}")
+    if not all(isinstance(name, str) for name, _ in sweep):
+        raise InvalidInput(f"sweep as a list holds [name, values] pairs, with names that are text; got {sweep!r:.200}")
     found = dict(sweep)
     if len(found) < len(sweep):
         raise InvalidInput(f"sweep names a parameter twice in {[name for name, _ in sweep]}; give each once")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lmdata.errors import InvalidInput
-from lmdata.numerics.checks import unlabelled
+from lmdata.numerics.checks import as_float, unlabelled
 
 MOST_STEPS = 10**8
 """Steps of one run: more would take years, and their schedule alone gigabytes."""
@@ -86,7 +86,7 @@ def _values(name: str, values: Any) -> tuple[float, ...]:
     for position, value in enumerate(map(unlabelled, values)):
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise InvalidInput(f"{where}[{position}] must be a number; got {value!r}")
-        number = float(value) + 0.0  # -0.0 and 0.0 are one value, hence one key
+        number = as_float(value)  # -0.0 and 0.0 are one value, hence one key
         if not math.isfinite(number):
             raise InvalidInput(f"{where}[{position}] is {number}; swept values must be finite")
         if number in seen:

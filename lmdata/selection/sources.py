@@ -33,7 +33,7 @@ class Construction(PlainSource):
     contrast: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in CONSTRUCTIONS:
+        if not isinstance(self.name, str) or self.name not in CONSTRUCTIONS:
             raise UnknownName.among("construction", self.name, CONSTRUCTIONS)
         if self.name != "unequal-scores" and self.contrast is not None:
             raise InvalidInput(f"contrast is {self.contrast}, but only 'unequal-scores' has one; leave it out")

@@ -281,7 +281,13 @@ def _parse(content: bytes, file: str, what: str) -> Any:
         return yaml.load(content.decode(), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
     except UnicodeDecodeError as error:
         raise CatalogError(f"{file} cannot be read as a {what}: {error}") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # PyYAML's, of tagged nonsense
         raise CatalogError(f"{file} is no {what}: {explain_yaml(error)}") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -68,11 +68,11 @@ class ArrayTokens:
         parameters = read_parameters(specification, "tokens 'array'", known)
         if parameters.get("values") is None:
             raise InvalidInput("tokens 'array' are named by their hash alone; give their values too")
-        source = cls(parameters["values"], *(_tuple(parameters.get(name)) for name in ("labels", "seeds")))
+        source = cls(parameters["values"], parameters.get("labels"), parameters.get("seeds"))
         expected = parameters.get("sha256", source.sha256)
         if expected != source.sha256:
             raise InvalidInput(
-                f"tokens have the SHA-256 {source.sha256[:12]}..., their specification says {expected[:12]}...: "
+                f"tokens have the SHA-256 {source.sha256[:12]}..., their specification says {expected!s:.12}...: "
                 "they are not the same tokens"
             )
         return source
@@ -185,8 +185,10 @@ def _tuple[T](values: Sequence[T] | None) -> tuple[T, ...] | None:
     return None if values is None else tuple(values)
 
 
-def _as_labels(labels: Sequence[str], n: int) -> tuple[str, ...]:
+def _as_labels(labels: Any, n: int) -> tuple[str, ...]:
     """Return n distinct labels as a tuple."""
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise InvalidInput(f"labels must be a sequence of {n} distinct strings; got {labels!r:.200}")
     names = tuple(labels)
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:

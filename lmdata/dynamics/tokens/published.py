@@ -56,8 +56,8 @@ class ConfigurationTokens:
     name: str
 
     def __post_init__(self) -> None:
-        if self.name not in CONFIGURATIONS:
-            raise UnknownName.among("configuration", str(self.name), CONFIGURATIONS)
+        if not isinstance(self.name, str) or self.name not in CONFIGURATIONS:
+            raise UnknownName.among("configuration", self.name, CONFIGURATIONS)
 
     @property
     def shape(self) -> tuple[int, int]:
