@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,10 @@ def measure[**P, R](
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for given in (*args, *kwargs.values()):
-                if isinstance(given, xr.Dataset) and holds(given) not in about:
+                if not isinstance(given, xr.Dataset):
+                    continue
+                _check_sizes(given, function.__name__)
+                if holds(given) not in about:
                     raise InvalidInput(
                         f"{function.__name__} is about {' and '.join(about)}; the states of this dataset are "
                         f"{holds(given)}: choose a measure that is about those"
@@ -70,6 +73,19 @@ def measure[**P, R](
         return checked
 
     return declared
+
+
+def _check_sizes(ds: xr.Dataset, measure: str) -> None:
+    """Refuse a dataset whose variables disagree about a dimension, as `rename_dims` and then `reindex` make one."""
+    sizes: dict[Hashable, tuple[int, Hashable]] = {}
+    for name, variable in ds.variables.items():
+        for dim, size in variable.sizes.items():
+            known, other = sizes.setdefault(dim, (size, name))
+            if known != size:
+                raise InvalidInput(
+                    f"{measure}: {name!r} has {size} values along {dim!r} and {other!r} has {known}: coordinates were "
+                    "left behind when the dataset was reindexed; rename with rename() instead of rename_dims()"
+                )
 
 
 def check(ds: xr.Dataset, measure: str) -> None:

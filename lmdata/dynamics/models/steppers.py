@@ -43,6 +43,9 @@ SCHEMES = {
 TOLERANCE = 1e-10
 """Relative and absolute tolerance of the adaptive scheme, a step."""
 
+NEGLIGIBLE = 1e-120
+"""Rates below this count as none: the squares of their errors would be no numbers, and the integrator would stop."""
+
 
 def euler(field: Field, state: Array, time: float, step: float) -> Array:
     r"""Return :math:`x + h F(x, t)`; order 1.
@@ -127,7 +130,8 @@ def adaptive(field: Field, state: Array, time: float, step: float, *, tolerance:
         def flat(when: float, values: Any, member: int = member) -> Any:
             full = state.copy()
             full[member] = values.reshape(full[member].shape)
-            return field(full, when)[member].ravel()
+            rate = field(full, when)[member].ravel()
+            return np.where(np.abs(rate) < NEGLIGIBLE, 0.0, rate)
 
         solution = solve_ivp(
             flat, (time, time + step), state[member].ravel(), method="DOP853", rtol=tolerance, atol=tolerance,
