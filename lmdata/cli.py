@@ -20,6 +20,7 @@ from typing import Any
 from lmdata import __version__
 from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
 from lmdata.terminal import escaped
+from lmdata.wording import counted
 
 DONE, WRONG_DATA, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -309,16 +310,18 @@ def _scheduler(parser: argparse.ArgumentParser) -> None:
 def _describe(dataset: Any, place: str) -> dict[str, Any]:
     status = dataset["status"].values if "status" in dataset else None
     complete = None if status is None else int((status == 1).sum())
+    members = None if status is None else int(status.size)
     summary = {
         "place": place,
         "sizes": dict(dataset.sizes),
         "recipe_id": dataset.attrs.get("recipe_id"),
         "digest": dataset.attrs.get("digest"),
         "backend": dataset.attrs.get("backend"),
-        "members": None if status is None else int(status.size),
+        "members": members,
         "complete": complete,
     }
-    return summary | {"text": f"{dataset!r}\n\n{place}: {complete} of {summary['members']} members complete"}
+    told = "no members" if members is None else f"{complete} of {counted(members, 'member')} complete"
+    return summary | {"text": f"{dataset!r}\n\n{place}: {told}"}
 
 
 def _demo(options: argparse.Namespace) -> dict[str, Any]:

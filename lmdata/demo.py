@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmdata.wording import counted
+
 if TYPE_CHECKING:
     import xarray
 
@@ -41,7 +43,8 @@ def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     say(f"1. A sentence becomes tokens: building {SENTENCE!r} (kept in {lmdata.catalog.cache}).")
     review = lmdata.open(SENTENCE)
-    say(f"   {review.sizes['token']} words of {review.sizes['component']} components, at 12 sensitivities.\n")
+    size = f"{counted(review.sizes['token'], 'word')} of {counted(review.sizes['component'], 'component')}"
+    say(f"   {size}, at 12 sensitivities.\n")
     say("2. Which words gather round which (localmax, words that end at the same point):")
     for line in groups(review, SENSITIVITIES):
         say(line)
@@ -86,7 +89,9 @@ def groups(dataset: xarray.Dataset, sensitivities: Sequence[float], *, most: int
         members = [words[labels == label] for label in np.unique(labels)]
         gathered = sorted((group for group in members if len(group) > 1), key=lambda group: -len(group))
         alone = len(members) - len(gathered)
-        lines.append(f"   sensitivity {sensitivity:g}: {len(members)} clusters, {alone} words alone")
+        lines.append(
+            f"   sensitivity {sensitivity:g}: {counted(len(members), 'cluster')}, {counted(alone, 'word')} alone"
+        )
         lines.extend(f"      {len(group):2d}  {' '.join(_bare(group))}" for group in gathered[:most])
     return lines
 

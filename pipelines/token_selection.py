@@ -15,6 +15,7 @@ import xarray
 from lmdata import selection
 from lmdata.pipeline import Study
 from lmdata.view import selection as view
+from lmdata.wording import counted
 
 
 def measure(ds: xarray.Dataset) -> xarray.Dataset:
@@ -41,9 +42,8 @@ def text(found: xarray.Dataset) -> str:
     """Say which solution wins, how often."""
     winner = found.winner.values.ravel()
     counts = {int(number): int((winner == number).sum()) for number in sorted(set(winner.tolist()))}
-    told = [
-        f"{count} of {winner.size} members select solution {number}" for number, count in counts.items() if number >= 0
-    ]
+    whole = counted(winner.size, "member")
+    told = [f"{count} of {whole} select solution {number}" for number, count in counts.items() if number >= 0]
     none = [f"{counts[-1]} select none of them"] if -1 in counts else []
     return "; ".join([*told, *none]) + "."
 

@@ -21,6 +21,7 @@ from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.plugins import explaining
+from lmdata.wording import counted
 
 CORE = ("time", "token", "component")
 """The dimensions of one member."""
@@ -361,8 +362,9 @@ def _check_explained(ds: xr.Dataset, ids: xr.DataArray, members: list[Any], meas
     for dim in members:
         if dim not in ids.dims and ds.sizes[dim] > 1:
             raise InvalidInput(
-                f"{measure}: nothing tells which model the {ds.sizes[dim]} members along {dim!r} have: measure the "
-                "datasets apart, and concatenate or expand the results (or concatenate with coords='different')"
+                f"{measure}: nothing tells which model the {counted(ds.sizes[dim], 'member')} along {dim!r} "
+                "have: measure the datasets apart, and concatenate or expand the results (or "
+                "concatenate with coords='different')"
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.wording import counted
 
 
 def present(position: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -45,9 +46,9 @@ def check_presence(position: NDArray[np.floating], measure: str, *, whole: bool)
     wrong = ~(finite | absent)
     if wrong.any():
         raise InvalidInput(
-            f"{measure}: in {int(wrong.sum())} of {wrong.size} states tokens are NaN or infinite beside others that "
-            "are not, and no number is right for those: leave such tokens out (ds.isel(token=[...])), such frames "
-            "(ds.isel(time=[...])) or such members; a member that is NaN throughout counts as absent"
+            f"{measure}: in {int(wrong.sum())} of {counted(wrong.size, 'state')} tokens are NaN or infinite beside "
+            "others that are not, and no number is right for those: leave such tokens out (ds.isel(token=[...])), "
+            "such frames (ds.isel(time=[...])) or such members; a member that is NaN throughout counts as absent"
         )
     if whole:
         check_frames(finite, measure)
@@ -68,9 +69,9 @@ def check_frames(present: NDArray[np.bool_], measure: str) -> None:
     mixed = present.any(axis=-1) & ~present.all(axis=-1)
     if mixed.any():
         raise InvalidInput(
-            f"{measure}: in {int(mixed.sum())} of {mixed.size} members some frames are NaN throughout and others are "
-            "not, and it follows a member over time: select the frames that are there (ds.isel(time=[...]), or "
-            "ds.dropna('time') for one member)"
+            f"{measure}: in {int(mixed.sum())} of {counted(mixed.size, 'member')} some frames are NaN throughout "
+            "and others not, and it follows a member over time: select the frames that are there (ds.isel(time=[...]), "
+            "or ds.dropna('time') for one member)"
         )
 
 

@@ -18,6 +18,7 @@ from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
+from lmdata.wording import counted
 
 SAME = 1e-6
 """Eigenvalues closer than this share of the largest are one: rounding splits a defective one by less."""
@@ -212,7 +213,7 @@ def subspace_polytope(ds: xr.Dataset, *, tolerance: float = 1e-2) -> xr.Dataset:
         names=Products._fields,
         core=(CORE,),
         source="limits of rescaled self-attention, arXiv 2305.05465",
-        comment=f"F of {basis.shape[1]} dimensions, tolerance {tolerance!r}",
+        comment=f"F of {counted(basis.shape[1], 'dimension')}, tolerance {tolerance!r}",
         basis=basis[kept],
         dual=dual[:, kept],
         tolerance=tolerance,

@@ -18,6 +18,7 @@ from lmdata.data.digest import canonical_json, dataset_digest, sha256_of_json
 from lmdata.data.identity import model_ids, steps_of
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_text
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,14 +110,17 @@ class Layout:
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
         if self.labels is not None and not len(set(self.labels)) == len(self.labels) == self.tokens:
-            raise InvalidInput(f"labels are {len(self.labels)} words; {self.tokens} distinct ones are needed")
+            raise InvalidInput(
+                f"labels are {counted(len(self.labels), 'word')}; "
+                f"distinct ones are needed for {counted(self.tokens, 'token')}"
+            )
         for i, label in enumerate(self.labels or ()):
             as_text(label, f"labels[{i}]")
         if self.size > MEMBERS:
             raise InvalidInput(f"the sweep has {self.size} members; a dataset has at most {MEMBERS}: split the sweep")
         if self.frame_bytes > FRAME_BYTES:
             raise InvalidInput(
-                f"one frame of {self.tokens} tokens x {self.components} components has {self.frame_bytes} B; "
+                f"one frame of {self.tokens} x {self.components} numbers (token, component) has {self.frame_bytes} B; "
                 f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
             )
         object.__setattr__(self, "diagnostics", tuple(sorted(self.diagnostics)))

@@ -21,6 +21,7 @@ from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, IncompleteDataset, StoreError
+from lmdata.wording import counted
 
 
 def open_dataset(
@@ -178,7 +179,7 @@ def _chunk_coordinates(session: icechunk.Session, name: str) -> list[tuple[int, 
 def _incomplete(source: Stored) -> str:
     status, place = source.members.status, source.place
     return (
-        f"{place} is incomplete: of {status.size} members {np.sum(status == registry.ABSENT)} are missing "
+        f"{place} is incomplete: of {counted(status.size, 'member')} {np.sum(status == registry.ABSENT)} are missing "
         f"and {np.sum(status == registry.FAILED)} failed. "
         f"Finish it with lmdata.resume({str(place)!r}) or `lmdata resume {place}`, "
         "or open what there is with allow_partial=True and mind the variable 'status'"

@@ -20,6 +20,7 @@ from lmdata.data.store.prevented import looking
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.errors import CorruptDataset, LmdataError
+from lmdata.wording import counted
 
 READERS = 2
 """Threads that read and hash: more bring little, since decompression has threads of its own."""
@@ -93,8 +94,8 @@ class Report:
         counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
         depth = "every number read" if self.full else "numbers not read"
         if self.recomputed:
-            depth += f", {len(self.recomputed)} members computed again"
-        head = f"{self.location}: {self.complete} of {self.members} members complete, {depth}"
+            depth += f", {counted(len(self.recomputed), 'member')} computed again"
+        head = f"{self.location}: {self.complete} of {counted(self.members, 'member')} complete, {depth}"
         lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]
         if len(self.problems) > 20:
             lines.append(f"  ... and {len(self.problems) - 20} more")

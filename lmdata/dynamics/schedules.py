@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kinds import Kinds, read_parameters
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number, as_numbers
+from lmdata.wording import counted
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class Piecewise(Schedule):
         switches = tuple(as_count(step, f"switches[{i}]") for i, step in enumerate(given))
         if len(pieces) != len(switches) + 1:
             raise InvalidInput(
-                f"pieces has {len(pieces)} values and switches {len(switches)} steps; "
+                f"pieces has {counted(len(pieces), 'value')} and switches {counted(len(switches), 'step')}; "
                 "there must be one piece more than switches"
             )
         if any(later <= earlier for earlier, later in itertools.pairwise(switches)):
@@ -221,8 +222,8 @@ class Explicit(Schedule):
     def _over(self, steps: range) -> tuple[float, ...]:
         if steps.stop > len(self.sequence):
             raise InvalidInput(
-                f"the explicit schedule has {len(self.sequence)} values, one a step, for {steps.stop} steps; "
-                "give a value for every step, or run fewer steps"
+                f"the explicit schedule has {counted(len(self.sequence), 'value')}, one a step, for "
+                f"{counted(steps.stop, 'step')}; give a value for every step, or run fewer steps"
             )
         return self.sequence[steps.start : steps.stop]
 

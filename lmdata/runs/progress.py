@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from lmdata.terminal import raw
+from lmdata.wording import counted
 
 Progress = Callable[[int, int], None]
 """A progress hook: called as ``progress(done, total)``, in members, as they finish."""
@@ -108,4 +109,4 @@ def _told(done: int, total: int, seconds: float) -> str:
     >>> _told(5, 12, 75.4)
     '5 of 12 members after 0:01:15'
     """
-    return f"{done} of {total} members after {timedelta(seconds=int(seconds))}"
+    return f"{done} of {counted(total, 'member')} after {timedelta(seconds=int(seconds))}"

@@ -15,6 +15,7 @@ from lmdata.data.registry import COMPLETE
 from lmdata.errors import ClusterLost, Interrupted, RecipeMismatch
 from lmdata.runs.means import Means
 from lmdata.runs.recipe import AnyRecipe, stored_recipe
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -151,14 +152,15 @@ def _how_far(means: Means) -> str:
     if not Place.of(means.store).taken():
         return f"before {means.store} was made: nothing is kept"
     status = open_dataset(means.store, allow_partial=True)["status"].values
-    if np.all(status == COMPLETE):
-        return f"when all {status.size} members were complete: {means.store} is finished"
+    done = np.count_nonzero(status == COMPLETE)
+    if done == status.size:
+        return f"with {done} of {counted(status.size, 'member')} complete: {means.store} is finished"
     path = os.fspath(means.store)
     call, command = repr(path), shlex.quote(path)
     if means.durable:
         call, command = f"{call}, durable=True", f"{command} --durable"
     return (
-        f"after {np.count_nonzero(status == COMPLETE)} of {status.size} members, which are kept; go on with "
+        f"after {done} of {counted(status.size, 'member')}, which are kept; go on with "
         f"lmdata.resume({call}), or in a shell: lmdata resume {command}"
     )
 

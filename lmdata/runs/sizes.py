@@ -10,6 +10,7 @@ from lmdata.memory import available_memory
 from lmdata.numerics.checks import as_path
 from lmdata.runs.recipe import Recipe
 from lmdata.runs.runner import GROUP_BYTES
+from lmdata.wording import counted
 
 WORKING_COPIES = 6
 """States of one member that drawing, checking and stepping hold at a time."""
@@ -41,8 +42,8 @@ def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
     for need, limit, what, remedy in needs:
         if need > limit:
             raise InvalidInput(
-                f"the run has {recipe.size:,} members of {_size(recipe.member_bytes)} and needs {_size(need)}, "
-                f"more than the {what} of {_size(limit)}; {remedy}"
+                f"the run has {counted(recipe.size, 'member', form=',')} of {_size(recipe.member_bytes)} and needs "
+                f"{_size(need)}, more than the {what} of {_size(limit)}; {remedy}"
             )
 
 
@@ -51,4 +52,4 @@ def _size(count: int) -> str:
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if count >= unit:
             return f"{count / unit:,.2f} {name}"
-    return f"{count} bytes"
+    return counted(count, "byte")

@@ -13,6 +13,7 @@ from lmdata.errors import InvalidInput
 from lmdata.selection.problem import Problem
 from lmdata.selection.programs import Norm
 from lmdata.selection.solver import MaxMargin, max_margin
+from lmdata.wording import counted
 
 type Floats = NDArray[np.float64]
 type Selection = tuple[int, ...]
@@ -229,8 +230,8 @@ def _selection(problem: Problem, selected: Sequence[int]) -> Selection:
     chosen = tuple(int(t) for t in selected)
     if len(chosen) != len(problem.labels) or any(not 0 <= t < n for t, n in zip(chosen, problem.lengths, strict=False)):
         raise InvalidInput(
-            f"selected is {selected!r:.200}; it must name a token of each of the {len(problem.labels)} samples, which "
-            f"have {problem.lengths.tolist()} tokens"
+            f"selected is {selected!r:.200}; it must name a token of each of {counted(len(problem.labels), 'sample')}, "
+            f"of lengths {problem.lengths.tolist()}"
         )
     return chosen
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_real_array, as_text
+from lmdata.wording import counted
 
 type Floats = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ class Problem:
                 for i, sample in enumerate(words)
             )
             if tuple(map(len, words)) != tuple(self.lengths):
-                raise InvalidInput(f"words has {[len(w) for w in words]} words a sample; lengths is {self.lengths}")
+                raise InvalidInput(f"words has {[len(w) for w in words]} of them a sample; lengths is {self.lengths}")
         checked = {"tokens": tokens, "labels": labels, "value": value, "weight": weight, "query": query, "words": words}
         for name, array in checked.items():
             object.__setattr__(self, name, array)
@@ -91,13 +92,13 @@ class Problem:
         n, width, _ = tokens.shape
         lengths = np.full(n, width) if self.lengths is None else np.asarray(self.lengths)
         if lengths.dtype.kind not in "iu" or lengths.shape != (n,):
-            raise InvalidInput(f"lengths is {lengths!r}; it must hold one integer for each of the {n} samples")
+            raise InvalidInput(f"lengths is {lengths!r}; it must hold one integer for each of {counted(n, 'sample')}")
         short = np.flatnonzero((lengths < 2) | (lengths > width))
         if short.size:
             i = int(short[0])
             raise InvalidInput(
-                f"sample {i} has {lengths[i]} tokens of {width}; attention needs at least two to select from, "
-                "and no more than there are: drop the sample or mend lengths"
+                f"sample {i} has {counted(int(lengths[i]), 'token')} of {width}; attention needs at least two to "
+                "select from, and no more than there are: drop the sample or mend lengths"
             )
         beyond = np.arange(width) >= lengths[:, None]
         if tokens.dtype.kind == "f":
@@ -140,7 +141,7 @@ def _array(values: Any, argument: str, shape: tuple[int, ...]) -> Floats:
 def _labels(values: Any, n: int) -> Floats:
     labels = np.asarray(values)
     if labels.shape != (n,):
-        raise InvalidInput(f"labels has shape {labels.shape}; there must be one for each of the {n} samples")
+        raise InvalidInput(f"labels has shape {labels.shape}; there must be one for each of {counted(n, 'sample')}")
     wrong = [i for i, label in enumerate(labels.tolist()) if isinstance(label, bool | str) or label not in (-1, 1)]
     if wrong:
         raise InvalidInput(

@@ -16,6 +16,7 @@ from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     from lmdata.selection.kernel import DataSet
@@ -52,7 +53,8 @@ def _check_size(recipe: SelectionRecipe, features: int) -> None:
     needed, limit = members * len(recipe.recorded) * numbers * 8, available_memory()
     if needed > limit:
         raise InvalidInput(
-            f"the run has {members:,} members of {len(recipe.recorded):,} iterations of {numbers:,} numbers, "
+            f"the run has {counted(members, 'member', form=',')} of "
+            f"{counted(len(recipe.recorded), 'iteration', form=',')} of {numbers:,} numbers, "
             f"{needed / 2**30:,.2f} GiB in all, more than the available memory of {limit / 2**30:,.2f} GiB (a run is "
             "trained in memory, and stored when it is whole): record fewer iterations (record=k), or train in parts"
         )

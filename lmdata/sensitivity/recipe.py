@@ -21,6 +21,7 @@ from lmdata.numerics.checks import as_number
 from lmdata.runs.sweep import check_seeds, check_steps
 from lmdata.sensitivity.axis import Axis
 from lmdata.sensitivity.shapes import shape_of
+from lmdata.wording import counted
 
 type Floats = NDArray[np.float64]
 
@@ -225,8 +226,9 @@ def prepared(recipe: AtlasRecipe) -> Floats:
     memory = available_memory()
     if size > memory or work > MOST_WORK:
         raise InvalidInput(
-            f"the atlas of {count:,} starts of {n:,} tokens has about {intervals * count:,} intervals, "
-            f"{size / 2**30:,.2f} GiB (available: {memory / 2**30:,.2f}) and {work:.1e} pairs of tokens "
+            f"the atlas of {counted(count, 'start', form=',')} of {n:,} tokens has about "
+            f"{intervals * count:,} intervals, {size / 2**30:,.2f} GiB (available: "
+            f"{memory / 2**30:,.2f}) and {work:.1e} pairs of tokens "
             f"(allowed: {MOST_WORK:.1e}); give fewer tokens or seeds, a coarser resolution or limits=False"
         )
     return recipe.starts()

@@ -14,6 +14,7 @@ from lmdata.errors import InvalidInput, UnknownName
 from lmdata.sensitivity.functions import breakpoints, check_atlas, slices
 from lmdata.view import naming, theme
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.wording import counted
 
 type Scale = Literal["log", "linear"]
 
@@ -205,7 +206,7 @@ def _axis(scale: Scale, low: float, high: float) -> Axis:
 
 def _subject(ds: xarray.Dataset) -> str:
     model = json.loads(ds.attrs["model"])
-    size = f"{ds.sizes['token']} tokens, {ds.sizes['component']} components"
+    size = f"{counted(ds.sizes['token'], 'token')}, {counted(ds.sizes['component'], 'component')}"
     return f"{size} · {naming.setting('influence', model['influence'])} · {ds.attrs['proved_share']:.4%} proved"
 
 

@@ -20,6 +20,7 @@ from lmdata.errors import IncompleteDataset, InvalidInput
 from lmdata.view import naming, theme
 from lmdata.view.plane import Basis, Plane, plane
 from lmdata.view.scene import Scene, Scenes
+from lmdata.wording import counted
 
 CORE = ("time", "token", "component")
 AT_ONCE = 64 * 2**20
@@ -90,7 +91,7 @@ class Member:
         """Return the two lines above a figure: subject and dataset, then model, parameters, time and a note."""
         said = [naming.settings(self.dataset, without=without), note]
         if time is not None:
-            said.insert(1, f"t = {naming.number(time)}{naming.time_label(self.time_unit, short=True)}")
+            said.insert(1, naming.time_of(time, self.time_unit))
         return f"{subject} · {naming.dataset_name(self.dataset)}\n{' · '.join(filter(None, said))}"
 
     def index(self, time: float) -> int:
@@ -104,7 +105,7 @@ class Member:
         found = np.flatnonzero(self.time == time)
         if not len(found):
             raise InvalidInput(
-                f"time={time!r} is not stored; the record has {len(self.time)} times "
+                f"time={time!r} is not stored; the record has {counted(len(self.time), 'time')} "
                 f"from {self.time[0]} to {self.time[-1]}: choose one of ds['time'].values"
             )
         return int(found[0])

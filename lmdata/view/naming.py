@@ -107,14 +107,23 @@ def _tellable(value: object) -> bool:
     return isinstance(value, int | float | Mapping) and not isinstance(value, bool)
 
 
-def time_label(unit: str, *, short: bool = False) -> str:
-    """Return the label of the time axis, or the suffix of a time, for a unit of the time coordinate.
+def time_label(unit: str) -> str:
+    """Return the label of the time axis for a unit of the time coordinate.
 
     Examples
     --------
-    >>> time_label("step"), time_label("1"), time_label("step", short=True)
-    ('time (steps)', 'time (dimensionless)', ' steps')
+    >>> time_label("step"), time_label("1")
+    ('time (steps)', 'time (dimensionless)')
     """
-    if unit == "step":
-        return " steps" if short else "time (steps)"
-    return "" if short else "time (dimensionless)"
+    return "time (steps)" if unit == "step" else "time (dimensionless)"
+
+
+def time_of(value: float, unit: str) -> str:
+    """Return a time of a figure's title, with its unit.
+
+    Examples
+    --------
+    >>> time_of(1, "step"), time_of(2, "step"), time_of(0.5, "1")
+    ('t = 1 step', 't = 2 steps', 't = 0.5')
+    """
+    return f"t = {number(value)}{'' if unit != 'step' else ' step' if value == 1 else ' steps'}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.wording import counted
 
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 13, 220, 900
 """Height of a row, and bounds of the frame's height, in pixels."""
@@ -76,7 +77,7 @@ def _scene(member: Member) -> Scene:
     whole |= {"token": member.names, "end": member.ends, "entry": said}
     calm = {"x": edges[first], "y": row[token] - 0.4, "x1": edges[last], "y1": row[token] + 0.4}
     calm |= {"color": member.slot[token]}
-    share = f"{int(quiet[:, -1].sum())} of {n} tokens in the end"
+    share = f"{int(quiet[:, -1].sum())} of {counted(n, 'token')} in the end"
     return Scene(
         member.title("Quiescent sets", note=share),
         Axis(naming.time_label(member.time_unit), (float(edges[0]), float(edges[-1]))),

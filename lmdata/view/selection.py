@@ -15,6 +15,7 @@ from lmdata.selection import measures
 from lmdata.view import naming, theme
 from lmdata.view.plane import limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.wording import counted
 
 MOST_STARTS = 60
 """Starts that are drawn; of more, evenly chosen ones, and the title says so."""
@@ -116,7 +117,7 @@ class _Runs:
         self.found = found
         self.winner: NDArray[np.int64] = measures.winner(self.ds, found).values
         self.iteration = self.ds.iteration.values.astype(float)
-        self.of = "" if len(chosen) == starts else f" ({len(chosen)} of {starts} starts)"
+        self.of = "" if len(chosen) == starts else f" ({len(chosen)} of {counted(starts, 'start')})"
 
     def title(self, subject: str) -> str:
         said = naming.settings(self.ds, without={"radius", "epsilon"})

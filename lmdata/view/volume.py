@@ -14,6 +14,7 @@ from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.plane import padded
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.wording import counted
 
 MOST_COMPONENTS = 7
 """Beyond this dimension of the tokens the mean width is drawn: no volume can be had (see `lmdata.hull_volume`)."""
@@ -79,8 +80,8 @@ def scenes(members: Members, *, by: str | None = None, over_seeds: bool = False,
             shown = members(asked[values[0]][0])  # raises, and says what is missing
         sizes = {value: np.array([_relative(member) for member in row]) for value, row in rows.items() if row}
         missing = sum(len(asked[value]) - len(row) for value, row in rows.items())
-        notes = [f"median and quartiles of {len(seeds)} seeds"] if over_seeds else []
-        notes += [f"{missing} members missing"] if missing else []
+        notes = [f"median and quartiles of {counted(len(seeds), 'seed')}"] if over_seeds else []
+        notes += [f"{counted(missing, 'member')} missing"] if missing else []
         without = {by, "seed"} if over_seeds else {by}
         title = shown.title(_subject(shown), without=without, note=" · ".join(notes))
         return _scene(shown, by, values, sizes, marked=key.get(by), bands=over_seeds, title=title)

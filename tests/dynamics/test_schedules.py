@@ -105,7 +105,7 @@ def test_specification_survives_json_exactly(schedule):
         (lambda: Periodic(()), InvalidInput, "period is empty"),
         (lambda: Periodic("12"), InvalidInput, "period must be a sequence of numbers; got str '12'"),
         (lambda: Explicit([0.1, "0.2"]), InvalidInput, r"sequence\[1\] must be one real number"),
-        (lambda: Explicit([1.0]).at(1), InvalidInput, "has 1 values, one a step, for 2 steps"),
+        (lambda: Explicit([1.0]).at(1), InvalidInput, "has 1 value, one a step, for 2 steps"),
         (lambda: schedule_from_specification({"kind": "linear"}), UnknownName, "no schedule named 'linear'"),
         (
             lambda: schedule_from_specification({"kind": "constant", "value": 1, "ratio": 2}),

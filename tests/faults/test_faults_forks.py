@@ -71,7 +71,7 @@ def test_a_fork_that_is_forgotten_is_named_and_its_members_are_absent(tmp_path, 
     computed(made, first)
     for fork in others:
         store.merge(computed(made, fork))
-    with pytest.raises(StoreError, match=r"1 forks of .* were never merged"):
+    with pytest.raises(StoreError, match=r"1 fork of .* never merged"):
         store.close()
     absent = open_dataset(tmp_path / "run", allow_partial=True).status.values.ravel() != COMPLETE
     assert tuple(np.flatnonzero(absent)) == first.blocks[0]
@@ -315,7 +315,7 @@ def test_a_fork_is_dropped_where_somebody_else_has_finished_a_member_beside_its_
 def test_a_store_is_not_extended_while_forks_are_out(tmp_path, made):
     with RunStore.create(tmp_path / "run", made.layout) as store:
         fork = store.fork(store.pending()[:1])
-        with pytest.raises(StoreError, match=r"1 forks of .*run are out"):
+        with pytest.raises(StoreError, match=r"1 fork of .*run still out"):
             store.extend(replace(made.layout, seeds=(*made.layout.seeds, 99)))
         store.withdraw(fork)
 

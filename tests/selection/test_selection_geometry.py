@@ -90,8 +90,8 @@ def test_labels_that_cannot_be_separated():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: att_svm(p, [0, 1]), r"selected is \[0, 1\]; it must name a token of each of the 1 samples"),
-        (lambda p: att_svm(p, [3]), r"have \[3\] tokens"),
+        (lambda p: att_svm(p, [0, 1]), r"selected is \[0, 1\]; it must name a token of each of 1 sample"),
+        (lambda p: att_svm(p, [3]), r"of lengths \[3\]"),
         (lambda p: att_svm(p, [0], of="value"), "of is 'value'"),
         (lambda p: att_svm(p, [0], of="weight"), "query is None"),
         (lambda p: att_svm(p, [0], norm="nuclear"), "only matrices have singular values"),

@@ -102,7 +102,7 @@ def test_dashboard_draws_is_linked_and_asks_for_nothing_beyond_loopback(browser,
         assert browser.run(DATA) != data, number
         assert browser.run(TITLES) != titles, number
     last = browser.run(TITLES)
-    assert sum("δ = 0.3 · α = 1 · seed 1 · t = 1 steps" in title for title in last) == 2
+    assert sum("δ = 0.3 · α = 1 · seed 1 · t = 1 step" in title for title in last) == 2
     assert sum("δ = 0.3 · α = 1 · seed 1" in title for title in last) == 4
     outside = [u for u in browser.requests() if not u.startswith((url, url.replace("http:", "ws:")))]
     assert outside == []

@@ -272,5 +272,5 @@ def test_members_that_are_not_complete_are_not_drawn(square):
     with pytest.raises(IncompleteDataset, match=r"δ = 0\.1, seed 0 failed"):
         view.occupancy(partial.isel(alignment_sensitivity=[1], seed=[0]))
     overlay = view.volume_decay(partial.isel(seed=[0]))
-    assert "1 members missing" in overlay.label
+    assert "1 member missing" in overlay.label
     assert np.isnan(layer(overlay, "By1").dimension_values("y")).all()

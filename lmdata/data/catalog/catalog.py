@@ -29,6 +29,7 @@ from lmdata.data.store.durable import sync_files
 from lmdata.data.verify import Problem, Report, verify
 from lmdata.errors import CatalogError, CatalogWarning, CorruptDataset, StaleDataset, UnknownName
 from lmdata.numerics.checks import as_path
+from lmdata.wording import counted
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Catalog(Mapping[str, Entry]):
         return dict(self).get(name, default)
 
     def __repr__(self) -> str:
-        return f"Catalog of {len(self)} datasets: {', '.join(self)}"
+        return f"Catalog of {counted(len(self), 'dataset')}: {', '.join(self)}"
 
     def list(self) -> list[str]:
         """Return the names of all datasets."""

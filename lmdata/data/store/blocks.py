@@ -15,6 +15,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
 from lmdata.errors import CorruptDataset, InvalidInput
+from lmdata.wording import counted
 
 
 class Blocks:
@@ -47,10 +48,10 @@ class Blocks:
         if stored.shape != expected or not 0 <= first <= end <= len(self.layout.time):
             raise InvalidInput(
                 f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} need "
-                f"{expected}, and there are {len(self.layout.time)} frames"
+                f"{expected}, and the record has {counted(len(self.layout.time), 'frame')}"
             )
         if frames.state is None and end != len(self.layout.time):
-            raise InvalidInput(f"position ends before the last of {len(self.layout.time)} frames")
+            raise InvalidInput(f"position ends before the last of {counted(len(self.layout.time), 'frame')}")
         if not np.isfinite(stored).all():
             raise InvalidInput("position has values that are not finite; mark such members with fail()")
         if set(diagnostics) != set(self.layout.diagnostics):

@@ -22,6 +22,7 @@ from lmdata.data.store.changes import Changes
 from lmdata.data.store.checkpoints import Checkpoint, Member, States
 from lmdata.data.store.reading import Bookkeeping, naming, open_group, read_failures, read_layout
 from lmdata.errors import CorruptDataset, InvalidInput
+from lmdata.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class Transaction:
             attributes["failures"] = self._failures
         if attributes:
             self.group.attrs.update(attributes)
-        self.session.commit(f"{np.count_nonzero(complete)} of {complete.size} members")
+        self.session.commit(f"{np.count_nonzero(complete)} of {counted(complete.size, 'member')}")
 
     def _write(self, frames: Frames) -> None:
         """Write frames; if their chunk is damaged, begin it again unless it holds a finished member."""

@@ -41,6 +41,7 @@ from lmdata.data.store.reading import read_initial
 from lmdata.data.store.storage import Place, writing
 from lmdata.data.store.transaction import Transaction
 from lmdata.errors import RecipeMismatch, StoreError
+from lmdata.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -311,7 +312,9 @@ class RunStore(Sink):
                 "simulate them into a store of their own"
             )
         if self._forks:
-            raise StoreError(f"{len(self._forks)} forks of {self._place} are out; merge or withdraw them first")
+            raise StoreError(
+                f"{counted(len(self._forks), 'fork')} of {self._place} still out; merge or withdraw them first"
+            )
         self.commit()
         narrow = self._now
         try:
@@ -371,7 +374,7 @@ class RunStore(Sink):
             if self._lock is not None:
                 self._lock.release()
         if self._forks:
-            raise StoreError(f"{len(self._forks)} forks of {self._place} were never merged: their members are absent")
+            raise StoreError(f"{counted(len(self._forks), 'fork')} of {self._place} never merged: members are absent")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

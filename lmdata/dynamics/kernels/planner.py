@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lmdata.dynamics.kernels.gpu import SHARED_NUMBERS, fused_size
+from lmdata.wording import counted
 
 TREE_FROM = {1: 250, 2: 1000, 3: 600, 4: 700, 5: 800, 6: 1200}
 """Components, and from how many tokens on a tree is the fastest; in more components its boxes decide nothing."""
@@ -36,7 +37,7 @@ def plan(namespace: str, *, members: int, tokens: int, components: int) -> Plan:
     >>> [plan("numpy", members=1, tokens=n, components=d).kernel for n, d in ((16, 2), (1_000_000, 2), (2000, 64))]
     ['canonical', 'tree', 'blocked']
     """
-    size = f"{tokens} tokens of {components} components"
+    size = f"{counted(tokens, 'token')} of {counted(components, 'component')}"
     if namespace == "cupy":
         return _plan_for_gpu(size, tokens, components)
     if members * tokens**2 * components <= FEW_PRODUCTS:
@@ -70,5 +71,6 @@ def why_not(backend: str, *, tokens: int, components: int) -> str | None:
         return f"a tree serves up to {max(TREE_FROM)} components, not {components}"
     if namespace == "cupy" and kernel == "fused" and fused_size(tokens, components) > SHARED_NUMBERS:
         most = SHARED_NUMBERS * tokens // fused_size(tokens, components)
-        return f"{tokens} tokens of {components} components do not fit into a block's memory, about {most} would"
+        size = f"{counted(tokens, 'token')} of {counted(components, 'component')}"
+        return f"{size} do not fit into a block's memory, about {most} would"
     return None

@@ -18,6 +18,7 @@ from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_fro
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
 from lmdata.numerics.arrays import inner
 from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores, unlabelled
+from lmdata.wording import counted
 
 
 @register
@@ -160,7 +161,8 @@ class Localmax:
         matrix = models[0].matrix
         if matrix is not None and len(matrix) != d:
             raise InvalidInput(
-                f"alignment has shape {matrix.shape}, but the tokens have {d} components; A must be ({d}, {d})"
+                f"alignment has shape {matrix.shape}, but the tokens have {counted(d, 'component')}; "
+                f"A must be ({d}, {d})"
             )
         check_scores(tokens, matrix)
         for model in models:
@@ -191,8 +193,9 @@ class Localmax:
         given = len(self.alignment_sensitivity.sequence)
         if given < steps or (given == n and given != steps):
             raise InvalidInput(
-                f"alignment_sensitivity has {given} values for {steps} steps{' and as many tokens' * (given == n)}; "
-                f"a sequence is one value a step, the same for all tokens: give {steps} values"
+                f"alignment_sensitivity has {counted(given, 'value')} for {counted(steps, 'step')}"
+                f"{' and as many tokens' * (given == n)}; "
+                f"a sequence is one value a step, the same for all tokens: give {counted(steps, 'value')}"
             )
 
     def times(self, steps: Sequence[int]) -> NDArray[np.int64]:

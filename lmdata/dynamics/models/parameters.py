@@ -12,6 +12,7 @@ import numpy as np
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import Matrix
 from lmdata.numerics.checks import as_alignment, as_count, as_number, as_real_array
+from lmdata.wording import counted
 
 
 def number(default: float, *, minimum: float = -math.inf, above: bool = False) -> Any:
@@ -87,8 +88,9 @@ def check_components(model: Any, components: int) -> None:
         entries = getattr(model, field.name)
         if "of_components" in field.metadata and entries is not None and len(entries[0]) != components:
             raise InvalidInput(
-                f"{field.name} has shape ({len(entries)}, {len(entries[0])}), but the tokens have {components} "
-                f"components; give a matrix with {components} columns, or None for the identity"
+                f"{field.name} has shape ({len(entries)}, {len(entries[0])}), but the tokens have "
+                f"{counted(components, 'component')}; give a matrix with {counted(components, 'column')}, or None for "
+                "the identity"
             )
 
 

@@ -17,6 +17,7 @@ from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, nu
 from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import Matrix, apply, exponential_of
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class SelfAttention(AttentionFlow):
         heights = [d if part is None else len(part) for part in (models[0].queries, models[0].keys)]
         if heights[0] != heights[1]:
             raise InvalidInput(
-                f"queries have {heights[0]} rows and keys {heights[1]}; their inner product needs as many: "
+                f"queries have {counted(heights[0], 'row')} and keys {heights[1]}; their inner product needs as many: "
                 f"give both (k, {d}) with one k"
             )
 

@@ -14,6 +14,7 @@ from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.source import TokenSource, register
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_text, as_tokens
+from lmdata.wording import counted
 
 
 @register
@@ -188,15 +189,16 @@ def _tuple[T](values: Sequence[T] | None) -> tuple[T, ...] | None:
 def _as_labels(labels: Any, n: int) -> tuple[str, ...]:
     """Return n distinct labels as a tuple."""
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
-        raise InvalidInput(f"labels must be a sequence of {n} distinct strings; got {labels!r:.200}")
+        raise InvalidInput(f"labels must be a sequence of {counted(n, 'distinct string')}; got {labels!r:.200}")
     names = tuple(labels)
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
-        raise InvalidInput(f"labels hold {wrong[0]!r}, which is no string; give {n} distinct strings")
+        raise InvalidInput(f"labels hold {wrong[0]!r}, which is no string; give {counted(n, 'distinct string')}")
     names = tuple(as_text(name, f"labels[{i}]") for i, name in enumerate(names))
     if len(names) != n or len(set(names)) != n:
         raise InvalidInput(
-            f"labels have {len(names)} names, {len(set(names))} of them distinct; give {n} distinct strings"
+            f"labels have {counted(len(names), 'name')}, {len(set(names))} of them distinct; "
+            f"give {counted(n, 'distinct string')}"
         )
     return names
 
@@ -208,7 +210,7 @@ def _as_seeds(seeds: Sequence[int] | None, starts: int) -> tuple[int, ...]:
     numbers = tuple(as_count(seed, f"seeds[{i}]", minimum=0) for i, seed in enumerate(seeds))
     if len(numbers) != starts or len(set(numbers)) != starts:
         raise InvalidInput(
-            f"tokens hold {starts} starts, seeds are {list(numbers)}; give one distinct seed for each start, "
-            "or a (token, component) array for all seeds"
+            f"tokens hold {counted(starts, 'start')}, seeds are {list(numbers)}; give one distinct seed for each "
+            "start, or a (token, component) array for all seeds"
         )
     return numbers

@@ -66,7 +66,7 @@ def test_tokens_off_the_sphere_are_refused_or_normalised_on_request():
 def test_matrices_must_fit_the_tokens():
     with pytest.raises(InvalidInput, match=r"values has shape \(3, 3\), but the tokens have 2 components"):
         SelfAttention(values=np.eye(3)).check(np.eye(2), 1)
-    with pytest.raises(InvalidInput, match="queries have 1 rows and keys 2"):
+    with pytest.raises(InvalidInput, match="queries have 1 row and keys 2"):
         SelfAttention(queries=[[1, 0]]).check(np.eye(2), 1)
     with pytest.raises(InvalidInput, match="a density has one"):
         CircleDensityFlow().check(np.eye(2), 1)
