@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from lmdata.terminal import printable
 
@@ -24,6 +25,18 @@ class InvalidInput(LmdataError, ValueError):  # noqa: N818 - errors are named by
 
 class BackendUnavailable(LmdataError, RuntimeError):  # noqa: N818
     """The backend or kernel asked for cannot run here, or cannot serve this problem."""
+
+
+class ExtraMissing(BackendUnavailable, ImportError):  # noqa: N818
+    """A package of an extra is not installed; the message says which extra to install."""
+
+    @classmethod
+    def of(cls, extra: str, what: str, packages: Iterable[str]) -> ExtraMissing | None:
+        """Return the error for ``what``, which needs packages of an extra, or None if they are all there."""
+        for package in packages:
+            if find_spec(package) is None:
+                return cls(f"{what} needs the package {package}, which is not installed; pip install 'lmdata[{extra}]'")
+        return None
 
 
 class ClusterLost(LmdataError, RuntimeError):  # noqa: N818

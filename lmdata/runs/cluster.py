@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -58,12 +58,10 @@ def connected(scheduler: int | str) -> Iterator[Client]:
     lmdata.errors.InvalidInput: scheduler is 'tcp://192.0.2.1:8786', on another machine and without TLS; ...
     """
     count, address = checked(scheduler)
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise BackendUnavailable(
-            "scheduler needs the package distributed, which is not installed; pip install 'lmdata[distributed]'"
-        ) from error
+    if missing := ExtraMissing.of("distributed", "scheduler", ("distributed",)):
+        raise missing
+    from distributed import Client
+
     with ExitStack() as stack:
         try:
             if address is not None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.errors import BackendUnavailable
+from lmdata.errors import ExtraMissing
 
 type Floats = NDArray[np.float64]
 type Norm = float | Literal["nuclear"]
@@ -140,10 +140,8 @@ def _nuclear(shape: tuple[int, ...]) -> _Program:
 
 
 def _clarabel() -> Any:
-    try:
-        import clarabel
-    except ModuleNotFoundError as error:
-        raise BackendUnavailable(
-            "max-margin problems need the package clarabel, which is not installed; pip install 'lmdata[selection]'"
-        ) from error
+    if missing := ExtraMissing.of("selection", "a max-margin problem", ("clarabel",)):
+        raise missing
+    import clarabel
+
     return clarabel

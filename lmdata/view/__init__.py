@@ -1,5 +1,12 @@
 """Views of a dataset: holoviews figures, a dashboard, and pages that work offline from disk."""
 
+from lmdata.errors import ExtraMissing
+
+if _missing := ExtraMissing.of(
+    "view", "lmdata.view", ("holoviews", "bokeh", "matplotlib", "panel", "panel_material_ui")
+):
+    raise _missing
+
 from lmdata.view.atlas import limits_along, sensitivity_bands
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page

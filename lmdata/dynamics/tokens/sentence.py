@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.source import register
-from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput
 from lmdata.numerics.checks import as_count
 from lmdata.numerics.random import lengths
 
@@ -140,11 +140,8 @@ def _mean(rows: NDArray[np.float16]) -> NDArray[np.float64]:
 
 def _embedding() -> tuple[Any, NDArray[np.float16]]:
     """Return a function from a word to its piece numbers, and the embedding of all pieces."""
-    for package in ("wordllama", "safetensors", "tokenizers"):
-        if find_spec(package) is None:
-            raise BackendUnavailable(
-                f"tokens.text needs the package {package}, which is not installed; pip install 'lmdata[text]'"
-            )
+    if missing := ExtraMissing.of("text", "tokens.text", ("wordllama", "safetensors", "tokenizers")):
+        raise missing
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 

@@ -1,0 +1,40 @@
+"""What an extra brings and is missing is said with the extra's name, wherever it is needed first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lmdata.errors import BackendUnavailable, ExtraMissing
+
+NEEDS = {
+    "view": (
+        ("holoviews", "panel", "bokeh", "matplotlib"),
+        ("import lmdata.view", "import lmdata; lmdata.view", "main(['dashboard', 'hardmax-square', '--no-browser'])"),
+    ),
+    "text": (("wordllama",), ("import lmdata; lmdata.tokens.text('a b').draw(0)",)),
+    "distributed": (("distributed",), ("from lmdata.runs.cluster import connected; connected(1).__enter__()",)),
+    "selection": (
+        ("clarabel",),
+        ("from lmdata.selection import att_svm, construction; att_svm(construction('single-local').draw(0), [0])",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("extra", "code"), [(extra, code) for extra, (_, codes) in NEEDS.items() for code in codes])
+def test_a_missing_extra_is_named(extra, code):
+    block = f"import sys; sys.modules.update(dict.fromkeys({NEEDS[extra][0]!r})); from lmdata.cli import main; "
+    ended = "sys.exit(" + code + ")" if code.startswith("main") else code
+    done = subprocess.run([sys.executable, "-c", block + ended], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].endswith(f"pip install 'lmdata[{extra}]'")
+    assert "Traceback" not in done.stderr or not code.startswith("main")
+
+
+def test_it_is_an_import_error_and_one_of_ours():
+    error = ExtraMissing.of("view", "a figure", ["no_such_package"])
+    assert isinstance(error, ImportError)
+    assert isinstance(error, BackendUnavailable)
+    assert ExtraMissing.of("view", "a figure", ["json"]) is None
