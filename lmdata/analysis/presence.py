@@ -37,7 +37,7 @@ def check_presence(position: NDArray[np.floating], measure: str, *, whole: bool)
     --------
     >>> check_presence(np.array([[[1.0, 2.0], [np.nan, np.nan]]]), "hull_volume", whole=False)
     Traceback (most recent call last):
-    lmdata.errors.InvalidInput: hull_volume: in 1 of 1 states tokens are NaN or infinite beside others that are not...
+    lmdata.errors.InvalidInput: hull_volume: in 1 of 1 state tokens are NaN or infinite beside others that are not...
     """
     if position.size == 0:
         return

@@ -120,7 +120,7 @@ class Layout:
             raise InvalidInput(f"the sweep has {self.size} members; a dataset has at most {MEMBERS}: split the sweep")
         if self.frame_bytes > FRAME_BYTES:
             raise InvalidInput(
-                f"one frame of {self.tokens} x {self.components} numbers (token, component) has {self.frame_bytes} B; "
+                f"one frame of {self.tokens} x {self.components} numbers has {self.frame_bytes} B; "
                 f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
             )
         object.__setattr__(self, "diagnostics", tuple(sorted(self.diagnostics)))

@@ -100,10 +100,10 @@ def test_window_refuses_members_of_several_chunks(example, small_blocks):
         ({"swept": {"position": (0.5,)}}, "'position' has the name of a variable"),
         ({"swept": {"time": (0.5,)}}, "'time' has the name of a variable"),
         ({"tokens": 0}, "tokens is 0"),
-        ({"labels": ("a", "b")}, "labels are 2 words; 4"),
-        ({"labels": ("a", "b", "c", "a")}, "labels are 4 words; 4 distinct"),
+        ({"labels": ("a", "b")}, "labels are 2 words; distinct ones are needed for 4 tokens"),
+        ({"labels": ("a", "b", "c", "a")}, "labels are 4 words; distinct ones are needed for 4 tokens"),
         ({"diagnostics": ("hull_volume",)}, "declared as something else"),
-        ({"tokens": 10**6, "components": 1000}, "one frame of 1000000 tokens"),
+        ({"tokens": 10**6, "components": 1000}, "one frame of 1000000 x 1000 numbers"),
         ({"seeds": tuple(range(2**20))}, "the sweep has 3145728 members"),
     ],
 )
