@@ -24,7 +24,7 @@ _HOMES = {
     "sensitivity.atlas": ("atlas",),
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
-    "library": ("open", "resume", "verify", "catalog"),
+    "library": ("open", "resume", "extend", "verify", "catalog"),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("dynamics.models", "analysis")
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lmdata.dynamics import tokens as tokens
     from lmdata.dynamics.models import *  # noqa: F403
     from lmdata.library import catalog as catalog
+    from lmdata.library import extend as extend
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import resume as resume
     from lmdata.library import verify as verify

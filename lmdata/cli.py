@@ -118,6 +118,25 @@ def _parser() -> argparse.ArgumentParser:
     _computed(resume)
     _durable(resume)
 
+    extend = _command(
+        commands,
+        "extend",
+        _extend,
+        "widen a stored run by more seeds or swept values, and compute what is new",
+        "lmdata extend runs/sweep --seeds 0:40 --sweep influence=0.25,0.5,1",
+    )
+    extend.add_argument("store", help="the store of a run, finished or not")
+    extend.add_argument("--seeds", type=_seeds, help="all seeds, those that are there first: 0:40, or 0,1,2,9")
+    extend.add_argument(
+        "--sweep",
+        type=_swept,
+        action="append",
+        metavar="NAME=V,V,...",
+        help="all values of a swept parameter, those that are there first; may be repeated",
+    )
+    _computed(extend)
+    _durable(extend)
+
     verify = _command(
         commands,
         "verify",
@@ -361,6 +380,43 @@ def _resume(options: argparse.Namespace) -> dict[str, Any]:
 
     dataset = lmdata.resume(options.store, durable=options.durable, **_means(options))
     return _describe(dataset, str(options.store))
+
+
+def _extend(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    swept = options.sweep or []
+    if len(dict(swept)) < len(swept):
+        raise InvalidInput(f"--sweep names a parameter twice in {[name for name, _ in swept]}; give each once")
+    dataset = lmdata.extend(
+        options.store, seeds=options.seeds, sweep=dict(swept) or None, durable=options.durable, **_means(options)
+    )
+    return _describe(dataset, str(options.store))
+
+
+def _seeds(text: str) -> list[int]:
+    """Return the seeds of ``0:40`` (0 to 39), ``0,1,2,9``, or ``0:10,20:30``."""
+    from lmdata.runs.sweep import MOST_MEMBERS
+
+    try:
+        parts = [part.partition(":") for part in text.split(",")]
+        ranges = [range(int(low), int(high) if colon else int(low) + 1) for low, colon, high in parts]
+        if sum(map(len, ranges)) <= MOST_MEMBERS:
+            return [seed for part in ranges for seed in part]
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r:.80} is no list of seeds; write 0:40 or 0,1,2,9, at most {MOST_MEMBERS:,} of them"
+    )
+
+
+def _swept(text: str) -> tuple[str, list[float]]:
+    """Return the name and the values of ``NAME=V,V,...``."""
+    name, _, values = text.partition("=")
+    try:
+        return name, [float(value) for value in values.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is no NAME=V,V,..., e.g. influence=0.25,0.5,1") from error
 
 
 def _verify(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
 from lmdata.numerics.checks import as_path
-from lmdata.runs import road
+from lmdata.runs import extending, road
 from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
 from lmdata.runs.recomputing import checked_count, recomputed
@@ -118,6 +118,63 @@ def resume(
     True
     """
     return road.resume(_kind_of, Means(backend, store, durable, scheduler, progress))
+
+
+def extend(
+    store: str | os.PathLike[str],
+    *,
+    seeds: Sequence[int] | None = None,
+    sweep: Mapping[str, Sequence[float]] | None = None,
+    backend: str = "auto",
+    durable: bool = False,
+    scheduler: int | str | None = None,
+    progress: Progress | bool | None = None,
+) -> xarray.Dataset:
+    """Widen a stored run by more seeds, or more values of what it sweeps, and compute the members that are new.
+
+    The result has the recipe, the digest and the bits of the run made wide at once, since a member depends on its own
+    values alone. Members that are there stay as they are, and so do published versions. Everything is checked before
+    the store is changed; if the process is stopped after that, `resume` goes on, and before that, `extend`.
+
+    Parameters
+    ----------
+    store : path or address
+        The store of a run, finished or not.
+    seeds : sequence of int, optional
+        All seeds of the wider run: those that are there, in their order, then the new ones. As they are without it.
+    sweep : mapping of parameter name to values, optional
+        All values of a swept parameter, in the same way; parameters that are left out stay as they are. A parameter
+        that is not swept would be another dimension: simulate that into a store of its own.
+    backend, durable, scheduler, progress
+        As in `lmdata.simulate`; each may be another than the run was begun with.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy, as `lmdata.open` returns it. A run that is as wide already is finished if need be, and opened.
+
+    Raises
+    ------
+    InvalidInput
+        If old values are dropped or reordered, with the values that would do, or the new ones cannot be computed.
+    RecipeMismatch
+        If new seeds would start from tokens that were given as arrays, one a seed.
+    ClusterLost, Interrupted
+        As in `lmdata.simulate`.
+    StoreLocked
+        If another process is writing to the store.
+
+    Examples
+    --------
+    >>> import lmdata, tempfile
+    >>> model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(4, 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lmdata.simulate(model, tokens, steps=2, seeds=range(3), store=f"{folder}/run").sizes["seed"]
+    ...     lmdata.extend(f"{folder}/run", seeds=range(5)).sizes["seed"]
+    3
+    5
+    """
+    return extending.extend(_kind_of, Means(backend, store, durable, scheduler, progress), seeds=seeds, sweep=sweep)
 
 
 def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool | None = None) -> None:

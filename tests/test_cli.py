@@ -47,7 +47,7 @@ def test_every_command_shows_an_example_that_parses():
     found = dict(leaves(parser))
     assert {words[0] for words in found} == {
         *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "catalog", "doctor"),
-        *("export", "import", "repair"),
+        *("export", "import", "repair", "extend"),
     }
     for words, command in found.items():
         example = command.epilog.removeprefix("Example: ").replace("'", "").split()
@@ -74,6 +74,30 @@ def test_simulate_again_opens_what_is_there_and_refuses_another_recipe(spec, cap
     spec.write_text(SPEC.replace("steps: 3", "steps: 4"))
     assert cli.main(["simulate", str(spec)]) == 1
     assert "steps: 3 there, 4 here" in capsys.readouterr().err
+
+
+def test_extend_is_the_run_made_wide_at_once(tmp_path, capsys):
+    wide = (
+        "model: {kind: localmax}\ntokens: {kind: uniform, n: 4, d: 2}\nsteps: 2\nseeds: [0, 1, 2, 9]\n"
+        "sweep: {influence: %s}\n"
+    )
+    for name, text in (("wide", wide % [0.5, 1, 0.25]), ("run", wide.replace(", 2, 9", "") % [0.5])):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        assert cli.main(["simulate", str(tmp_path / f"{name}.yaml"), "--json"]) == 0
+    capsys.readouterr()
+    store = str(tmp_path / "run")
+    assert cli.main(["extend", store, "--seeds", "0:3,9", "--sweep", "influence=0.5,1,0.25", "--json"]) == 0
+    extended = json.loads(capsys.readouterr().out)
+    assert extended["complete"] == 12
+    assert extended["digest"] == lmdata.open(tmp_path / "wide").attrs["digest"]
+    assert cli.main(["extend", store, "--seeds", "3:5"]) == 2
+    assert "then what is new: [0, 1, 2, 9, 3, 4]" in capsys.readouterr().err
+    assert cli.main(["extend", store, "--sweep", "influence=1", "--sweep", "influence=2"]) == 2
+    assert "names a parameter twice" in capsys.readouterr().err
+    for wrong in (["--seeds", "0:x"], ["--seeds", "0:99999999999"], ["--sweep", "influence"], ["--sweep", "a=b"]):
+        with pytest.raises(SystemExit):
+            cli.main(["extend", store, *wrong])
+        assert "write 0:40" in (said := capsys.readouterr().err) or "NAME=V" in said
 
 
 @pytest.mark.parametrize(

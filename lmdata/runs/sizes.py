@@ -19,8 +19,8 @@ SMALL = 2**24
 """Bytes that are not asked after: the libraries take more, and to ask takes as long as many a small run."""
 
 
-def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
-    """Refuse a run that cannot be held, before anything is allocated.
+def check_size(recipe: Recipe, store: str | os.PathLike[str] | None, *, kept: int = 0) -> None:
+    """Refuse a run that cannot be held, before anything is allocated; so many members are kept already.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def check_size(recipe: Recipe, store: str | os.PathLike[str] | None) -> None:
         If memory, or the disk of the store, has not the room; the message says how much is needed.
     """
     n, d = recipe.tokens.shape
-    everything = recipe.member_bytes * recipe.size
+    everything = recipe.member_bytes * (recipe.size - kept)
     held = everything if store is None else min(everything, max(GROUP_BYTES, n * d * 8))
     working = n * d * 8 * (len(recipe.distinct_seeds) + WORKING_COPIES)
     remedy = "give store=PATH, use fewer tokens, or record=k" if store is None else "use fewer tokens, or fewer seeds"

@@ -299,18 +299,7 @@ class RunStore(Sink):
             If forks are out, or it cannot be written; the store is then as it was, unless what failed came after the
             commit: it is never extended in part.
         """
-        wider = replace(layout, chunk=self.layout.chunk)
-        if not wider.extends(self.layout):
-            raise RecipeMismatch(
-                "a dataset is extended by more seeds or swept values at the end, nothing else; "
-                f"simulate what differs into a store of its own (at {self._place} nothing was changed)"
-            )
-        initial = self.initial
-        if initial is not None and initial.ndim == 3 and wider.seeds != self.layout.seeds:
-            raise RecipeMismatch(
-                f"each seed of {self._place} starts from tokens that were given, and the new seeds have none; "
-                "simulate them into a store of their own"
-            )
+        wider = self.check_extension(layout)
         if self._forks:
             raise StoreError(
                 f"{counted(len(self._forks), 'fork')} of {self._place} still out; merge or withdraw them first"
@@ -327,6 +316,28 @@ class RunStore(Sink):
             with self._writing():
                 self._now = self._begin()
             raise
+
+    def check_extension(self, layout: Layout) -> Layout:
+        """Return a wider layout with the storage chunks of the store, which `extend` takes; change nothing.
+
+        Raises
+        ------
+        RecipeMismatch
+            If it is not the present layout with more seeds or swept values at the end, or new seeds have no tokens.
+        """
+        wider = replace(layout, chunk=self.layout.chunk)
+        if not wider.extends(self.layout):
+            raise RecipeMismatch(
+                "a dataset is extended by more seeds or swept values at the end, nothing else; "
+                f"simulate what differs into a store of its own (at {self._place} nothing was changed)"
+            )
+        initial = self.initial
+        if initial is not None and initial.ndim == 3 and len(wider.seeds) > len(initial):
+            raise RecipeMismatch(
+                f"each seed of {self._place} starts from tokens that were given, and the new seeds have none; "
+                "simulate them into a store of their own"
+            )
+        return wider
 
     def commit(self, *, only_if_due: bool = False) -> None:
         """Make all finished members visible and safe against the end of the process (``durable``: of power).
