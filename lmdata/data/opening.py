@@ -17,6 +17,7 @@ from lmdata.data.derived import is_derived, open_derived
 from lmdata.data.layout import assemble
 from lmdata.data.lazy import stored
 from lmdata.data.store import prevented, storage
+from lmdata.data.store.lock import holder_of
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
@@ -178,9 +179,17 @@ def _chunk_coordinates(session: icechunk.Session, name: str) -> list[tuple[int, 
 
 def _incomplete(source: Stored) -> str:
     status, place = source.members.status, source.place
-    return (
+    so_far = (
         f"{place} is incomplete: of {counted(status.size, 'member')} {np.sum(status == registry.ABSENT)} are missing "
         f"and {np.sum(status == registry.FAILED)} failed. "
-        f"Finish it with lmdata.resume({str(place)!r}) or `lmdata resume {place}`, "
+    )
+    writer = None if place.folder is None else holder_of(place.folder / storage.LOCK_FILE)
+    if writer is not None:
+        return (
+            f"{so_far}It is being written by {writer}: wait until that has finished, or open what there is with "
+            "allow_partial=True and mind the variable 'status'"
+        )
+    return (
+        f"{so_far}Finish it with lmdata.resume({str(place)!r}) or `lmdata resume {place}`, "
         "or open what there is with allow_partial=True and mind the variable 'status'"
     )

@@ -109,6 +109,12 @@ def test_second_writer_is_told_who_the_first_is(tmp_path, writer):
     second = subprocess.run(first.process.args, capture_output=True, text=True)
     assert second.returncode == 1
     assert f"StoreLocked: {tmp_path / 'run'} is being written by process {first.process.pid} on" in second.stderr
+    with pytest.raises(IncompleteDataset, match=f"being written by process {first.process.pid} on .* wait until"):
+        open_dataset(tmp_path / "run")
+    first.process.kill()
+    first.process.wait(20)
+    with pytest.raises(IncompleteDataset, match=r"Finish it with lmdata\.resume"):
+        open_dataset(tmp_path / "run")
 
 
 @pytest.mark.long

@@ -192,6 +192,26 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def holder_of(path: Path) -> str | None:
+    """Return who holds a lock, for a message; None where nobody does, as far as can be told without taking it.
+
+    Parameters
+    ----------
+    path
+        File of the lock.
+    """
+    try:
+        note = path.read_bytes()[:4096]
+        holder = json.loads(note)
+        if holder["host"] == socket.gethostname():
+            os.kill(holder["pid"], 0)  # whether there is such a process: its lock died with it
+    except PermissionError:  # there is, of somebody else
+        pass
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+    return _describe(note)
+
+
 def _describe(note: bytes) -> str:
     try:
         holder = json.loads(note)

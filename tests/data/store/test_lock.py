@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -52,11 +53,13 @@ def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path):
 
 
 def test_a_forked_child_that_outlives_its_parent_does_not_keep_the_lock(tmp_path):
-    child = hold(tmp_path / "a.lock", "import os\nif os.fork() == 0: time.sleep(3); os._exit(0)")
+    child = hold(tmp_path / "a.lock", "import os\nif os.fork() == 0: time.sleep(40); os._exit(0)")
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    WriterLock(tmp_path / "a.lock").release()
+    began = time.monotonic()
+    WriterLock(tmp_path / "a.lock", wait=True).release()  # the child may take a moment to close its copy
+    assert time.monotonic() - began < 20, "the lock was freed by the end of the child"
 
 
 def test_waiting_for_the_lock(tmp_path):
