@@ -12,10 +12,7 @@ import lmdata
 from lmdata.wording import counted
 
 ROOT = Path(__file__).resolve().parents[1]
-NOUNS = (
-    *("clusters", "members", "tokens", "components", "steps", "frames", "seeds", "words", "starts", "dimensions"),
-    *("samples", "values", "forks", "datasets", "rows", "columns", "names", "bytes", "iterations", "times", "strings"),
-)
+NOUNS = ("clusters", "members", "tokens", "components", "frames", "seeds", "words", "starts", "datasets")
 ALWAYS_SEVERAL = re.compile(
     r"[A-Z_]+|max\(TREE_FROM\)|array\.nbytes|self\.size|recipe\.size|numbers|n|intervals \* count|components"
     r"|len\((values|seeds)\)|ds\.sizes\['(token|seed)'\]"

@@ -83,7 +83,7 @@ def _check_sizes(ds: xr.Dataset, measure: str) -> None:
             known, other = sizes.setdefault(dim, (size, name))
             if known != size:
                 raise InvalidInput(
-                    f"{measure}: {name!r} has {size} values along {dim!r} and {other!r} has {known}: coordinates were "
+                    f"{measure}: {name!r} is of length {size} along {dim!r} and {other!r} of {known}: coordinates were "
                     "left behind when the dataset was reindexed; rename with rename() instead of rename_dims()"
                 )
 

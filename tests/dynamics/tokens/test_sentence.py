@@ -78,7 +78,7 @@ def test_texts_that_are_none(make, message):
 @pytest.mark.parametrize("package", ["wordllama", "safetensors", "tokenizers"])
 def test_absent_packages_are_named_with_the_extra(monkeypatch, package):
     find = importlib.util.find_spec
-    monkeypatch.setattr(text_module, "find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setattr("lmdata.errors.find_spec", lambda name: None if name == package else find(name))
     source = tokens.text("described without the packages")
     assert source.shape == (4, 256)
     with pytest.raises(BackendUnavailable, match=rf"needs the package {package}.* pip install 'lmdata\[text\]'"):
