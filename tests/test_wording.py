@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import lmdata
 from lmdata.wording import counted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,19 +52,3 @@ def test_no_message_says_one_clusters(folder):
 
 def test_a_bare_plural_is_found():
     assert bare('f"{len(members)} clusters, {alone} words alone"') == ["{len(members)} clusters", "{alone} words"]
-
-
-def test_groups_of_words_tell_of_one_cluster_and_of_one_word():
-    from lmdata.demo import groups
-
-    ds = lmdata.simulate(
-        lmdata.Localmax(),
-        lmdata.tokens.array([[1.0, 0.0], [0.9, 0.0], [0.0, 1.0]], labels=("a", "b", "c")),
-        steps=60,
-        sweep={"alignment_sensitivity": [0.0, 5.0]},
-    )
-    told = groups(ds, (0.0, 5.0))
-    assert [line.strip() for line in told if "sensitivity" in line] == [
-        "sensitivity 0: 2 clusters, 1 word alone",
-        "sensitivity 5: 1 cluster, 0 words alone",
-    ]

@@ -42,9 +42,12 @@ def made(tmp_path_factory):
 
 def test_it_tells_which_words_gather_at_three_sensitivities(made):
     told, _ = made
-    counts = [int(number) for number in re.findall(r"sensitivity \S+: (\d+) clusters", told)]
+    counts = [int(number) for number in re.findall(r"sensitivity \S+: (\d+) clusters?,", told)]
     assert len(counts) == 3
     assert counts[0] > 40 > counts[1] > counts[2] == 1
+    assert "1 cluster," in told
+    assert "not settled" not in told
+    assert "random directions of the same lengths" in told
 
 
 def test_it_leaves_what_it_names(made):

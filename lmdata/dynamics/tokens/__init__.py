@@ -1,5 +1,6 @@
 """Token sources: where the tokens of a run start. Public as ``lmdata.tokens``."""
 
+from lmdata.dynamics.tokens.directions import random_directions
 from lmdata.dynamics.tokens.drawn import ball, normal, sphere, uniform
 from lmdata.dynamics.tokens.given import array, as_source
 from lmdata.dynamics.tokens.published import configuration
@@ -13,6 +14,7 @@ __all__ = [
     "ball",
     "configuration",
     "normal",
+    "random_directions",
     "register",
     "source_from_specification",
     "sphere",
