@@ -25,6 +25,7 @@ _HOMES = {
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
     "library": ("open", "resume", "extend", "verify", "catalog"),
+    "upkeep": ("repair", "publish", "versions", "migrate", "gc"),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("dynamics.models", "analysis")
@@ -52,6 +53,11 @@ if TYPE_CHECKING:
     from lmdata.sensitivity.certifying import certify as certify
     from lmdata.sensitivity.certifying import continue_to as continue_to
     from lmdata.sensitivity.functions import breakpoints as breakpoints
+    from lmdata.upkeep import gc as gc
+    from lmdata.upkeep import migrate as migrate
+    from lmdata.upkeep import publish as publish
+    from lmdata.upkeep import repair as repair
+    from lmdata.upkeep import versions as versions
 
 
 def __getattr__(name: str) -> Any:

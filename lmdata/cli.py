@@ -156,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     repair.add_argument("store", help="a run store that nobody writes to")
     _computed(repair)
 
+    _upkeep_commands(commands)
+
     show = _command(
         commands,
         "open",
@@ -240,6 +242,47 @@ def _parser() -> argparse.ArgumentParser:
         "lmdata doctor",
     )
     return parser
+
+
+def _upkeep_commands(commands: Any) -> None:
+    publish = _command(
+        commands, "publish", _publish, "give a finished run a version that stays", "lmdata publish runs/sweep v1"
+    )
+    publish.add_argument("store", help="a run store that nobody writes to; it is verified first")
+    publish.add_argument("version", help="v1, v2, ...; it is then opened as STORE@v1")
+
+    versions = _command(
+        commands,
+        "versions",
+        _versions,
+        "list the versions of a dataset with their digests",
+        "lmdata versions runs/sweep",
+    )
+    versions.add_argument("name", help="a catalogued name or the path of a run store")
+
+    migrate = _command(
+        commands,
+        "migrate",
+        _migrate,
+        "bring a run store that an earlier lmdata wrote to the present form",
+        "lmdata migrate runs/sweep",
+    )
+    migrate.add_argument("store", help="a run store that nobody writes to")
+
+    gc = _command(
+        commands,
+        "gc",
+        _gc,
+        "remove from a run store what only old commits need",
+        "lmdata gc runs/sweep --days 7",
+    )
+    gc.add_argument("store", help="a run store that nobody writes to")
+    gc.add_argument(
+        "--days",
+        type=float,
+        default=1,
+        help="datasets opened longer ago may have to be opened again (default: %(default)s)",
+    )
 
 
 def _catalog_commands(commands: Any) -> None:
@@ -428,13 +471,46 @@ def _verify(options: argparse.Namespace) -> dict[str, Any]:
 
 def _repair(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
-    from lmdata.library import repair
 
-    before = repair(options.store, **_means(options))
+    before = lmdata.repair(options.store, **_means(options))
     after = lmdata.verify(options.store)
     text = f"before: {before}\nafter: {after}"
     code = DONE if after.ok else WRONG_DATA
     return {"before": before.to_dict(), "after": after.to_dict(), "text": text, "exit_code": code}
+
+
+def _publish(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    lmdata.publish(options.store, options.version)
+    return {
+        "store": options.store,
+        "version": options.version,
+        "digest": lmdata.versions(options.store)[options.version],
+        "text": f"published {options.store}@{options.version}",
+    }
+
+
+def _versions(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    found = lmdata.versions(options.name)
+    lines = [f"{options.name}@{version}  {digest}" for version, digest in found.items()]
+    return {"name": options.name, "versions": found, "text": "\n".join(lines) or f"no version of {options.name} yet"}
+
+
+def _migrate(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    lmdata.migrate(options.store)
+    return {"store": options.store, "text": f"{options.store} has the form that this lmdata writes"}
+
+
+def _gc(options: argparse.Namespace) -> dict[str, Any]:
+    import lmdata
+
+    removed = lmdata.gc(options.store, days=options.days)
+    return {"store": options.store, "bytes": removed, "text": f"removed {removed:,} bytes"}
 
 
 def _show(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,6 @@ from lmdata.data.catalog.catalog import Catalog
 from lmdata.data.catalog.file import load_yaml
 from lmdata.data.export import export_zarr
 from lmdata.data.opening import open_dataset
-from lmdata.data.repair import repair_store
 from lmdata.data.verify import Report
 from lmdata.data.verify import verify as verify_store
 from lmdata.errors import CatalogError, IncompleteDataset, InvalidInput, StoreError, UnknownName
@@ -27,6 +27,9 @@ from lmdata.sensitivity.recipe import AtlasRecipe
 
 if TYPE_CHECKING:
     import xarray
+
+VERSIONED = re.compile(r"(.+)@(v[0-9]+)", re.DOTALL)
+"""A path and the version of what is there."""
 
 
 def run_specification(specification: Mapping[str, Any], means: Means) -> xarray.Dataset:
@@ -195,9 +198,9 @@ def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -
     Parameters
     ----------
     name_or_path : str or path
-        A name of `lmdata.catalog` (``lmdata:NAME`` and ``NAME@v1`` too), or the path of a run store, of an exported
-        zarr folder or of a derived dataset, or the address of a run store (``s3://bucket/prefix``). A name goes before
-        a path: write ``./NAME`` for a folder of that name.
+        A name of `lmdata.catalog` (``lmdata:NAME`` too), or the path of a run store, of an exported zarr folder or of a
+        derived dataset, or the address of a run store (``s3://bucket/prefix``). ``NAME@v1`` and ``PATH@v1`` are
+        published versions. A name goes before a path: write ``./NAME`` for a folder of that name.
     allow_partial : bool
         Open an unfinished run too. Absent and failed members are NaN, and ``status`` says which they are.
 
@@ -222,35 +225,51 @@ def open(name_or_path: str | os.PathLike[str], *, allow_partial: bool = False) -
     >>> ds.position.shape, ds.position.chunks is None
     ((1, 31, 10, 2), False)
     """
-    name = _catalogued(name_or_path)
+    name = catalogued(name_or_path)
     if name is not None:
         return catalog.open(name, allow_partial=allow_partial)
-    return open_dataset(_existing(name_or_path), allow_partial=allow_partial)
+    place, version = _located(name_or_path)
+    return open_dataset(place, allow_partial=allow_partial, version=version)
 
 
 def export(name_or_path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Write a dataset as plain zarr, as `lmdata.data.export.export_zarr` does; names and errors as for `open`."""
-    name = _catalogued(name_or_path)
-    if name is None:
-        export_zarr(_existing(name_or_path), target)
-    else:
+    name = catalogued(name_or_path)
+    if name is not None:
         catalog.copy(name, target)
+        return
+    place, version = _located(name_or_path)
+    export_zarr(place, target, version=version)
 
 
-def _catalogued(name_or_path: str | os.PathLike[str]) -> str | None:
-    """Return the catalogued name that is meant, or None if it is a path."""
+def catalogued(name_or_path: str | os.PathLike[str]) -> str | None:
+    """Return the catalogued name that is meant, or None if it is a path.
+
+    Examples
+    --------
+    >>> catalogued("lmdata:hardmax-square"), catalogued("./hardmax-square")
+    ('hardmax-square', None)
+    """
     if not isinstance(name_or_path, str):
         return None
     name = name_or_path.removeprefix("lmdata:")
     return name if name.partition("@")[0] in catalog else None
 
 
-def _existing(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return the path if there is something at it; otherwise say so, with the names that were perhaps meant."""
-    if (
-        "://" in os.fspath(path) or as_path(path, "name_or_path").exists()
-    ):  # whether an address has a store is seen when it is opened
-        return path
+def _located(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str | None]:
+    """Return a path with something at it, or an address, and the version of ``PATH@v1``; say what was perhaps meant.
+
+    Whether an address has a store is seen when it is opened.
+    """
+    text = os.fspath(path)
+    address = "://" in text
+    if not address and as_path(path, "name_or_path").exists():
+        return path, None
+    versioned = VERSIONED.fullmatch(text)
+    if versioned and (address or as_path(versioned[1], "name_or_path").exists()):
+        return versioned[1], versioned[2]
+    if address:
+        return path, None
     if not isinstance(path, str) or os.sep in path:
         raise StoreError(f"there is nothing at {path}; give the path of a store, or a name of lmdata.catalog")
     raise UnknownName.among("dataset, and no path,", path, catalog)
@@ -262,7 +281,7 @@ def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int =
     Parameters
     ----------
     store : str or path
-        A path, or a catalogued name (which is also compared with the catalogue's digest).
+        A path, or a catalogued name (which is also compared with the catalogue's digest); ``PATH@v1`` for a version.
     full : bool
         False looks at layout and status only and reads no positions.
     recompute : int
@@ -283,42 +302,15 @@ def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int =
     True
     """
     count = checked_count(recompute)
-    name = _catalogued(store)
-    report = verify_store(_existing(store), full=full) if name is None else catalog.check(name, full=full)
+    name = catalogued(store)
+    if name is not None:
+        report = catalog.check(name, full=full)
+    else:
+        place, version = _located(store)
+        if version and count:
+            raise InvalidInput(f"{place} is computed again as it is now, not as of {version}: leave out one of the two")
+        report = verify_store(place, full=full, version=version)
     return recomputed(report, report.location, count, backend=backend) if count else report
-
-
-def repair(
-    store: str | os.PathLike[str],
-    *,
-    backend: str = "auto",
-    scheduler: int | str | None = None,
-    progress: Progress | bool | None = None,
-) -> Report:
-    """Compute again what is damaged or missing in a run store, from its own recipe, and touch nothing else.
-
-    Parameters
-    ----------
-    store : path
-        A run store in a folder that nobody writes to.
-    backend, scheduler, progress
-        As for `lmdata.simulate`.
-
-    Returns
-    -------
-    Report
-        Of the verification before the repair: what was wrong.
-
-    Raises
-    ------
-    CorruptDataset
-        If no commit of the store can be read: it has to be made again.
-    StoreLocked
-        If somebody is writing to it.
-    """
-    report = repair_store(store)
-    resume(store, backend=backend, scheduler=scheduler, progress=progress)
-    return report
 
 
 def run_file(file: Path, means: Means) -> xarray.Dataset:

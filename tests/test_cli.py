@@ -47,7 +47,7 @@ def test_every_command_shows_an_example_that_parses():
     found = dict(leaves(parser))
     assert {words[0] for words in found} == {
         *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "catalog", "doctor"),
-        *("export", "import", "repair", "extend"),
+        *("export", "import", "repair", "extend", "publish", "versions", "migrate", "gc"),
     }
     for words, command in found.items():
         example = command.epilog.removeprefix("Example: ").replace("'", "").split()
@@ -204,6 +204,27 @@ def test_export_is_of_the_version_that_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "catalog", Catalog(library.build, files=[tmp_path / "c.yaml"]))
     assert cli.main(["export", "published", str(tmp_path / "plain.zarr")]) == 0
     assert lmdata.open(tmp_path / "plain.zarr").attrs["digest"] == digest
+
+
+def test_upkeep_of_a_run(spec, capsys):
+    store = str(spec.with_suffix(""))
+    assert cli.main(["simulate", str(spec), "--json"]) == 0
+    digest = json.loads(capsys.readouterr().out)["digest"]
+    assert cli.main(["versions", store]) == 0
+    assert "no version" in capsys.readouterr().out
+    assert cli.main(["publish", store, "v1"]) == 0
+    assert f"published {store}@v1" in capsys.readouterr().out
+    assert cli.main(["publish", store, "v1"]) == 1
+    assert cli.main(["publish", store, "one"]) == 2
+    capsys.readouterr()
+    assert cli.main(["versions", store, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["versions"] == {"v1": digest}
+    assert cli.main(["open", f"{store}@v1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == digest
+    assert cli.main(["gc", store, "--days", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] > 0
+    assert cli.main(["gc", store, "--days", "-1"]) == 2
+    assert cli.main(["migrate", store]) == 0
 
 
 def test_what_is_not_there_is_said_without_a_traceback(tmp_path, capsys):

@@ -74,9 +74,9 @@ def open_dataset(
     lmdata.errors.StoreError: ... is no run store of lmdata: it holds no icechunk repository
     """
     place = Place.of(location)
-    if place.folder is not None and place.folder.is_file():
+    if version is None and place.folder is not None and place.folder.is_file():
         return open_file(place.folder, allow_partial=allow_partial, chunked=chunked)
-    if place.folder is not None and is_derived(place.folder):
+    if version is None and place.folder is not None and is_derived(place.folder):
         return open_derived(place.folder, chunked=chunked)
     source = Stored.open(place, tag=version)
     partial = not source.members.complete.all()

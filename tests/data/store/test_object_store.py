@@ -170,3 +170,16 @@ def test_bucket_that_cannot_be_reached(server, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match=r"s3://runs/one cannot be reached"):
         lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=3, store="s3://runs/one")
+
+
+def test_runs_in_a_bucket_are_extended_published_and_tidied(place):
+    model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(4, 2)
+    lmdata.simulate(model, tokens, steps=2, seeds=range(2), store=place)
+    lmdata.publish(place, "v1")
+    wide = lmdata.extend(place, seeds=range(5))
+    assert wide.attrs["digest"] == lmdata.simulate(model, tokens, steps=2, seeds=range(5)).attrs["digest"]
+    lmdata.gc(place, days=0)
+    lmdata.migrate(place)
+    assert lmdata.versions(place) == {"v1": lmdata.open(f"{place}@v1").attrs["digest"]}
+    assert lmdata.open(f"{place}@v1").sizes["seed"] == 2
+    assert verify(place).ok
