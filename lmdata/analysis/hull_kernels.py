@@ -43,7 +43,7 @@ class HullStatus(IntEnum):
     QHULL = 2
     """Rank 4 to 7: qhull, in floating point."""
     MEAN_WIDTH_ONLY = 3
-    """Rank above 7: no volume; see `mean_width` and `log_determinant`."""
+    """Rank above 7: no volume; see `mean_width`."""
     FAILED = 4
     """Qhull gave up on the set: no volume."""
 
@@ -443,35 +443,3 @@ def mean_width(points: ArrayLike, directions: NDArray[np.float64]) -> tuple[NDAr
     widths = np.stack([np.ptp(one @ directions.T, axis=0) for one in sets])
     error = widths.std(axis=1, ddof=1) / math.sqrt(len(directions))
     return widths.mean(axis=1).reshape(shape), error.reshape(shape)
-
-
-def log_determinant(points: ArrayLike, rank: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Return the log-determinant of each set's covariance (divided by n), in its widest directions.
-
-    Parameters
-    ----------
-    points : array_like (..., n, d)
-        Finite.
-    rank : array_like (...) of int, optional
-        Number of principal directions to include, as from `hull`; by default all d, of which n points span at
-        most n - 1: then the result is -inf.
-
-    Returns
-    -------
-    ndarray (...) of float64
-        Sum of log(s_k^2 / n) over the largest singular values s_k of the centred points; 0 for rank 0.
-
-    Examples
-    --------
-    >>> round(float(log_determinant([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])), 12)
-    -1.38629436112
-    """
-    sets, shape = _sets(points)
-    n, d = sets.shape[1:]
-    ranks = np.broadcast_to(d if rank is None else np.asarray(rank), shape).reshape(-1)
-    singular = np.linalg.svd(sets - sets.mean(axis=1, keepdims=True), compute_uv=False)
-    with np.errstate(divide="ignore"):
-        logarithms = 2.0 * np.log(singular) - math.log(n)
-    logarithms = np.pad(logarithms, ((0, 0), (0, max(0, d - n))), constant_values=-np.inf)
-    included = np.arange(d) < ranks[:, None]
-    return np.where(included, logarithms, 0.0).sum(axis=1).reshape(shape)

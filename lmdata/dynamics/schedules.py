@@ -44,16 +44,6 @@ class Schedule(ABC):
             raise InvalidInput(f"{self!r} exceeds float64 at step {step}; choose parameters that keep it finite")
         return values
 
-    def at(self, step: int) -> float:
-        """Return delta at one step.
-
-        Examples
-        --------
-        >>> Geometric(initial=1.0, ratio=0.5).at(3)
-        0.125
-        """
-        return float(self.values(step + 1, start=step)[0])
-
     @abstractmethod
     def _over(self, steps: range) -> Sequence[float] | NDArray[np.float64]:
         """Return delta at consecutive steps."""

@@ -16,7 +16,6 @@ from lmdata.analysis import hull_kernels
 from lmdata.analysis.hull_kernels import (
     HullStatus,
     hull,
-    log_determinant,
     mean_width,
     vertices,
     volume_in_rank,
@@ -246,7 +245,6 @@ def test_leading_dimensions_are_kept():
     assert size.shape == rank.shape == status.shape == (2, 3)
     assert status.dtype == np.uint8
     assert vertices(points).shape == (2, 3, 7)
-    assert log_determinant(points).shape == (2, 3)
     width, error = mean_width(points, np.eye(2))
     assert width.shape == error.shape == (2, 3)
     assert (size[1, 2], rank[1, 2]) == tuple(float(x) for x in hull(points[1, 2])[:2])
@@ -271,16 +269,6 @@ def test_mean_width_of_a_ball_is_its_diameter():
     angles = np.linspace(0, np.pi, 721)[:-1]
     width, _ = mean_width(square, np.column_stack([np.cos(angles), np.sin(angles)]))
     assert width == pytest.approx(4 / np.pi, rel=1e-5)  # Cauchy: perimeter / pi
-
-
-def test_log_determinant_is_that_of_the_covariance():
-    points = np.random.default_rng(4).normal(size=(3, 30, 9))
-    expected = [np.linalg.slogdet(np.cov(one.T, bias=True))[1] for one in points]
-    assert log_determinant(points) == pytest.approx(np.array(expected))
-    few = points[:, :5]
-    assert np.isneginf(log_determinant(few)).all() or (log_determinant(few) < -250).all()
-    assert np.isfinite(log_determinant(few, hull(few)[1])).all()
-    assert log_determinant(few, 0).tolist() == [0.0] * 3
 
 
 @pytest.mark.parametrize("points", [[1.0, 2.0], np.empty((0, 2)), np.empty((3, 0))])

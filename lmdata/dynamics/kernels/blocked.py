@@ -245,31 +245,6 @@ def _pulls(
     return ((totals[:, :d] - count * high) + (totals[:, d:] - count * low)) / count, ambiguous
 
 
-def neighbour_sets(
-    state: NDArray[np.float64],
-    sensitivity: float,
-    alignment: NDArray[np.float64] | None = None,
-    *,
-    threads: int | None = None,
-    rows: int | None = None,
-) -> NDArray[np.bool_]:
-    """Return C_i of one system (n, d) as booleans (n, n), as this kernel decides them; for tests.
-
-    What is summed over the neighbours is one number for each token, 1 for itself.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> neighbour_sets(np.array([[1.0], [0.5], [-1.0]]), 0.5)
-    array([[ True,  True, False],
-           [ True,  True, False],
-           [False, False,  True]])
-    """
-    listening = listening_of(state, sensitivity, alignment)
-    _, totals, _ = sum_values(listening, np.eye(len(state)), rows or _rows(len(state)), threads)
-    return totals > 0.0
-
-
 def advance(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],

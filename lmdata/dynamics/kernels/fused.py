@@ -197,35 +197,6 @@ def workspace(n: int, d: int) -> Workspace:
     return Workspace(Tokens(positions, keys, one, high, low), aligned(block_size(d)), counts, pulls)
 
 
-def neighbour_sets(
-    state: NDArray[np.float64], sensitivity: float, alignment: NDArray[np.float64] | None = None
-) -> NDArray[np.bool_]:
-    """Return C_i of one system (n, d) as booleans (n, n), as this kernel decides them; for tests.
-
-    Token by token, all others are taken out of the count: what remains says who listens to it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> neighbour_sets(np.array([[1.0], [0.5], [-1.0]]), 0.5)
-    array([[ True,  True, False],
-           [ True,  True, False],
-           [False, False,  True]])
-    """
-    n, d = state.shape
-    work = workspace(n, d)
-    tokens = work.tokens
-    tokens.positions[:] = state[[*range(n), *[0] * (tokens.positions.shape[1] - n)]].T
-    alignment_keys(tokens, np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment))
-    sets = np.empty((n, n), np.bool_)
-    for j in range(n):
-        tokens.one[:] = 0.0
-        tokens.one[j] = 1.0
-        _find_pulls(work, sensitivity, axes_of(d))
-        sets[:, j] = work.counts[:n] > 0.0
-    return sets
-
-
 def advance(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],

@@ -383,37 +383,6 @@ class System:
         return state
 
 
-def neighbour_sets(
-    state: NDArray[np.float64],
-    sensitivity: float,
-    alignment: NDArray[np.float64] | None = None,
-    *,
-    threads: int | None = None,
-    leaf: int = LEAF,
-) -> NDArray[np.bool_]:
-    """Return C_i of one system (n, d) as booleans (n, n), as this kernel decides them; for tests.
-
-    Token by token, all others are taken out of the count: what remains says who listens to it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> neighbour_sets(np.array([[1.0], [0.5], [-1.0]]), 0.5)
-    array([[ True,  True, False],
-           [ True,  True, False],
-           [False, False,  True]])
-    """
-    system = System(state, alignment, leaf=leaf, threads=threads)
-    sets = np.empty((system.n, system.n), np.bool_)
-    system.sort()
-    for j in range(system.n):
-        system.sorted.one[: system.n] = system.ids == j
-        system.fill()
-        system.listen(sensitivity)
-        sets[system.ids, j] = system.means.counts[: system.n] > 0.0
-    return sets
-
-
 def advance(
     state: NDArray[np.float64],
     sensitivity: NDArray[np.float64],

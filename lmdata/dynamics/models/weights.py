@@ -44,7 +44,7 @@ def softmax_weights(scores: Array, inverse_temperature: float | Array = 1.0) -> 
     scores : array (..., n, n)
         -inf where a token may not be attended to.
     inverse_temperature : float or array that broadcasts against the scores
-        beta >= 0; 0 gives the mean, infinity `hardmax_weights`.
+        beta >= 0; 0 gives the mean.
 
     Examples
     --------
@@ -58,17 +58,6 @@ def softmax_weights(scores: Array, inverse_temperature: float | Array = 1.0) -> 
         exponent = np.where(masked, -np.inf, inverse_temperature * below)
     weights = np.exp(exponent)
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
-
-
-def hardmax_weights(scores: Array) -> Array:
-    """Return equal weights on the largest scores of each row, exact ties included (arXiv 2407.01602).
-
-    Examples
-    --------
-    >>> hardmax_weights(np.array([[1.0, 1.0, 0.0]]))
-    array([[0.5, 0.5, 0. ]])
-    """
-    return uniform_weights(scores >= scores.max(axis=-1, keepdims=True))
 
 
 def localmax_neighbours(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lmdata.dynamics.kernels import blocked, canonical, fused, kdtree, lanes, tree
 from lmdata.errors import InvalidInput
 
+from .deciding import by_blocked, by_fused, by_tree
 from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, tokens_of
 
 
@@ -28,7 +29,7 @@ def test_fused_has_the_canonical_neighbourhoods(kind, d):
         state, alignment = tokens_of(kind, n, d, seed), alignment_of(d, seed)
         delta = sensitivity_of(state, share)
         expected = canonical.neighbourhoods(state, delta, alignment)
-        assert (fused.neighbour_sets(state, delta, alignment) == expected).all()
+        assert (by_fused(state, delta, alignment) == expected).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,7 +53,7 @@ def test_ties_of_lattices_fall_as_in_the_definition(lattice, unit, delta):
     state = np.array(lattice, float) * unit + 0.0
     delta = delta * unit**2
     expected = canonical.neighbourhoods(state, delta)
-    assert (fused.neighbour_sets(state, delta) == expected).all()
+    assert (by_fused(state, delta) == expected).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,7 +63,7 @@ def test_tree_has_the_canonical_neighbourhoods(kind, d):
         state, alignment = tokens_of(kind, n, d, n), alignment_of(d, leaf // 8)
         delta = sensitivity_of(state, share)
         expected = canonical.neighbourhoods(state, delta, alignment)
-        assert (tree.neighbour_sets(state, delta, alignment, leaf=leaf, threads=1 + n % 2) == expected).all()
+        assert (by_tree(state, delta, alignment, leaf=leaf, threads=1 + n % 2) == expected).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,7 +100,7 @@ def test_large_systems_agree_between_the_kernels(kind):
 @pytest.mark.parametrize("leaf", [0, 4, 12, -8])
 def test_a_leaf_is_a_multiple_of_eight(leaf):
     with pytest.raises(InvalidInput, match=f"leaf is {leaf}; .* a multiple of 8"):
-        tree.neighbour_sets(np.zeros((16, 2)), 0.0, leaf=leaf)
+        by_tree(np.zeros((16, 2)), 0.0, leaf=leaf)
 
 
 @pytest.mark.parametrize(("n", "leaf"), [(1, 8), (8, 8), (9, 8), (1000, 16), (1001, 64), (4097, 8)])
@@ -126,7 +127,7 @@ def test_blocked_has_the_canonical_neighbourhoods(kind, d):
         state, alignment = tokens_of(kind, n, d, n), alignment_of(d, rows)
         delta = sensitivity_of(state, share)
         expected = canonical.neighbourhoods(state, delta, alignment)
-        assert (blocked.neighbour_sets(state, delta, alignment, rows=rows, threads=1 + n % 2) == expected).all()
+        assert (by_blocked(state, delta, alignment, rows=rows, threads=1 + n % 2) == expected).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

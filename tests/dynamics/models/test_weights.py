@@ -16,7 +16,6 @@ from lmdata.dynamics.models import Sinkformer
 from lmdata.dynamics.models.weights import (
     THRESHOLD_RULES,
     close_neighbours,
-    hardmax_weights,
     localmax_neighbours,
     mask_future,
     sinkhorn_weights,
@@ -47,7 +46,7 @@ def test_softmax_rows_sum_to_one_and_ignore_a_shift(scores, beta, shift):
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_the_rules_nest(scores):
     """Hardmax is every rule at sensitivity zero; the spread rule at one takes in everyone."""
-    hard = hardmax_weights(scores)
+    hard = uniform_weights(scores >= scores.max(axis=-1, keepdims=True))
     for rule in THRESHOLD_RULES:
         none, some, more = (localmax_neighbours(scores, delta, rule=rule) for delta in (0.0, 0.3, 0.6))
         np.testing.assert_array_equal(uniform_weights(none), hard)
