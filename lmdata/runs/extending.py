@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lmdata.data.registry import COMPLETE
 from lmdata.errors import InvalidInput
 from lmdata.runs.means import Means
-from lmdata.runs.recipe import Recipe, stored_recipe
+from lmdata.runs.recipe import Recipe, stored_recipe, stored_specification
 from lmdata.runs.road import Kind, resumable
 from lmdata.runs.simulation import versions
 from lmdata.runs.sizes import check_size
@@ -63,7 +62,7 @@ def extend(
     assert means.store is not None
     with ExitStack() as opened:
         writer = opened.enter_context(RunStore.append_to(means.store, durable=means.durable))
-        kind = kind_of(json.loads(writer.layout.attrs["recipe"]))
+        kind = kind_of(stored_specification(writer.layout.attrs))
         narrow = stored_recipe(writer.layout.attrs, writer.initial, kind.read)
         wider = _wider(narrow, seeds, sweep)
         kind.check(wider, means)

@@ -223,6 +223,29 @@ class Recipe:
         return [seeds[number % count] for number in numbers]
 
 
+def stored_specification(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the specification of the recipe that a store's attributes hold.
+
+    Raises
+    ------
+    RecipeMismatch
+        If they hold none: it was not made by a run.
+
+    Examples
+    --------
+    >>> stored_specification({"title": "measured elsewhere"})
+    Traceback (most recent call last):
+    ...
+    lmdata.errors.RecipeMismatch: the store holds no recipe that its members could be computed from: open it as it is
+    """
+    try:
+        return dict(json.loads(attrs["recipe"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecipeMismatch(
+            "the store holds no recipe that its members could be computed from: open it as it is"
+        ) from error
+
+
 def stored_recipe[R: AnyRecipe](
     attrs: Mapping[str, Any], initial: NDArray[np.float64] | None, read: Callable[..., R]
 ) -> R:

@@ -14,7 +14,7 @@ import numpy as np
 from lmdata.data.registry import COMPLETE
 from lmdata.errors import ClusterLost, Interrupted, RecipeMismatch
 from lmdata.runs.means import Means
-from lmdata.runs.recipe import AnyRecipe, stored_recipe
+from lmdata.runs.recipe import AnyRecipe, stored_recipe, stored_specification
 from lmdata.wording import counted
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def resume(kind_of: Callable[[Mapping[str, Any]], Kind[Any]], means: Means) -> x
 
     assert means.store is not None
     with resumable(means), RunStore.append_to(means.store, durable=means.durable) as writer:
-        kind = kind_of(json.loads(writer.layout.attrs["recipe"]))
+        kind = kind_of(stored_specification(writer.layout.attrs))
         recipe = stored_recipe(writer.layout.attrs, writer.initial, kind.read)
         kind.check(recipe, means)
         if writer.pending():

@@ -165,6 +165,15 @@ def test_a_worker_that_is_killed_is_replaced_and_long_members_go_on_from_their_c
     assert {seed: sum(counts[seed, step] for step in range(STEPS)) for seed in (3, 4, 5)} == dict.fromkeys((3, 4, 5), 5)
 
 
+def test_a_run_is_extended_by_workers_beside_finished_members_of_the_same_chunk(address, plan, tmp_path, folder):
+    plan({})
+    lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", steps=STEPS, seeds=range(5))
+    plan({6: ("die once", 2)})
+    lmdata.extend(tmp_path / "run", seeds=range(8), scheduler=address)
+    check_finished(tmp_path / "run", lmdata.simulate(MODEL, TOKENS, steps=STEPS, seeds=range(8)))
+    assert {seed for seed, _ in computed(folder)} == {5, 6, 7}
+
+
 @pytest.mark.usefixtures("one_step_a_task", "all_blocks_in_a_task")
 def test_blocks_that_a_task_had_no_time_for_are_computed_by_others(address, plan, serial, tmp_path, folder):
     plan({})

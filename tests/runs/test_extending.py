@@ -15,6 +15,8 @@ from lmdata.data.store.writer import RunStore
 from lmdata.data.versions import publish_version
 from lmdata.errors import IncompleteDataset, InvalidInput, RecipeMismatch, StoreError, StoreLocked
 
+from ..data.conftest import Example
+
 TOKENS = lmdata.tokens.uniform(5, 2)
 SWEPT = {"alignment_sensitivity": [0, 0.3]}
 SEEDS = (4, 0)
@@ -216,3 +218,10 @@ def test_an_unfinished_run_is_widened_and_finished(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="2 of 4"):
         simulate(store=tmp_path / "run", progress=stop)
     assert same(lmdata.extend(tmp_path / "run", sweep=WIDE_SWEPT), simulate(sweep=WIDE_SWEPT))
+
+
+@pytest.mark.parametrize("act", [lmdata.resume, lambda place: lmdata.extend(place, seeds=range(9))])
+def test_a_store_without_a_recipe_is_neither_resumed_nor_extended(tmp_path, act):
+    Example().write(tmp_path / "run")
+    with pytest.raises(RecipeMismatch, match="holds no recipe"):
+        act(tmp_path / "run")
