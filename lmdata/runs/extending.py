@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lmdata.data.registry import COMPLETE
-from lmdata.errors import InvalidInput
+from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.runs.means import Means
 from lmdata.runs.recipe import Recipe, stored_recipe, stored_specification
 from lmdata.runs.road import Kind, resumable
@@ -64,6 +64,8 @@ def extend(
         writer = opened.enter_context(RunStore.append_to(means.store, durable=means.durable))
         kind = kind_of(stored_specification(writer.layout.attrs))
         narrow = stored_recipe(writer.layout.attrs, writer.initial, kind.read)
+        if not isinstance(narrow, Recipe):
+            raise RecipeMismatch(f"{means.store} holds training runs, and only simulations are extended: train anew")
         wider = _wider(narrow, seeds, sweep)
         kind.check(wider, means)
         layout = writer.layout if wider.id == narrow.id else _widened(writer.layout, wider)
