@@ -142,6 +142,23 @@ def test_every_point_lies_behind_every_facet_in_space(points):
     assert set(map(tuple, scaled[vertices(points)])) <= set(map(tuple, scaled[np.unique(facets)]))
 
 
+@pytest.mark.parametrize("d", [2, 3])
+def test_a_point_a_rounding_from_a_side_is_a_vertex_just_where_it_is_outside(d):
+    """What is left out for lying inside lies inside, by rational arithmetic: filters allow for their own rounding."""
+    rng = np.random.default_rng(d)
+    told = set()
+    for _ in range(400):
+        corners = rng.uniform(-1, 1, (d + 1, d))
+        share = rng.dirichlet(np.ones(d))
+        point = share @ corners[:d]
+        behind = exact_sign([*corners[:d], corners[d]])
+        before = exact_sign([*corners[:d], point])
+        told.add(before == -behind)
+        found = vertices(np.vstack([corners, point]))
+        assert found.tolist() == [True] * (d + 1) + [before == -behind]
+    assert told == {True, False}
+
+
 def test_lattices_have_their_corners_and_nothing_else():
     for d in (1, 2, 3):
         grid = np.array(list(itertools.product(np.arange(4) * 0.1, repeat=d)))

@@ -1,0 +1,129 @@
+"""Bugs in token selection by training."""
+
+from __future__ import annotations
+
+from bug import Bug
+
+GEOMETRY = "selection/test_selection_geometry.py"
+TRAINING = (
+    "selection/test_selection_arithmetic.py selection/test_selection_dataset.py selection/test_selection_theorems.py"
+)
+
+BUGS = [
+    Bug(
+        "selection/geometry.py",
+        "(best[samples] > scores[samples, tokens])",
+        "(best[samples] >= scores[samples, tokens])",
+        GEOMETRY,
+    ),
+    Bug(
+        "selection/geometry.py",
+        "scores[samples, tokens])[parameter.support].all()",
+        "scores[samples, tokens]).all()",
+        GEOMETRY,
+    ),
+    Bug(
+        "selection/geometry.py",
+        "bool((scores[rows, chosen] >= best).all())",
+        "bool((scores[rows, chosen] > best).all())",
+        GEOMETRY,
+    ),
+    Bug(
+        "selection/geometry.py",
+        "bounds[np.isin(samples, list(relaxed))] = 0.0",
+        "bounds[np.isin(samples, list(relaxed))] = 1.0",
+        GEOMETRY,
+    ),
+    Bug("selection/geometry.py", "np.flatnonzero(~value.support)", "np.flatnonzero(value.support)", GEOMETRY),
+    Bug("selection/geometry.py", "problem.labels[:, None] * features", "features", GEOMETRY),
+    Bug("selection/geometry.py", "np.where(problem.present, problem.scores(), -np.inf)", "problem.scores()", GEOMETRY),
+    Bug(
+        "selection/solver.py",
+        "norm / (norm - 1.0)",
+        "norm",
+        "selection/test_solver.py selection/test_selection_geometry.py",
+    ),
+    Bug(
+        "selection/solver.py",
+        "1.0 / length, multipliers",
+        "length, multipliers",
+        "selection/test_solver.py selection/test_selection_geometry.py",
+    ),
+    Bug(
+        "selection/solver.py",
+        "violation = max(0.0, -float(slack.min()))",
+        "violation = 0.0",
+        "selection/test_solver.py selection/test_selection_geometry.py",
+    ),
+    Bug(
+        "selection/solver.py",
+        "if best[1] is None and is_infeasible(constraints, bounds, weights):",
+        "if best[1] is None:",
+        "selection/test_solver.py selection/test_selection_geometry.py",
+    ),
+    Bug(
+        "selection/solver.py",
+        "SUPPORT = 1e-6",
+        "SUPPORT = 1e-2",
+        "selection/test_solver.py selection/test_selection_geometry.py",
+    ),
+    Bug(
+        "selection/training.py",
+        "model.epsilon if model.value_epsilon is None else model.value_epsilon",
+        "model.epsilon",
+        TRAINING,
+    ),
+    Bug(
+        "selection/training.py", "model.step if model.value_step is None else model.value_step", "model.step", TRAINING
+    ),
+    Bug("selection/training.py", "np.inf if model.radius is None else model.radius", "np.inf", TRAINING),
+    Bug("selection/kernel.py", "SMALLEST = 1e-150", "SMALLEST = 0.0", TRAINING),
+    Bug(
+        "selection/kernel.py",
+        "            _descend(value, value_scale, value_rule)",
+        "            _descend(value, value_scale, rule)",
+        TRAINING,
+    ),
+    Bug(
+        "selection/kernel.py",
+        "            _gains(data, value.flat, scratch.gains)\n    return steps",
+        "            pass\n    return steps",
+        TRAINING,
+    ),
+    Bug(
+        "selection/measures.py",
+        'growth = norm.diff("iteration") / ds.iteration.diff("iteration")',
+        'growth = norm.diff("iteration")',
+        "selection/test_selection_dataset.py selection/test_selection_theorems.py",
+    ),
+    Bug(
+        "selection/measures.py",
+        'wins = most.all("sample") & found.locally_optimal',
+        'wins = most.all("sample")',
+        "selection/test_selection_dataset.py selection/test_selection_theorems.py",
+    ),
+    Bug(
+        "selection/measures.py",
+        'gap.min(["sample", "token"])',
+        'gap.mean(["sample", "token"])',
+        "selection/test_selection_dataset.py selection/test_selection_theorems.py",
+    ),
+    Bug(
+        "selection/measures.py",
+        "if dim in ds.token_count.dims or dim in besides)",
+        "if dim in ds.token_count.dims)",
+        "selection",
+    ),
+    Bug(
+        "selection/regularisation.py",
+        'fillna(np.inf).argmin("start")',
+        'fillna(np.inf).argmax("start")',
+        "selection/test_selection_theorems.py selection/test_selection_dataset.py",
+    ),
+    Bug(
+        "selection/model.py",
+        "powers = np.where(present, powers, 0.0)",
+        "pass",
+        "selection/test_selection_arithmetic.py selection/test_selection_dataset.py",
+    ),
+]
