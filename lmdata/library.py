@@ -53,12 +53,6 @@ def run_specification(specification: Mapping[str, Any], means: Means) -> xarray.
 
 def _read(specification: Mapping[str, Any]) -> Callable[[Means], xarray.Dataset]:
     """Read a recipe, whichever kind of run it is of; return what runs it."""
-    model = specification.get("model") if isinstance(specification, Mapping) else None
-    if isinstance(model, Mapping) and model.get("kind") == "selection":
-        from lmdata.selection import SelectionRecipe
-        from lmdata.selection.runs import run_with
-
-        return partial(run_with, SelectionRecipe.from_specification(specification))
     if isinstance(specification, Mapping) and "lmdata_atlas" in specification:
         return partial(_run_atlas, AtlasRecipe.from_specification(specification))
     kind = _kind_of(specification)
@@ -73,6 +67,11 @@ def _run_atlas(recipe: AtlasRecipe, means: Means) -> xarray.Dataset:
 
 def _kind_of(specification: Any) -> road.Kind[Any]:
     """Return the kind of run that a specification is of."""
+    model = specification.get("model") if isinstance(specification, Mapping) else None
+    if isinstance(model, Mapping) and model.get("kind") == "selection":
+        from lmdata.selection.runs import TRAINING
+
+        return TRAINING
     return SIMULATION
 
 
@@ -283,9 +282,9 @@ def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int =
     store : str or path
         A path, or a catalogued name (which is also compared with the catalogue's digest); ``PATH@v1`` for a version.
     full : bool
-        False looks at layout and status only and reads no positions.
+        False looks at layout and status only and reads no numbers.
     recompute : int
-        Compute so many complete members of a simulation again, chosen at random, and compare every bit: digests tell
+        Compute so many complete members of a run again, chosen at random, and compare every bit: digests tell
         what has changed since it was written, this tells what was wrong before.
     backend : str
         What computes them, as for `lmdata.simulate`.
@@ -310,7 +309,7 @@ def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int =
         if version and count:
             raise InvalidInput(f"{place} is computed again as it is now, not as of {version}: leave out one of the two")
         report = verify_store(place, full=full, version=version)
-    return recomputed(report, report.location, count, backend=backend) if count else report
+    return recomputed(report, report.location, count, kind_of=_kind_of, backend=backend) if count else report
 
 
 def run_file(file: Path, means: Means) -> xarray.Dataset:

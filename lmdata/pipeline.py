@@ -22,7 +22,7 @@ from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.checks import as_path
 from lmdata.plugins import origin
 from lmdata.runs.cluster import computing
-from lmdata.runs.simulation import versions
+from lmdata.runs.road import versions
 
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
 """The pipelines that suit every dataset of tokens that move."""

@@ -17,8 +17,9 @@ import zarr
 from zarr.storage import LocalStore
 
 from lmdata.data.digest import canonical_json, sha256_of_json
+from lmdata.data.grid import chunk_of
 from lmdata.data.identity import NAMES, names_of, part_of
-from lmdata.data.layout import BLOCK_BYTES, chunk_of
+from lmdata.data.layout import BLOCK_BYTES
 from lmdata.data.lazy import stored
 from lmdata.data.store import guard, storage
 from lmdata.data.store.durable import sync_entry, sync_files

@@ -107,8 +107,10 @@ def member_digest(key: str, position: NDArray[Any] | Iterable[NDArray[Any]]) -> 
     return sha.hexdigest()
 
 
-def member_digests(keys: Iterable[str], position: NDArray[Any]) -> list[str]:
+def member_digests(keys: Iterable[str], position: NDArray[Any], *others: NDArray[Any]) -> list[str]:
     """Return `member_digest` of each member, a key and an entry of ``position`` (member, time, token, component) each.
+
+    Where the result of a member has other parts, its entries of them follow.
 
     Examples
     --------
@@ -117,6 +119,8 @@ def member_digests(keys: Iterable[str], position: NDArray[Any]) -> list[str]:
     >>> member_digests(["{}", "{}"], position)[1] == member_digest("{}", position[1])
     True
     """
+    if others:
+        return [member_digest(key, parts) for key, *parts in zip(keys, position, *others, strict=True)]
     whole = np.ascontiguousarray(position, dtype=position.dtype.newbyteorder("<"))
     return [
         hashlib.sha256(key.encode() + b"\0" + own.tobytes()).hexdigest()

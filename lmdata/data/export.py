@@ -143,7 +143,7 @@ def _copy(source: Stored, group: zarr.Group) -> None:
     declare(group, layout, initial)
     source.members.write(group)
     group.attrs["digest"] = source.group.attrs["digest"]
-    for name in ("position", *layout.diagnostics):
+    for name in layout.written:
         target = storage.array(group, name)
         for block in layout.blocks():
             window, first = layout.window(block), 0

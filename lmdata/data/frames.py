@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lmdata.data.store.checkpoints import Checkpoint
 
 Diagnostics = Mapping[str, "NDArray[Any]"]
-"""Further numbers by name, (member, frame) each."""
+"""Further numbers by name, (member, frame, ...) each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,9 @@ class Frames:
     members
         Their numbers; all are at the same step.
     position : (member, time, token, component)
-        Their frames from ``first`` on.
+        Their frames from ``first`` on; of a training run, those of the first of its parts (member, iteration, ...).
     diagnostics
-        For the same frames.
+        For the same frames: diagnostics, and the other parts of a training run.
     first
         Frames before it were taken earlier.
     step
@@ -48,6 +48,10 @@ class Frames:
     def last(self) -> int:
         """The frame after the last of them."""
         return self.first + int(self.position.shape[1])
+
+    def by_name(self, first: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of frames by the name of their variable, the positions under ``first``."""
+        return {first: self.position, **self.diagnostics}
 
     @property
     def nbytes(self) -> int:

@@ -1,20 +1,20 @@
-"""The layout of a dataset: grid of members, coordinates and storage chunks; and the dataset in memory."""
+"""The layout of a dataset of tokens that move: its grid, coordinates and storage chunks; and datasets in memory."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import canonical_json, dataset_digest, sha256_of_json
+from lmdata.data.digest import dataset_digest, sha256_of_json
+from lmdata.data.grid import Grid, chunk_of
 from lmdata.data.identity import model_ids, steps_of
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_text
@@ -32,12 +32,10 @@ FRAME_BYTES = 2**31 - 2**20
 """One frame of one member is never split, so that it has to fit the compressor's limit."""
 MEMBERS = 2**20
 """Most members that a dataset may have: their bookkeeping is held in memory."""
-BOOKKEEPING_MEMBERS = 1024
-"""Members in a chunk of ``status``, ``digest`` and ``steps_done``: a commit rewrites one chunk of each."""
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class Layout(Grid):
     """Everything about a dataset but its numbers.
 
     Parameters
@@ -82,6 +80,8 @@ class Layout:
     ((2, 3), 6, '{"influence":1.0,"seed":1}')
     """
 
+    form: ClassVar[str] = "simulation"
+
     swept: Mapping[str, tuple[float, ...]]
     seeds: tuple[int, ...]
     time: NDArray[Any]
@@ -98,14 +98,8 @@ class Layout:
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):
             raise InvalidInput(f"dtype is {self.dtype!r}; positions are stored as 'float64' or 'float32'")
-        for name, values in (*self.swept.items(), ("seed", self.seeds), ("time", self.time)):
-            column = np.asarray(values)
-            if column.ndim != 1 or column.size == 0:
-                raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
-            if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
-                raise InvalidInput(f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}")
-        if taken := set(self.swept).intersection(registry.of_data()):
-            raise InvalidInput(f"swept parameter {min(taken)!r} has the name of a variable; rename it")
+        check_columns({**self.swept, "seed": self.seeds, "time": self.time})
+        check_swept(self.swept, registry.of_data())
         for name in ("tokens", "components"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
@@ -116,26 +110,15 @@ class Layout:
             )
         for i, label in enumerate(self.labels or ()):
             as_text(label, f"labels[{i}]")
-        if self.size > MEMBERS:
-            raise InvalidInput(f"the sweep has {self.size} members; a dataset has at most {MEMBERS}: split the sweep")
-        if self.frame_bytes > FRAME_BYTES:
-            raise InvalidInput(
-                f"one frame of {self.tokens} x {self.components} numbers has {self.frame_bytes} B; "
-                f"at most {FRAME_BYTES} can be stored in one piece: use fewer tokens or dtype='float32'"
-            )
+        check_sizes(self, "use fewer tokens or dtype='float32'")
         object.__setattr__(self, "diagnostics", tuple(sorted(self.diagnostics)))
         for name in self.diagnostics:
             if self.variable(name).role != "diagnostic":
                 raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
         if not self.chunk:
-            object.__setattr__(self, "chunk", self._chosen_chunk())
+            object.__setattr__(self, "chunk", chosen_chunk(self))
         elif len(self.chunk) != len(self.shape) + 1 or min(self.chunk) < 1:
             raise InvalidInput(f"chunk is {self.chunk}; give a size along each swept parameter, seed and time")
-
-    def _chosen_chunk(self) -> tuple[int, ...]:
-        members = chunk_of(self.shape, -(-BLOCK_BYTES // self.member_bytes))
-        whole = self.member_bytes <= CHUNK_BYTES
-        return (*members, len(self.time) if whole else max(1, CHUNK_BYTES // self.frame_bytes))
 
     @cached_property
     def digest(self) -> str:
@@ -152,132 +135,39 @@ class Layout:
     @property
     def dims(self) -> tuple[str, ...]:
         """Dimensions of ``position``."""
-        return registry.variable("position").dimensions(tuple(self.swept))
+        return self.dimensions("position")
 
     @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the grid of members: swept parameters, then seeds."""
-        return (*(len(values) for values in self.swept.values()), len(self.seeds))
+    def axes(self) -> dict[str, Sequence[Any]]:
+        """Swept values, and the seeds."""
+        return {**self.swept, "seed": self.seeds}
 
     @property
-    def size(self) -> int:
-        """Number of members."""
-        return math.prod(self.shape)
+    def parts(self) -> tuple[str, ...]:
+        """The positions."""
+        return ("position",)
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """Size of every dimension."""
         return dict(zip(self.dims, (*self.shape, len(self.time), self.tokens, self.components), strict=True))
 
     @property
-    def frame_bytes(self) -> int:
-        """Bytes of one frame of one member."""
-        return self.tokens * self.components * np.dtype(self.dtype).itemsize
-
-    @property
-    def member_bytes(self) -> int:
-        """Bytes of one member."""
-        return len(self.time) * self.frame_bytes
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all positions, before compression."""
-        return self.size * self.member_bytes
-
-    def index(self, member: int) -> tuple[int, ...]:
-        """Return the place of a member in the grid (C order)."""
-        left, place = int(member), []
-        for length in reversed(self.shape):
-            left, i = divmod(left, length)
-            place.append(i)
-        if left != 0:
-            raise InvalidInput(f"member is {member}; their numbers go from 0 to {self.size - 1}")
-        return tuple(reversed(place))
-
-    def coordinates(self, member: int) -> dict[str, float]:
-        """Return a member's swept values and its seed, by name."""
-        *place, seed = self.index(member)
-        values = {name: float(column[i]) for (name, column), i in zip(self.swept.items(), place, strict=True)}
-        return {**values, "seed": int(self.seeds[seed])}
-
-    def key(self, member: int) -> str:
-        """Return a member's key: `lmdata.data.digest.member_key` of its coordinates, put together of parts."""
-        place = self.index(member)
-        return "{" + ",".join([parts[place[axis]] for axis, parts in self._key_parts]) + "}"
-
-    def keys(self, members: Sequence[int]) -> list[str]:
-        """Return the key of each of the members."""
-        numbers = np.asarray(members, np.int64)
-        for wrong in numbers[(numbers < 0) | (numbers >= self.size)][:1]:
-            self.index(wrong)  # says what is allowed
-        places = np.unravel_index(numbers, self.shape)
-        columns = [[parts[i] for i in places[axis].tolist()] for axis, parts in self._key_parts]
-        return ["{" + ",".join(parts) + "}" for parts in zip(*columns, strict=True)]
-
-    @cached_property
-    def _key_parts(self) -> list[tuple[int, list[str]]]:
-        """What each value adds to a key, by axis of the grid, in the order of the names."""
-        columns: list[tuple[str, list[str]]] = [
-            *((name, [repr(float(value)) for value in values]) for name, values in self.swept.items()),
-            ("seed", [str(int(seed)) for seed in self.seeds]),
-        ]
-        return [
-            (axis, [f"{label}:{value}" for value in values])
-            for axis, (name, values) in sorted(enumerate(columns), key=lambda item: item[1][0])
-            for label in [canonical_json(name)]
-        ]
+    def frames(self) -> int:
+        """Number of recorded times."""
+        return len(self.time)
 
     def variable(self, name: str) -> registry.Variable:
         """Return the declaration of a variable of this dataset."""
         return self.foreign[name] if name in self.foreign else registry.variable(name)
 
-    def chunks(self, name: str) -> tuple[int, ...]:
-        """Return the storage chunk of a variable over the grid of members."""
-        dims = self.variable(name).dims
-        if dims == registry.GRID:
-            return chunk_of(self.shape, BOOKKEEPING_MEMBERS)
-        tail = {"token": self.tokens, "component": self.components}
-        return (*self.chunk, *(tail[dim] for dim in dims[3:]))
-
-    def extends(self, other: Layout) -> bool:
+    def extends(self, other: Any) -> bool:
         """Return whether this is ``other`` with more seeds or swept values at the end, and other attributes."""
-        longer = (*((self.swept.get(name, ()), other.swept[name]) for name in other.swept), (self.seeds, other.seeds))
-        return (
-            list(self.swept) == list(other.swept)
-            and all(new[: len(old)] == old for new, old in longer)
-            and replace(other, swept=self.swept, seeds=self.seeds, attrs=self.attrs).digest == self.digest
-        )
-
-    def blocks(self) -> Iterator[tuple[int, ...]]:
-        """Yield the members of each storage chunk, in grid order: the units of writing."""
-        chunk = self.chunk[:-1]
-        numbers = np.arange(self.size).reshape(self.shape)
-        starts = [range(0, length, step) for length, step in zip(self.shape, chunk, strict=True)]
-        for corner in product(*starts):
-            window = tuple(slice(i, i + step) for i, step in zip(corner, chunk, strict=True))
-            yield tuple(numbers[window].ravel().tolist())
-
-    def window(self, members: Sequence[int]) -> tuple[slice, ...]:
-        """Return the part of the grid that shares a storage chunk with the first of the members.
-
-        Raises
-        ------
-        InvalidInput
-            If a member is not in the dataset, occurs twice, or lies in another chunk.
-        """
-        if len(members) == 0 or len(set(members)) != len(members):
-            raise InvalidInput(f"members are {tuple(members)}; give at least one, none of them twice")
-        if min(members) < 0 or max(members) >= self.size:
-            raise InvalidInput(f"members are {tuple(members)!r:.60}; their numbers go from 0 to {self.size - 1}")
-        chunk = self.chunk[:-1]
-        places = np.stack(np.unravel_index(members, self.shape), axis=-1)
-        corner, *others = np.unique(places // chunk, axis=0) * chunk
-        if others:
-            raise InvalidInput(f"members {tuple(members)!r:.60} lie in several storage chunks")
-        return tuple(
-            slice(int(start), min(int(start + step), size))
-            for start, step, size in zip(corner, chunk, self.shape, strict=True)
-        )
+        if not isinstance(other, Layout) or list(self.swept) != list(other.swept):
+            return False
+        longer = all(tuple(self.axes[name])[: len(values)] == tuple(values) for name, values in other.axes.items())
+        wider = replace(other, swept=self.swept, seeds=self.seeds, attrs=self.attrs) if longer else None
+        return wider is not None and wider.digest == self.digest
 
     def coords(self) -> dict[str, Any]:
         """Return the coordinates as xarray takes them: name -> (dims, values, attributes)."""
@@ -322,38 +212,66 @@ class Layout:
             for name, column in made.items()
         }
 
-    def dimensions(self, name: str) -> tuple[str, ...]:
-        """Return the dimensions of a variable of this dataset."""
-        return self.variable(name).dimensions(tuple(self.swept))
 
-    def dtypes(self, name: str) -> np.dtype[Any]:
-        """Return the dtype of a variable of this dataset."""
-        return np.dtype(self.dtype if name == "position" else self.variable(name).dtype)
+def check_columns(columns: Mapping[str, Any]) -> None:
+    """Refuse coordinates, by name, that are empty, not finite, or have a value twice.
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Names of the variables that are stored, besides the coordinates."""
-        return ("position", *registry.BOOKKEEPING, *self.diagnostics)
-
-
-def chunk_of(shape: tuple[int, ...], members: int) -> tuple[int, ...]:
-    """Return a chunk of ``shape`` with about ``members`` elements, filled from the last dimension backwards.
-
-    Examples
-    --------
-    >>> chunk_of((10, 20), 16), chunk_of((10, 20), 50), chunk_of((30, 30, 1), 100)
-    ((1, 10), (3, 20), (4, 30, 1))
+    Raises
+    ------
+    InvalidInput
+        Naming the first of them.
     """
-    chunk: list[int] = []
-    for length in reversed(shape):
-        parts = -(-length // min(length, members))
-        chunk.append(-(-length // parts))
-        members = 1 if parts > 1 else -(-members // length)
-    return tuple(reversed(chunk))
+    for name, values in columns.items():
+        column = np.asarray(values)
+        if column.ndim != 1 or column.size == 0:
+            raise InvalidInput(f"{name} has shape {column.shape}; give a sequence of at least one value")
+        if not np.all(np.isfinite(column)) or np.unique(column).size != column.size:
+            raise InvalidInput(f"{name} has values that are not finite or occur twice: {column.tolist()!r:.200}")
+
+
+def check_swept(swept: Iterable[str], taken: Iterable[str]) -> None:
+    """Refuse swept parameters that have the name of a variable.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the first of them.
+    """
+    if both := set(swept).intersection(taken):
+        raise InvalidInput(f"swept parameter {min(both)!r} has the name of a variable; rename it")
+
+
+def check_sizes(layout: Grid, remedy: str) -> None:
+    """Refuse what cannot be stored: too many members, or frames that are too large.
+
+    Raises
+    ------
+    InvalidInput
+        With the remedy.
+    """
+    if layout.size > MEMBERS:
+        raise InvalidInput(
+            f"the sweep has {counted(layout.size, 'member')}; a dataset has at most {MEMBERS}: split the sweep"
+        )
+    for name in layout.parts:
+        shape = layout.tail(name)
+        nbytes = math.prod(shape) * np.dtype(layout.dtype).itemsize
+        if nbytes > FRAME_BYTES:
+            raise InvalidInput(
+                f"one frame of {' x '.join(map(str, shape))} numbers has {nbytes} B; "
+                f"at most {FRAME_BYTES} can be stored in one piece: {remedy}"
+            )
+
+
+def chosen_chunk(layout: Grid) -> tuple[int, ...]:
+    """Return the storage chunk that suits the size of a member: several of them, one, or some frames of one."""
+    members = chunk_of(layout.shape, -(-BLOCK_BYTES // layout.member_bytes))
+    whole = layout.member_bytes <= CHUNK_BYTES
+    return (*members, layout.frames if whole else max(1, CHUNK_BYTES // layout.frame_bytes))
 
 
 def assemble(
-    layout: Layout,
+    layout: Grid,
     position: Any,
     *,
     status: NDArray[Any],
@@ -368,12 +286,12 @@ def assemble(
     layout
         Grid, coordinates and attributes.
     position : (<swept>, seed, time, token, component)
-        Any array that xarray takes.
+        Any array that xarray takes; of a training run, the first of its parts.
     status, digest, steps_done : (<swept>, seed)
         Per member; coordinates, as `Layout.numbers` are. If every member is complete, the attribute ``digest``
         identifies the whole dataset.
     diagnostics
-        Per member and frame, by name.
+        What else there is per member and frame, by name.
 
     Raises
     ------
@@ -391,5 +309,5 @@ def assemble(
     attrs = {"lmdata_schema": registry.SCHEMA, **layout.attrs}
     if np.all(status == registry.COMPLETE):
         attrs["digest"] = dataset_digest(str(attrs.get("recipe_id", "")), np.ravel(digest).tolist())
-    data = described({"position": position, **(diagnostics or {})})
+    data = described({layout.parts[0]: position, **(diagnostics or {})}) | layout.given()
     return xr.Dataset(data, coords=layout.coords() | kept | layout.numbers(), attrs=attrs)

@@ -125,13 +125,10 @@ def open_file(file: Path, *, allow_partial: bool = False, chunked: bool = True) 
 def _lazy(source: Stored, *, partial: bool) -> xr.Dataset:
     layout, members = source.layout, source.members
     present = members.complete if partial else None
-    arrays = {
-        name: stored(storage.array(source.group, name, missing=partial), present)
-        for name in ("position", *layout.diagnostics)
-    }
+    arrays = {name: stored(storage.array(source.group, name, missing=partial), present) for name in layout.written}
     dataset = assemble(
         layout,
-        arrays.pop("position"),
+        arrays.pop(layout.parts[0]),
         status=members.status,
         digest=members.digest,
         steps_done=members.steps_done,
@@ -139,7 +136,7 @@ def _lazy(source: Stored, *, partial: bool) -> xr.Dataset:
     )
     if failures := read_failures(source.group):
         dataset.attrs["failures"] = json.dumps(failures, sort_keys=True)
-    for name in ("position", *layout.diagnostics):
+    for name in layout.written:
         dataset[name].encoding["preferred_chunks"] = dict(
             zip(layout.dimensions(name), layout.chunks(name), strict=True)
         )
@@ -149,7 +146,7 @@ def _lazy(source: Stored, *, partial: bool) -> xr.Dataset:
 def _chunk(dataset: xr.Dataset, source: Stored) -> xr.Dataset:
     """Give dask arrays whose chunks are the storage chunks, under names that the snapshot decides."""
     token = f"{source.place}-{dataset.attrs.get('snapshot', dataset.attrs.get('digest'))}"
-    for name in ("position", *source.layout.diagnostics):
+    for name in source.layout.written:
         variable = dataset[name].variable
         dataset[name] = variable.chunk(variable.encoding["preferred_chunks"], name=f"{name}-{token}")
     return dataset
@@ -159,7 +156,7 @@ def _check_presence(source: Stored) -> None:
     """Check that every chunk with a complete member is there: where members are absent, holes do not raise."""
     if source.session is None:
         raise CorruptDataset(f"{source.place} is no export of lmdata: not every member is complete")
-    for name in ("position", *source.layout.diagnostics):
+    for name in source.layout.written:
         grid = len(source.layout.shape)
         chunk = source.layout.chunks(name)[:grid]
         stored_chunks = fetched(partial(_chunk_coordinates, source.session, name), f"{source.place} cannot be read")

@@ -17,6 +17,9 @@ SCHEMA = 1
 GRID = ("*", "seed")
 """Dimensions of what there is once a member."""
 
+TRAINING_GRID = ("*", "start", "seed")
+"""Dimensions of what there is once a member of a training run."""
+
 ABSENT, COMPLETE, FAILED = 0, 1, 2
 """Values of ``status``."""
 
@@ -170,16 +173,53 @@ def _of_the_data() -> Iterator[Variable]:
     yield Variable("step_error", time, "float64", "estimated error of the step begun here", "1", "diagnostic", nan)
 
 
+def _of_training_runs() -> Iterator[Variable]:
+    nan = float("nan")
+    path = (*TRAINING_GRID, "iteration")
+    problem = ("#", "seed")
+    sample = (*problem, "sample")
+    token = (*sample, "token")
+
+    yield Variable("start", ("start",), "int64", "number of the start", None, "coordinate")
+    yield Variable("iteration", ("iteration",), "int64", "iterations of training", "step", "coordinate")
+    yield Variable("sample", ("sample",), "int64", "sample of tokens", None, "coordinate")
+    yield Variable("feature", ("feature",), "int64", "feature of a token", None, "coordinate")
+    yield Variable("query_feature", ("query_feature",), "int64", "feature of a query", None, "coordinate")
+
+    # what training makes
+    yield Variable("prompt", (*path, "feature"), "float64", "trained prompt p", "1", "data", nan)
+    yield Variable("weight", (*path, "feature", "query_feature"), "float64", "trained weights W", "1", "data", nan)
+    yield Variable("value", (*path, "feature"), "float64", "trained value vector v", "1", "data", nan)
+    yield Variable("loss", path, "float64", "mean loss over the samples", "1", "data", nan)
+
+    # what the problems are
+    yield Variable("token_vector", (*token, "feature"), "float64", "token x_it", "1", "data")
+    yield Variable("token_count", sample, "int64", "tokens of the sample", "1", "data")
+    yield Variable("label", sample, "int64", "label y_i, -1 or +1", None, "data")
+    yield Variable("query_vector", (*sample, "query_feature"), "float64", "query z_i", "1", "data")
+    yield Variable("word", token, "str", "text of the token", None, "data")
+    yield Variable("fixed_weight", (*problem, "feature", "query_feature"), "float64", "weights W", "1", "data")
+    yield Variable("fixed_value", (*problem, "feature"), "float64", "value vector v", "1", "data")
+
+
+TRAINING = Variables()
+"""Variables of a training run, and of the measures that have been imported; besides those kept once a member.
+
+``#`` stands for those of the swept parameters that are parameters of the problem.
+"""
+
+
 VARIABLES = Variables()
 """Variables of a dataset of tokens in motion, and of the measures that have been imported."""
 
 OWNER = "lmdata.data"
 VARIABLES.declare(OWNER, *_of_the_data())
+TRAINING.declare(OWNER, *_of_training_runs())
 
 
-def of_data() -> dict[str, Variable]:
+def of_data(variables: Variables = VARIABLES) -> dict[str, Variable]:
     """Return the variables that lmdata itself declares for the data, whatever measures and models were imported."""
-    return {name: spec for name, spec in VARIABLES.items() if VARIABLES.owner(name) == OWNER}
+    return {name: spec for name, spec in variables.items() if variables.owner(name) == OWNER}
 
 
 def variable(name: str) -> Variable:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def _identity(source: Stored) -> Iterator[Problem]:
 
 def _foreign(source: Stored) -> Iterator[Problem]:
     layout = source.layout
-    declared = {*layout.swept, "seed", "time", "token", "component", *layout.variables}
+    declared = {*layout.coords(), *layout.given(), *layout.variables}
     for name in sorted(set(source.group.keys()) - declared - GROUPS):
         yield Problem("foreign", name, "a variable or group that no dataset has")
     if source.place.folder is not None:
@@ -235,12 +236,14 @@ def _damaged(source: Stored) -> Iterator[tuple[int, str]]:
 def _check_block(source: Stored, block: tuple[int, ...]) -> Iterator[tuple[int, str]]:
     complete, digests = source.members.complete.ravel(), source.members.digest.ravel()
     present = [(row, member) for row, member in enumerate(block) if complete[member]]
+    names = source.layout.parts
     try:
         if len(block) == 1:
-            found = [member_digest(source.layout.key(block[0]), (part[0] for part in source.frames(block)))]
+            rows = chain.from_iterable(source.frames(block, name) for name in names)
+            found = [member_digest(source.layout.key(block[0]), (row[0] for row in rows))]
         else:
-            positions = np.concatenate(list(source.frames(block)), axis=1)
-            found = [member_digest(source.layout.key(member), positions[row]) for row, member in present]
+            parts = [np.concatenate(list(source.frames(block, name)), axis=1) for name in names]
+            found = [member_digest(source.layout.key(member), [own[row] for own in parts]) for row, member in present]
         for name in source.layout.diagnostics:
             for _ in source.frames(block, name):
                 pass
@@ -250,4 +253,4 @@ def _check_block(source: Stored, block: tuple[int, ...]) -> Iterator[tuple[int, 
         return
     for (_, member), digest in zip(present, found, strict=True):
         if digest != digests[member]:
-            yield member, "its positions are not those that were written (digest)"
+            yield member, f"its {' and '.join(names)} is not what was written (digest)"

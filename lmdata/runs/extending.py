@@ -8,19 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lmdata.data.layout import Layout
 from lmdata.data.registry import COMPLETE
 from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.runs.means import Means
 from lmdata.runs.recipe import Recipe, stored_recipe, stored_specification
-from lmdata.runs.road import Kind, resumable
-from lmdata.runs.simulation import versions
+from lmdata.runs.road import Kind, resumable, versions
 from lmdata.runs.sizes import check_size
 from lmdata.runs.sweep import check_seeds, check_sweep
 
 if TYPE_CHECKING:
     import xarray
-
-    from lmdata.data.layout import Layout
 
 
 def extend(
@@ -64,19 +62,20 @@ def extend(
         writer = opened.enter_context(RunStore.append_to(means.store, durable=means.durable))
         kind = kind_of(stored_specification(writer.layout.attrs))
         narrow = stored_recipe(writer.layout.attrs, writer.initial, kind.read)
-        if not isinstance(narrow, Recipe):
+        there = writer.layout
+        if not isinstance(narrow, Recipe) or not isinstance(there, Layout):
             raise RecipeMismatch(f"{means.store} holds training runs, and only simulations are extended: train anew")
         wider = _wider(narrow, seeds, sweep)
         kind.check(wider, means)
-        layout = writer.layout if wider.id == narrow.id else _widened(writer.layout, wider)
+        layout = there if wider.id == narrow.id else _widened(there, wider)
         writer.check_extension(layout)
-        if layout is writer.layout and not writer.pending():
+        if layout is there and not writer.pending():
             return open_dataset(means.store)
         check_size(wider, means.store, kept=int((writer.status == COMPLETE).sum()))
         work = kind.prepare(wider, means, layout)
         opened.pop_all()  # from here on an interruption may leave a wider store, and says how to go on with it
     with resumable(means), writer, work.computing() as compute:
-        if layout is not writer.layout:
+        if layout is not there:
             writer.extend(layout)
         compute(writer)
     return open_dataset(means.store)

@@ -88,6 +88,13 @@ def foreign(*parts: Any) -> dict[str, dict[str, str]]:
     return found
 
 
+def held(part: Any) -> Iterator[Any]:
+    """Yield the models and sources that something holds."""
+    for value in getattr(part, "__dict__", {}).values():
+        if isinstance(getattr(value, "kind", None), str) and hasattr(value, "specification"):
+            yield value
+
+
 def modules_of(*parts: Any) -> set[str]:
     """Return the modules of other packages that the parts come from, their base classes included.
 
@@ -109,7 +116,7 @@ def check_origin(attrs: Mapping[str, Any], recipe: Any) -> None:
     RecipeMismatch
         Naming the kind, who made it and who would.
     """
-    for kind, here in foreign(*_held(recipe)).items():
+    for kind, here in foreign(*held(recipe)).items():
         there = plugins.made_by(attrs, kind)
         if there is not None and (there["package"] or there["class"]) != (here["package"] or here["class"]):
             raise RecipeMismatch(
@@ -135,14 +142,8 @@ def _check_not_offered(part: Any, what: str, otherwise: str) -> None:
 def _parts(part: Any) -> Iterator[Any]:
     """Yield a model or source, and those that it holds."""
     yield part
-    for value in _held(part):
+    for value in held(part):
         yield from _parts(value)
-
-
-def _held(part: Any) -> Iterator[Any]:
-    for value in getattr(part, "__dict__", {}).values():
-        if isinstance(getattr(value, "kind", None), str) and hasattr(value, "specification"):
-            yield value
 
 
 def _is_own(cls: type) -> bool:

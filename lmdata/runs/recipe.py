@@ -47,8 +47,12 @@ class AnyRecipe(Protocol):
     """What the road asks of a recipe."""
 
     @property
+    def text(self) -> str:
+        """The canonical JSON of `specification`."""
+
+    @property
     def id(self) -> str:
-        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
+        """SHA-256 of `text`, in hexadecimal."""
 
     @property
     def initial(self) -> NDArray[np.float64] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from lmdata.data.store.reading import Stored, read_initial
 from lmdata.data.store.storage import Place
 from lmdata.data.verify import Problem, Report
 from lmdata.errors import InvalidInput
-from lmdata.runs.recipe import Recipe, stored_recipe
-from lmdata.runs.runner import Runner
+from lmdata.runs.means import Means
+from lmdata.runs.recipe import stored_recipe
+from lmdata.runs.road import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +44,15 @@ def checked_count(recompute: int) -> int:
     return recompute
 
 
-def recomputed(report: Report, location: str | os.PathLike[str], count: int, *, backend: str = "auto") -> Report:
-    """Compute members of a simulation again, chosen at random, and report those that come out otherwise.
+def recomputed(
+    report: Report,
+    location: str | os.PathLike[str],
+    count: int,
+    *,
+    kind_of: Callable[[Mapping[str, Any]], Kind[Any]],
+    backend: str = "auto",
+) -> Report:
+    """Compute members of a run again, chosen at random, and report those that come out otherwise.
 
     Parameters
     ----------
@@ -54,6 +62,8 @@ def recomputed(report: Report, location: str | os.PathLike[str], count: int, *, 
         A run store, or a plain zarr export of one.
     count
         How many complete members, at most.
+    kind_of
+        Called with a recipe's specification: returns the kind of run that it is.
     backend
         As for `lmdata.simulate`.
 
@@ -65,20 +75,22 @@ def recomputed(report: Report, location: str | os.PathLike[str], count: int, *, 
     Raises
     ------
     InvalidInput
-        If it is no simulation: a derived dataset, a training run, or trajectories without a recipe.
+        If it is no run: a derived dataset, or trajectories without a recipe.
     """
     place = Place.of(location)
     if place.folder is not None and is_derived(place.folder):
-        raise InvalidInput(f"{place} is no simulation, whose members could be computed again; leave out recompute")
+        raise InvalidInput(f"{place} is no run, whose members could be computed again; leave out recompute")
     source = Stored.open(place)
     attrs = source.layout.attrs
-    if "recipe" not in attrs or json.loads(str(attrs["recipe"])).get("model", {}).get("kind") == "selection":
-        raise InvalidInput(f"{place} has no recipe of a simulation; leave out recompute")
-    recipe = stored_recipe(attrs, read_initial(source.group), Recipe.from_specification)
+    if "recipe" not in attrs:
+        raise InvalidInput(f"{place} has no recipe; leave out recompute")
+    kind = kind_of(json.loads(str(attrs["recipe"])))
+    recipe = stored_recipe(attrs, read_initial(source.group), kind.read)
     complete = np.setdiff1d(np.flatnonzero(source.members.complete), report.damaged)
     chosen = np.sort(np.random.default_rng().choice(complete, min(count, complete.size), replace=False)).tolist()
     sink = _Comparing(source)
-    Runner.of(recipe, backend, None, source.layout.diagnostics)([(member,) for member in chosen], sink)
+    work = kind.prepare(recipe, Means(backend, location), source.layout)
+    work([(member,) for member in chosen], sink)
     problems = [Problem("different", source.layout.key(member), why) for member, why in sink.differences.items()]
     advice = report.advice
     if problems:
@@ -91,7 +103,7 @@ class _Comparing(Sink):
 
     def __init__(self, source: Stored) -> None:
         self._layout = source.layout
-        self._position = storage.array(source.group, "position")
+        self._arrays = {name: storage.array(source.group, name) for name in source.layout.parts}
         self.differences: dict[int, str] = {}
 
     def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
@@ -102,15 +114,18 @@ class _Comparing(Sink):
     def take(self, frames: Frames) -> None:
         """Compare frames with those that are stored."""
         first = frames.first
-        for member, made in zip(frames.members, np.asarray(frames.position, self._layout.dtype), strict=True):
-            if member in self.differences or not len(made):
-                continue
-            there = self._read(member, first, frames.last)
-            if made.tobytes() != there.tobytes():
-                frame = next(row for row in range(len(made)) if made[row].tobytes() != there[row].tobytes())
-                gap = np.max(np.abs(made[frame] - there[frame]))
-                self.differences[member] = f"computed here it differs from frame {first + frame} on, first by {gap:.2g}"
+        for name, values in frames.by_name(self._layout.parts[0]).items():
+            if name in self._arrays:
+                for member, made in zip(frames.members, np.asarray(values, self._layout.dtype), strict=True):
+                    self._compare(name, member, first, made)
 
-    def _read(self, member: int, first: int, last: int) -> NDArray[Any]:
-        region: tuple[Any, ...] = (*self._layout.index(member), slice(first, last))
-        return fetched(lambda: np.asarray(self._position[region]), f"{self._layout.key(member)} cannot be read")
+    def _compare(self, name: str, member: int, first: int, made: NDArray[Any]) -> None:
+        if member in self.differences or not len(made):
+            return
+        region: tuple[Any, ...] = (*self._layout.index(member), slice(first, first + len(made)))
+        what = f"{self._layout.key(member)} cannot be read"
+        there = fetched(lambda: np.asarray(self._arrays[name][region]), what)
+        if made.tobytes() != there.tobytes():
+            frame = next(row for row in range(len(made)) if made[row].tobytes() != there[row].tobytes())
+            gap = np.max(np.abs(made[frame] - there[frame]))
+            self.differences[member] = f"computed here it differs from frame {first + frame} on, first by {gap:.2g}"

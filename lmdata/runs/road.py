@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lmdata.data.digest import canonical_json
+from lmdata.data.frames import Sink
 from lmdata.data.registry import COMPLETE
 from lmdata.errors import ClusterLost, Interrupted, RecipeMismatch
+from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.runs.means import Means
+from lmdata.runs.memory import in_memory
+from lmdata.runs.provenance import foreign, held
 from lmdata.runs.recipe import AnyRecipe, stored_recipe, stored_specification
 from lmdata.wording import counted
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import NDArray
 
-    from lmdata.data.layout import Layout
+    from lmdata.data.grid import Grid
     from lmdata.data.store.writer import RunStore
 
 type Compute = Callable[[RunStore], None]
@@ -32,11 +41,11 @@ class Work(Protocol):
     """A recipe that is ready to be computed."""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Grid:
         """What the dataset will be."""
 
-    def in_memory(self) -> xarray.Dataset:
-        """Compute every member, and return the dataset."""
+    def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
+        """Compute members in this process, and hand them to the sink."""
 
     def computing(self) -> AbstractContextManager[Compute]:
         """Yield what computes the members that a store lacks."""
@@ -51,7 +60,7 @@ class Kind[R: AnyRecipe](Protocol):
     def check(self, recipe: R, means: Means) -> None:
         """Check what a run would be computed with, also where nothing is left to be computed."""
 
-    def prepare(self, recipe: R, means: Means, layout: Layout | None = None) -> Work:
+    def prepare(self, recipe: R, means: Means, layout: Any = None) -> Work:
         """Return the work to be done, for a store of this layout if there is one; refuse what cannot be done."""
 
 
@@ -90,7 +99,7 @@ def run[R: AnyRecipe](kind: Kind[R], recipe: R, means: Means) -> xarray.Dataset:
         return _open_finished(recipe, means.store)
     work = kind.prepare(recipe, means)
     if means.store is None:
-        return work.in_memory()
+        return in_memory(work.layout, work)
     with (
         resumable(means),
         work.computing() as compute,
@@ -131,6 +140,42 @@ def resume(kind_of: Callable[[Mapping[str, Any]], Kind[Any]], means: Means) -> x
             with kind.prepare(recipe, means, writer.layout).computing() as compute:
                 compute(writer)
     return open_dataset(means.store)
+
+
+def attributes(recipe: AnyRecipe, *, backend: str, made: str) -> dict[str, Any]:
+    """Return the attributes of a run: its recipe, what it is computed with, and which other packages have a part in it.
+
+    Parameters
+    ----------
+    recipe
+        What is computed.
+    backend
+        What computes it.
+    made
+        The past participle of what is done, for the history.
+    """
+    specification = recipe.specification()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    others = foreign(*held(recipe))
+    return {
+        "model": canonical_json(specification["model"]),
+        "tokens": canonical_json(specification["tokens"]),
+        "recipe": recipe.text,
+        "recipe_id": recipe.id,
+        "root_seed": str(ROOT_ENTROPY),
+        "versions": canonical_json(versions()),
+        "backend": backend,
+        "created": created,
+        "history": f"{created} {made} by lmdata {versions()['lmdata']}",
+        **({"plugins": canonical_json(others)} if others else {}),
+    }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of lmdata, Python and the libraries that a run stands on."""
+    names = ("lmdata", "numpy", "numba", "xarray", "zarr", "icechunk")
+    return {name: importlib.metadata.version(name) for name in names} | {"python": sys.version.split()[0]}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lmdata.data.frames import Frames, Sink
-from lmdata.data.registry import COMPLETE, FAILED, variable
+from lmdata.data.registry import variable
 from lmdata.dynamics.batch import check, draw
 from lmdata.dynamics.kernels.backends import Choice, choose
 from lmdata.runs.progress import Progress, reporting
@@ -24,7 +24,6 @@ from lmdata.runs.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
 
 logger = logging.getLogger(__name__)
 
@@ -34,34 +33,6 @@ FIRST_SEGMENT = 2e9
 """Token pairs times components of the first segment of a run: under a second or two on any kernel."""
 SEGMENT_SECONDS = 5.0
 """Later segments are as long as this takes: what Ctrl-C waits for, and what a kill can lose."""
-
-
-class Memory(Sink):
-    """Arrays that take the frames of a run without a store; a row a member."""
-
-    def __init__(self, recipe: Recipe, diagnostics: Sequence[str]) -> None:
-        count, frames = recipe.size, len(recipe.recorded)
-        self.position = np.full((count, frames, *recipe.tokens.shape), np.nan, recipe.dtype)
-        self.status = np.zeros(count, np.uint8)
-        self.steps_done = np.full(count, -1)
-        self.diagnostics = {name: blank(name, (count, frames)) for name in diagnostics}
-
-    def take(self, frames: Frames) -> None:
-        """Keep the frames, and mark members complete that are finished; of states memory has no use."""
-        rows, window = list(frames.members), slice(frames.first, frames.last)
-        self.position[rows, window] = frames.position
-        for name, values in frames.diagnostics.items():
-            self.diagnostics[name][rows, window] = values
-        if frames.state is None:
-            self.status[rows] = COMPLETE
-            self.steps_done[rows] = frames.step
-
-    def fail(self, members: Iterable[int], reason: str, *, steps_done: int = 0) -> None:
-        """Mark the members failed; none of their frames is kept."""
-        rows = list(members)
-        self.position[rows] = np.nan
-        self.status[rows] = FAILED
-        self.steps_done[rows] = steps_done
 
 
 def blank(name: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lmdata.data.registry import COMPLETE, of_data
+from lmdata.data.digest import canonical_json
+from lmdata.data.frames import Sink
+from lmdata.data.registry import of_data
 from lmdata.dynamics.kernels.backends import choose
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.tokens import source_from_specification
-from lmdata.numerics.random import ROOT_ENTROPY
 from lmdata.runs import road
 from lmdata.runs.cluster import checked, connected
 from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
-from lmdata.runs.provenance import check_returns, foreign
+from lmdata.runs.provenance import check_returns
 from lmdata.runs.recipe import Recipe
-from lmdata.runs.runner import Memory, Runner
+from lmdata.runs.runner import Runner
 from lmdata.runs.sizes import check_size
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray
     from numpy.typing import NDArray
 
@@ -160,9 +157,9 @@ class Simulating:
     layout: Layout
     means: Means
 
-    def in_memory(self) -> xarray.Dataset:
-        """Compute every member in memory."""
-        return _in_memory(self.runner.recipe, self.layout, self.runner)
+    def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
+        """Compute members in this process."""
+        self.runner(blocks, sink)
 
     @contextmanager
     def computing(self) -> Iterator[road.Compute]:
@@ -192,11 +189,7 @@ def _layout(runner: Runner) -> Layout:
 
     recipe = runner.recipe
     n, d = recipe.tokens.shape
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    of_others = {
-        "plugins": foreign(recipe.model, recipe.tokens),
-        "diagnostics": [name for name in runner.diagnostics if name not in of_data()],
-    }
+    others = [name for name in runner.diagnostics if name not in of_data()]
     return Layout(
         swept=recipe.sweep,
         seeds=recipe.seeds,
@@ -208,57 +201,16 @@ def _layout(runner: Runner) -> Layout:
         dtype=recipe.dtype,
         diagnostics=runner.diagnostics,
         attrs={
-            "model": _json(recipe.model.specification()),
-            "tokens": _json(recipe.tokens.specification()),
-            "recipe": recipe.text,
-            "recipe_id": recipe.id,
-            "root_seed": str(ROOT_ENTROPY),
-            "versions": _json(versions()),
-            "backend": str(runner.choice),
-            "created": created,
-            "history": f"{created} simulated by lmdata {versions()['lmdata']}",
-            **{name: _json(value) for name, value in of_others.items() if value},
+            **road.attributes(recipe, backend=str(runner.choice), made="simulated"),
+            **({"diagnostics": canonical_json(others)} if others else {}),
         },
     )
 
 
 def _spread_out(layout: Layout, members: int) -> Layout:
     """Return the layout with about so many members in a storage chunk, if it has more: no two workers share one."""
-    from lmdata.data.layout import chunk_of
+    from lmdata.data.grid import chunk_of
 
     if math.prod(layout.chunk[:-1]) <= members:
         return layout
     return replace(layout, chunk=(*chunk_of(layout.shape, members), layout.chunk[-1]))
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Return the versions of lmdata, Python and the libraries that a run stands on."""
-    names = ("lmdata", "numpy", "numba", "xarray", "zarr", "icechunk")
-    return {name: importlib.metadata.version(name) for name in names} | {"python": sys.version.split()[0]}
-
-
-def _json(value: Any) -> str:
-    from lmdata.data.digest import canonical_json
-
-    return canonical_json(value)
-
-
-def _in_memory(recipe: Recipe, layout: Layout, runner: Runner) -> xarray.Dataset:
-    from lmdata.data.digest import member_digests
-    from lmdata.data.layout import assemble
-
-    memory = Memory(recipe, layout.diagnostics)
-    runner(layout.blocks(), memory)
-    digests = np.zeros(layout.size, "<U64")
-    complete = np.flatnonzero(memory.status == COMPLETE)
-    whole = memory.position if len(complete) == layout.size else memory.position[complete]
-    digests[complete] = member_digests(layout.keys(complete.tolist()), whole)
-    return assemble(
-        layout,
-        memory.position.reshape(*layout.shape, *memory.position.shape[1:]),
-        status=memory.status.reshape(layout.shape),
-        digest=digests.reshape(layout.shape),
-        steps_done=memory.steps_done.reshape(layout.shape),
-        diagnostics={name: values.reshape(*layout.shape, -1) for name, values in memory.diagnostics.items()},
-    )

@@ -16,7 +16,7 @@ from typing import Any
 import icechunk
 import zarr
 
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store.changes import Changes, Fork
 from lmdata.data.store.forks import ForkWriter
 from lmdata.data.store.prevented import preventing, summary
@@ -155,7 +155,7 @@ class _Source:
 class _Prepared:
     """What a worker needs for every task of a store."""
 
-    layout: Layout
+    layout: Grid
     runner: Runner
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from lmdata.data.digest import sha256_of_json
+from lmdata.data.digest import canonical_json
 from lmdata.data.identity import recorded_steps
 from lmdata.errors import InvalidInput
 from lmdata.runs.recipe import RECIPE_VERSION, read_recipe
@@ -110,10 +112,20 @@ class SelectionRecipe:
             "dtype": "float64",
         }
 
-    @property
+    @functools.cached_property
+    def text(self) -> str:
+        """The canonical JSON of `specification`."""
+        return canonical_json(self.specification())
+
+    @functools.cached_property
     def id(self) -> str:
-        """SHA-256 of the canonical JSON of `specification`, in hexadecimal."""
-        return sha256_of_json(self.specification())
+        """SHA-256 of `text`, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def initial(self) -> None:
+        """Nothing: problems and starts are drawn again, and are kept with the run."""
+        return
 
     @property
     def size(self) -> int:

@@ -1,29 +1,28 @@
-"""Training runs as labelled datasets, in memory or on disk: one verified zarr folder a run, whole or not at all."""
+"""Training runs as labelled datasets, in memory or in a store, on the road of every run."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmdata.data.derived import save_derived
-from lmdata.data.opening import open_dataset
-from lmdata.errors import InvalidInput, RecipeMismatch
-from lmdata.numerics.checks import as_path
+from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.runs import road
 from lmdata.runs.means import Means
-from lmdata.selection.dataset import assemble
+from lmdata.runs.progress import Progress
+from lmdata.runs.provenance import check_returns
+from lmdata.selection.dataset import BACKEND
 from lmdata.selection.model import TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
-from lmdata.selection.source import ProblemSource
+from lmdata.selection.source import ProblemSource, source_from_specification
 from lmdata.selection.sources import Starts
-from lmdata.selection.training import Progress, train_members
+from lmdata.selection.training import Trainer
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
-
-MADE_BY = "lmdata.selection.train"
+    from numpy.typing import NDArray
 
 
 def train(
@@ -36,7 +35,8 @@ def train(
     sweep: Mapping[str, Sequence[float]] | None = None,
     record: int | Sequence[int] | None = None,
     store: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    durable: bool = False,
+    progress: Progress | bool | None = None,
 ) -> xr.Dataset:
     """Train one-layer softmax attention from every start, on the problem of every seed, at every swept value.
 
@@ -58,10 +58,12 @@ def train(
     record
         Iterations to keep: all, every k-th and the last, or exactly these.
     store
-        Where to keep the run: a new folder, or one that holds the same run already. In memory without it. It is
-        trained in memory and appears in one move when it is whole, so that there is nothing to resume.
+        Where to keep the run, as for `lmdata.simulate`: members are committed as they are trained, and
+        `lmdata.resume` goes on with a run that was interrupted. In memory without it.
+    durable
+        Flush every commit to disk before a member counts as kept.
     progress
-        Called as ``progress(members done, members)``.
+        Called as ``progress(members done, members)``; True shows a bar.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def train(
         trained ``prompt``, ``weight`` or ``value`` and the ``loss`` by iteration; ``status``, ``digest`` and
         ``steps_done`` by member; and the problem: ``token_vector``, ``token_count``, ``label``, ``fixed_value``,
         ``fixed_weight``, ``query_vector``, ``word``, as far as there are such. All numbers are dimensionless. A member
-        whose numbers overflow has the status failed, and NaN from there on.
+        whose numbers overflow has the status failed, and is NaN; ``steps_done`` says how far it went.
 
     Raises
     ------
@@ -78,6 +80,10 @@ def train(
         Before any work, naming the argument, its value and the remedy.
     RecipeMismatch, StoreError
         If the store holds something else, or cannot be written.
+    IncompleteDataset
+        If the store holds an unfinished run, or members have failed.
+    Interrupted
+        On Ctrl-C; finished members are kept and the message says how to resume.
 
     Examples
     --------
@@ -87,12 +93,47 @@ def train(
     {'start': 2, 'seed': 1, 'iteration': 201, 'feature': 3}
     """
     recipe = SelectionRecipe.of(model, problem, steps=steps, starts=starts, seeds=seeds, sweep=sweep, record=record)
-    if store is None:
-        return run(recipe, progress=progress)
-    return run_to_store(recipe, store, progress=progress)
+    return road.run(TRAINING, recipe, Means(store=store, durable=durable, progress=progress))
 
 
-def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Dataset:
+class Training:
+    """The kind of run in which attention is trained; see `lmdata.runs.road.Kind`."""
+
+    def read(self, specification: Any, *, initial: NDArray[np.float64] | None = None) -> SelectionRecipe:
+        """Return the recipe of a specification."""
+        return SelectionRecipe.from_specification(specification)
+
+    def check(self, recipe: SelectionRecipe, means: Means) -> None:
+        """Refuse what training runs do not have: another backend than their own, and workers.
+
+        Raises
+        ------
+        InvalidInput, BackendUnavailable
+            Naming the argument.
+        """
+        if means.scheduler is not None:
+            raise InvalidInput(f"scheduler is {means.scheduler!r}, and training runs are computed here; leave it out")
+        if means.backend not in ("auto", "numpy", BACKEND):
+            raise BackendUnavailable(
+                f"backend is {means.backend!r}; training runs have one, {BACKEND!r}: give that, 'numpy' or 'auto'"
+            )
+
+    def prepare(self, recipe: SelectionRecipe, means: Means, layout: Any = None) -> Trainer:
+        """Draw problems and starts, and check them; refuse what could not be resumed from a store."""
+        self.check(recipe, means)
+        if layout is None and means.store is not None:
+            arrays = "give the problem as arrays (lmdata.selection.given)"
+            check_returns(
+                recipe.model, TokenSelection.from_specification, what="the model", otherwise="leave out store"
+            )
+            check_returns(recipe.problem, source_from_specification, what="the problem", otherwise=arrays)
+        return Trainer.of(recipe, means, layout)
+
+
+TRAINING = Training()
+
+
+def run(recipe: SelectionRecipe, *, progress: Progress | bool | None = None) -> xr.Dataset:
     """Run a recipe in memory; `train` with its arguments already checked.
 
     Parameters
@@ -113,8 +154,7 @@ def run(recipe: SelectionRecipe, *, progress: Progress | None = None) -> xr.Data
     >>> run(SelectionRecipe.of(TokenSelection(), construction("single-local"), steps=20)).prompt.shape
     (1, 1, 21, 3)
     """
-    problems, paths = train_members(recipe, progress)
-    return assemble(recipe, problems, paths)
+    return road.run(TRAINING, recipe, Means(progress=progress))
 
 
 def run_to_store(
@@ -122,7 +162,7 @@ def run_to_store(
     store: str | os.PathLike[str],
     *,
     durable: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> xr.Dataset:
     """Run a recipe into a store, and open it lazily; a store that already holds this recipe's run is opened.
 
@@ -130,10 +170,8 @@ def run_to_store(
     ----------
     recipe, progress
         As for `lmdata.selection.run`.
-    store
-        A path.
-    durable
-        Flush the store to disk before it appears at the path.
+    store, durable
+        As for `lmdata.selection.train`.
 
     Returns
     -------
@@ -142,10 +180,8 @@ def run_to_store(
 
     Raises
     ------
-    RecipeMismatch
-        If the store holds something else.
-    StoreError
-        If it cannot be written or read.
+    RecipeMismatch, IncompleteDataset, StoreError, Interrupted
+        As for `lmdata.selection.train`.
 
     Examples
     --------
@@ -156,30 +192,4 @@ def run_to_store(
     ...     run_to_store(recipe, folder + "/run").prompt.shape
     (1, 1, 21, 3)
     """
-    if not as_path(store, "store").exists():
-        made = run(recipe, progress=progress)
-        parameters = {"recipe_id": recipe.id}
-        save_derived(made, store, source=made, made_by=MADE_BY, parameters=parameters, durable=durable)
-    ds = open_dataset(store)
-    found = json.loads(ds.attrs.get("parameters", "{}")).get("recipe_id")
-    if found != recipe.id:
-        raise RecipeMismatch(
-            f"{store} holds a dataset of another recipe ({str(found)[:12]}, this one is {recipe.id[:12]}), and is left "
-            "as it is; choose another place"
-        )
-    return ds
-
-
-def run_with(recipe: SelectionRecipe, means: Means) -> xr.Dataset:
-    """Run a recipe into the store of some means.
-
-    Raises
-    ------
-    InvalidInput
-        If a scheduler is given: training runs are computed here.
-    """
-    if means.scheduler is not None:
-        raise InvalidInput(f"scheduler is {means.scheduler!r}, and training runs are computed here; leave it out")
-    assert means.store is not None
-    progress = means.progress if callable(means.progress) else None
-    return run_to_store(recipe, means.store, durable=means.durable, progress=progress)
+    return road.run(TRAINING, recipe, Means(store=store, durable=durable, progress=progress))

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.errors import InvalidInput
-from lmdata.memory import available_memory
-from lmdata.numerics.threads import parallel_for
+from lmdata.data.frames import Sink
+from lmdata.data.grid import Grid
+from lmdata.data.store.guard import EAGER_BYTES
+from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.numerics.threads import cores, parallel_for
+from lmdata.runs.means import Means
+from lmdata.runs.progress import Progress, reporting
+from lmdata.runs.road import Compute
+from lmdata.runs.runner import GROUP_BYTES
+from lmdata.runs.sizes import check_room
+from lmdata.selection.dataset import layout_of
 from lmdata.selection.model import LOSSES, TokenSelection
-from lmdata.selection.paths import Paths
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.wording import counted
@@ -21,43 +32,142 @@ from lmdata.wording import counted
 if TYPE_CHECKING:
     from lmdata.selection.kernel import DataSet
 
-type Progress = Callable[[int, int], None]
-
-BATCH = 256
-"""Members between two reports of progress."""
+SECONDS = 5.0
+"""About so long members are trained until they are kept: what Ctrl-C waits for, and what a kill can lose."""
 
 
-def train_members(recipe: SelectionRecipe, progress: Progress | None = None) -> tuple[list[Problem], Paths]:
-    """Train every member of a recipe; return the problems (C order of problem parameters and seeds) and the paths."""
-    problems = draw_problems(recipe)
-    _check_size(recipe, len(next(iter(problems.values())).value))
-    members = _members(recipe, problems)
-    paths = Paths.empty(recipe.model.trained, len(members), len(recipe.recorded), len(members[0].problem.value))
-    for first in range(0, len(members), BATCH):
-        batch = range(first, min(first + BATCH, len(members)))
+@dataclass(frozen=True)
+class Trainer:
+    """A recipe, its problems and starts; call it with blocks and a sink. See `lmdata.runs.road.Work`."""
 
-        def task(begin: int, end: int, batch: range = batch) -> None:
-            for row in batch[begin:end]:
-                paths.steps_done[row] = _train_one(recipe, members[row], paths, row)
+    recipe: SelectionRecipe
+    layout: Grid
+    members: list[_Member]
+    progress: Progress | bool | None
+
+    @classmethod
+    def of(cls, recipe: SelectionRecipe, means: Means, layout: Grid | None = None) -> Self:
+        """Draw the problems and the starts, and check what they need.
+
+        Raises
+        ------
+        InvalidInput
+            If there is nothing to be trained, or no room for it.
+        RecipeMismatch
+            If the problems are not those of the layout of a store.
+        """
+        problems = draw_problems(recipe)
+        drawn = layout_of(recipe, list(problems.values()))
+        if layout is None:
+            _check_size(drawn, means.store)
+        elif not _same(layout.given(), drawn.given()):
+            raise RecipeMismatch(
+                f"{means.store} was begun with other problems than its recipe gives here: they were drawn by another "
+                "version of what makes them; go on with that version, or train anew into another place"
+            )
+        return cls(recipe, layout or drawn, _members(recipe, problems), means.progress)
+
+    def __call__(self, blocks: Iterable[Sequence[int]], sink: Sink) -> None:
+        """Train the members of every block and hand them to the sink, some seconds' worth at a time."""
+        todo = [(number, block) for block, numbers in enumerate(blocks) for number in numbers]
+        total = len(self.members)
+        most = max(cores(), GROUP_BYTES // self.layout.member_bytes)
+        count = min(most, 8 * cores())
+        with reporting(self.progress, total) as report:
+            report(total - len(todo))
+            while todo:
+                batch, todo = todo[:count], todo[count:]
+                begun = time.perf_counter()
+                self._train(batch, sink)
+                elapsed = max(time.perf_counter() - begun, 1e-6)
+                count = int(np.clip(count * np.clip(SECONDS / elapsed, 0.25, 4.0), cores(), most))
+                report(total - len(todo))
+
+    @contextmanager
+    def computing(self) -> Iterator[Compute]:
+        """Yield what trains the members that a store lacks."""
+        yield lambda store: self(store.pending(), store)
+
+    def _train(self, batch: list[tuple[int, int]], sink: Sink) -> None:
+        """Train members, given with the numbers of their blocks."""
+        numbers = [number for number, _ in batch]
+        paths = _Paths.empty(self.layout, len(batch))
+
+        def task(begin: int, end: int) -> None:
+            for row in range(begin, end):
+                paths.steps_done[row] = _train_one(self.recipe, self.members[numbers[row]], paths, row)
 
         parallel_for(task, len(batch), 1)
-        if progress is not None:
-            progress(batch.stop, len(members))
-    return list(problems.values()), paths
+        whole = (paths.steps_done == self.recipe.steps) & np.isfinite(paths.losses).all(axis=1)
+        trained = paths.parts(self.layout)
+        first, *others = self.layout.parts
+        for _, rows_of_block in groupby(range(len(batch)), key=lambda row: batch[row][1]):
+            rows = list(rows_of_block)
+            kept = [row for row in rows if whole[row]]
+            if kept:
+                sink.put(
+                    [numbers[row] for row in kept],
+                    trained[first][kept],
+                    steps_done=self.recipe.steps,
+                    diagnostics={"loss": paths.losses[kept], **{name: trained[name][kept] for name in others}},
+                )
+            for row in rows:
+                if not whole[row]:
+                    done = int(paths.steps_done[row])
+                    sink.fail(
+                        [numbers[row]], f"its numbers overflow after {counted(done, 'iteration')}", steps_done=done
+                    )
 
 
-def _check_size(recipe: SelectionRecipe, features: int) -> None:
-    """Refuse a run that memory cannot hold, before anything is allocated."""
-    members = recipe.size
-    numbers = {"prompt": features, "weight": features**2, "joint": 2 * features}[recipe.model.trained] + 1
-    needed, limit = members * len(recipe.recorded) * numbers * 8, available_memory()
-    if needed > limit:
-        raise InvalidInput(
-            f"the run has {counted(members, 'member', form=',')} of "
-            f"{counted(len(recipe.recorded), 'iteration', form=',')} of {numbers:,} numbers, "
-            f"{needed / 2**30:,.2f} GiB in all, more than the available memory of {limit / 2**30:,.2f} GiB (a run is "
-            "trained in memory, and stored when it is whole): record fewer iterations (record=k), or train in parts"
+@dataclass(frozen=True)
+class _Paths:
+    """What training writes, a row a member; NaN from where numbers overflowed."""
+
+    weights: NDArray[np.float64]
+    """Prompt (member, frame, feature, 1), or W (member, frame, feature, query feature)."""
+    values: NDArray[np.float64]
+    """Value vector (member, frame, feature) of joint training; no frames otherwise."""
+    losses: NDArray[np.float64]
+    """Mean loss (member, frame)."""
+    steps_done: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, layout: Grid, members: int) -> Self:
+        """Return paths to write into."""
+        m, frames, (d, *columns) = members, layout.frames, layout.tail(layout.parts[0])
+        return cls(
+            weights=np.full((m, frames, d, *(columns or [1])), np.nan),
+            values=np.full((m, frames if "value" in layout.parts else 0, d), np.nan),
+            losses=np.full((m, frames), np.nan),
+            steps_done=np.zeros(m, np.int64),
         )
+
+    def parts(self, layout: Grid) -> dict[str, NDArray[np.float64]]:
+        """Return what is kept, by the name of its variable."""
+        first = layout.parts[0]
+        shape = (*self.losses.shape, *layout.tail(first))
+        return {first: self.weights.reshape(shape), "value": self.values}
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two layouts have the same problems, to the last bit."""
+    return set(one) == set(other) and all(
+        values.shape == other[name][1].shape and values.tobytes() == other[name][1].tobytes()
+        for name, (_, values, _) in one.items()
+    )
+
+
+def _check_size(layout: Grid, store: str | os.PathLike[str] | None) -> None:
+    """Refuse a run that cannot be held, before anything is allocated."""
+    remedy = "record fewer iterations (record=k), or give store=PATH" if store is None else "train in parts"
+    for name, (_, values, _) in layout.given().items():
+        if store is not None and values.nbytes > EAGER_BYTES:
+            raise InvalidInput(
+                f"{name} of the problems takes {values.nbytes} B, and a store keeps at most {EAGER_BYTES} B, which are "
+                "read whole: give fewer seeds or samples, or train in memory (store=None)"
+            )
+    member = layout.member_bytes + 8 * layout.frames
+    check_room(layout.size, member, store, piece=member * cores(), working=0, remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -139,7 +249,7 @@ def _kernel_data(problem: Problem, trained: str) -> DataSet:
     )
 
 
-def _train_one(recipe: SelectionRecipe, member: _Member, paths: Paths, row: int) -> int:
+def _train_one(recipe: SelectionRecipe, member: _Member, paths: _Paths, row: int) -> int:
     """Train a member into its row of the paths; return the iterations done."""
     from lmdata.selection.kernel import Rule, train_member
 

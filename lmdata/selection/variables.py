@@ -1,4 +1,4 @@
-"""The variables of a training run and of what is measured on it, declared once.
+"""The variables of what is measured on a training run, declared beside those of the run itself.
 
 A training run is another kind of dataset than tokens in motion, with variables of its own: ``attention`` is by sample
 and token here, by token and key there, and no dataset holds both.
@@ -12,37 +12,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from lmdata.data import registry
-from lmdata.data.registry import Variable, Variables
+from lmdata.data.registry import TRAINING_GRID as GRID
+from lmdata.data.registry import Variable
 
-GRID = ("*", "start", "seed")
 DATA = ("#", "seed")
 SOLVED, INFEASIBLE, UNFINISHED = 0, 1, 2
 """Values of ``solution_status``."""
 
 
-def _of_training_runs() -> Iterator[Variable]:
+def _of_measures() -> Iterator[Variable]:
     path = (*GRID, "iteration")
-    sample = (*DATA, "sample")
-    token = (*sample, "token")
     solution = (*DATA, "solution")
-
-    yield Variable("start", ("start",), "int64", "number of the start", None, "coordinate")
-    yield Variable("iteration", ("iteration",), "int64", "iterations of training", "step", "coordinate")
-    yield Variable("sample", ("sample",), "int64", "sample of tokens", None, "coordinate")
-    yield Variable("feature", ("feature",), "int64", "feature of a token", None, "coordinate")
-    yield Variable("query_feature", ("query_feature",), "int64", "feature of a query", None, "coordinate")
-
-    yield Variable("prompt", (*path, "feature"), "float64", "trained prompt p", "1", "data")
-    yield Variable("weight", (*path, "feature", "query_feature"), "float64", "trained weights W", "1", "data")
-    yield Variable("value", (*path, "feature"), "float64", "trained value vector v", "1", "data")
-    yield Variable("loss", path, "float64", "mean loss over the samples", "1", "data")
-    yield Variable("token_vector", (*token, "feature"), "float64", "token x_it", "1", "data")
-    yield Variable("token_count", sample, "int64", "tokens of the sample", "1", "data")
-    yield Variable("label", sample, "int64", "label y_i, -1 or +1", None, "data")
-    yield Variable("query_vector", (*sample, "query_feature"), "float64", "query z_i", "1", "data")
-    yield Variable("word", token, "str", "text of the token", None, "data")
-    yield Variable("fixed_weight", (*DATA, "feature", "query_feature"), "float64", "weights W", "1", "data")
-    yield Variable("fixed_value", (*DATA, "feature"), "float64", "value vector v", "1", "data")
 
     yield Variable("attention", (*path, "sample", "token"), "float64", "softmax weight of the token")
     yield Variable("selected_token", (*solution, "sample"), "int64", "token that the solution selects, or -1", None)
@@ -68,10 +48,10 @@ def _of_training_runs() -> Iterator[Variable]:
     yield Variable("winner", GRID, "int64", "solution whose tokens have most weight at the end, or -1", None)
 
 
-VARIABLES = Variables()
-"""Variables of a training run; ``status``, ``digest`` and ``steps_done`` are those of `lmdata.data.registry`."""
+VARIABLES = registry.TRAINING
+"""Variables of a training run; ``status``, ``digest`` and ``steps_done`` are those of tokens in motion."""
 
-VARIABLES.declare("lmdata.selection", *_of_training_runs())
+VARIABLES.declare("lmdata.selection", *_of_measures())
 
 
 def describe(name: str) -> dict[str, Any]:

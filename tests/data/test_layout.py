@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lmdata.data import layout as module
 from lmdata.data.digest import member_key
-from lmdata.data.layout import Layout, assemble, chunk_of
+from lmdata.data.grid import chunk_of
+from lmdata.data.layout import Layout, assemble
 from lmdata.data.opening import open_dataset
 from lmdata.errors import InvalidInput, UnknownName
 
@@ -102,7 +103,7 @@ def test_window_refuses_members_of_several_chunks(example, small_blocks):
         ({"tokens": 0}, "tokens is 0"),
         ({"labels": ("a", "b")}, "labels are 2 words; distinct ones are needed for 4 tokens"),
         ({"labels": ("a", "b", "c", "a")}, "labels are 4 words; distinct ones are needed for 4 tokens"),
-        ({"diagnostics": ("hull_volume",)}, "declared as something else"),
+        ({"diagnostics": ("position",)}, "declared as something else"),
         ({"tokens": 10**6, "components": 1000}, "one frame of 1000000 x 1000 numbers"),
         ({"seeds": tuple(range(2**20))}, "the sweep has 3145728 members"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from lmdata.data.frames import Frames
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
 from lmdata.errors import CorruptDataset, InvalidInput
@@ -29,9 +30,9 @@ class Blocks:
         Layout of the dataset in it.
     """
 
-    def __init__(self, group: zarr.Group, layout: Layout) -> None:
+    def __init__(self, group: zarr.Group, layout: Grid) -> None:
         self.layout = layout
-        self._arrays = {name: storage.array(group, name, missing=True) for name in ("position", *layout.diagnostics)}
+        self._arrays = {name: storage.array(group, name, missing=True) for name in layout.written}
 
     def accept(self, frames: Frames) -> Frames:
         """Check frames of members, and return them with positions as they are stored.
@@ -39,25 +40,28 @@ class Blocks:
         Raises
         ------
         InvalidInput
-            If they do not fit the layout, or a position is not finite.
+            If they do not fit the layout, or a number that the digest covers is not finite.
         """
-        members, first, diagnostics = frames.members, frames.first, frames.diagnostics
-        stored = np.ascontiguousarray(frames.position, dtype=self.layout.dtype)
-        end = first + (stored.shape[1] if stored.ndim == 4 else 0)
-        expected = (len(members), end - first, self.layout.tokens, self.layout.components)
-        if stored.shape != expected or not 0 <= first <= end <= len(self.layout.time):
-            raise InvalidInput(
-                f"position has shape {stored.shape} from frame {first} on; members {tuple(members)!r:.60} need "
-                f"{expected}, and the record has {counted(len(self.layout.time), 'frame')}"
-            )
-        if frames.state is None and end != len(self.layout.time):
-            raise InvalidInput(f"position ends before the last of {counted(len(self.layout.time), 'frame')}")
-        if not np.isfinite(stored).all():
-            raise InvalidInput("position has values that are not finite; mark such members with fail()")
-        if set(diagnostics) != set(self.layout.diagnostics):
-            raise InvalidInput(f"diagnostics are {sorted(diagnostics)}, declared are {sorted(self.layout.diagnostics)}")
+        layout, first, shape = self.layout, frames.first, np.shape(frames.position)
+        end = first + (shape[1] if len(shape) > 1 else 0)
+        arrays = frames.by_name(layout.parts[0])
+        if set(arrays) != set(layout.written):
+            declared = sorted(set(layout.written) - {layout.parts[0]})
+            raise InvalidInput(f"diagnostics are {sorted(frames.diagnostics)}, declared are {declared}")
+        for name in layout.parts:
+            stored = arrays[name] = np.ascontiguousarray(arrays[name], dtype=layout.dtype)
+            expected = (len(frames.members), end - first, *layout.tail(name))
+            if stored.shape != expected or not 0 <= first <= end <= layout.frames:
+                raise InvalidInput(
+                    f"{name} has shape {stored.shape} from frame {first} on; members {tuple(frames.members)!r:.60} "
+                    f"need {expected}, and the record has {counted(layout.frames, 'frame')}"
+                )
+            if frames.state is None and end != layout.frames:
+                raise InvalidInput(f"{name} ends before the last of {counted(layout.frames, 'frame')}")
+            if not np.isfinite(stored).all():
+                raise InvalidInput(f"{name} has values that are not finite; mark such members with fail()")
         state = None if frames.state is None else np.ascontiguousarray(frames.state, np.float64)
-        return replace(frames, position=stored, state=state)
+        return replace(frames, position=arrays.pop(layout.parts[0]), diagnostics=arrays, state=state)
 
     def write(self, frames: Frames) -> None:
         """Write accepted frames of members that share a chunk.
@@ -73,7 +77,7 @@ class Blocks:
         shape = [part.stop - part.start for part in window]
         places = np.array([self.layout.index(member) for member in members])
         local = tuple((places - [part.start for part in window]).T)
-        for name, values in {"position": frames.position, **frames.diagnostics}.items():
+        for name, values in frames.by_name(self.layout.parts[0]).items():
             if frames.first == frames.last:
                 continue
             if len(members) == np.prod(shape) and list(members) == sorted(members):
@@ -90,7 +94,7 @@ class Blocks:
             array[window] = array.fill_value
 
     def frames(self, member: int, count: int) -> Iterator[NDArray[Any]]:
-        """Yield the first ``count`` positions of a member, a chunk at a time.
+        """Yield the first ``count`` frames of what a member's digest covers, a chunk at a time.
 
         Raises
         ------
@@ -98,8 +102,8 @@ class Blocks:
             If they are damaged or missing.
         """
         length = self.layout.chunk[-1]
-        for start in range(0, count, length):
-            stored = self._read("position", (*self.layout.index(member), slice(start, min(start + length, count))))
+        for name, start in product(self.layout.parts, range(0, count, length)):
+            stored = self._read(name, (*self.layout.index(member), slice(start, min(start + length, count))))
             if not np.isfinite(stored).all():
                 raise CorruptDataset(f"stored frames of member {self.layout.key(member)} are missing")
             yield stored

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store import storage
 from lmdata.data.store.durable import sync_entry, sync_files
 from lmdata.data.store.lock import WriterLock
@@ -84,7 +84,7 @@ def create_remote(place: Place, fill: Fill) -> None:
             ) from error
 
 
-def declare(group: zarr.Group, layout: Layout, initial: NDArray[Any] | None) -> None:
+def declare(group: zarr.Group, layout: Grid, initial: NDArray[Any] | None) -> None:
     """Declare the grid of a dataset, all members absent, and keep the tokens that it starts from."""
     storage.declare(group, layout)
     Bookkeeping.empty(layout).write(group)

@@ -15,7 +15,7 @@ import icechunk
 
 from lmdata.data import registry
 from lmdata.data.frames import Frames, Sink
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store.changes import Block, Changes, Chunk, Fork, Outcome
 from lmdata.data.store.checkpoints import Checkpoint, Held
 from lmdata.data.store.reading import Bookkeeping
@@ -37,7 +37,7 @@ class ForkWriter(Sink):
         Of the store.
     """
 
-    def __init__(self, fork: Fork, layout: Layout) -> None:
+    def __init__(self, fork: Fork, layout: Grid) -> None:
         members = Bookkeeping.empty(layout)
         for member in fork.complete:
             members.status[layout.index(member)] = registry.COMPLETE
@@ -128,7 +128,7 @@ class Forks:
         self._out[fork.number] = fork
         return fork
 
-    def refuse(self, layout: Layout, members: Iterable[int]) -> None:
+    def refuse(self, layout: Grid, members: Iterable[int]) -> None:
         """Refuse to change members whose chunk is out: what comes back of the fork would undo it.
 
         Raises
@@ -143,7 +143,7 @@ class Forks:
                     f"member {member} of {self._place} shares its chunk with a fork that is out; merge it first"
                 )
 
-    def _taken(self, layout: Layout) -> set[tuple[int, ...]]:
+    def _taken(self, layout: Grid) -> set[tuple[int, ...]]:
         """Return the chunks that are out."""
         return {_corner(layout, block) for fork in self._out.values() for block in fork.blocks}
 
@@ -173,13 +173,13 @@ def check(now: Transaction, fork: Fork, changes: Changes) -> None:
         If it holds anything but chunks of its own blocks, or a frame that it reports is in no chunk.
     """
     written = set(_written(changes.session, fork))
-    own = {chunk for block in fork.blocks for chunk in _chunks(now.layout, block, 0, len(now.layout.time))}
+    own = {chunk for block in fork.blocks for chunk in _chunks(now.layout, block, 0, now.layout.frames)}
     if foreign := written - own:
         raise StoreError(f"fork {fork.number} of {fork.place} has written {min(foreign)}, which is not its own")
     for member, outcome in changes.outcomes.items():
         if not any(member in block for block in fork.blocks):
             raise StoreError(f"fork {fork.number} of {fork.place} reports member {member}, which is not its own")
-        if outcome.status == registry.COMPLETE and outcome.frames != len(now.layout.time):
+        if outcome.status == registry.COMPLETE and outcome.frames != now.layout.frames:
             raise StoreError(f"fork {fork.number} of {fork.place} ends member {member} before its last frame")
         forgotten = set(_chunks(now.layout, [member], outcome.first, outcome.frames)) - written
         for chunk in set(_chunks(now.layout, [member], 0, outcome.first)) - written:
@@ -192,11 +192,11 @@ def check(now: Transaction, fork: Fork, changes: Changes) -> None:
             )
 
 
-def _corner(layout: Layout, block: Sequence[int]) -> tuple[int, ...]:
+def _corner(layout: Grid, block: Sequence[int]) -> tuple[int, ...]:
     return tuple(part.start for part in layout.window(block))
 
 
-def _chunks(layout: Layout, block: Sequence[int], first: int, last: int) -> Iterator[Chunk]:
+def _chunks(layout: Grid, block: Sequence[int], first: int, last: int) -> Iterator[Chunk]:
     """Yield the chunks of all variables that hold the frames from ``first`` up to ``last`` of members that share one.
 
     There is none where there is no frame: a stretch of many steps may record nothing.
@@ -206,7 +206,7 @@ def _chunks(layout: Layout, block: Sequence[int], first: int, last: int) -> Iter
     *grid, frames = layout.chunk
     place = [start // size for start, size in zip(_corner(layout, block), grid, strict=True)]
     for time in range(first // frames, -(-last // frames)):
-        for name in ("position", *layout.diagnostics):
+        for name in layout.written:
             whole = len(layout.dimensions(name)) - len(layout.chunk)  # tokens and components are never split
             yield name, (*place, time, *(0,) * whole)
 

@@ -14,8 +14,9 @@ import zarr
 
 from lmdata.data import registry
 from lmdata.data.layout import FRAME_BYTES, MEMBERS
-from lmdata.data.registry import Variable
+from lmdata.data.registry import TRAINING, Variable
 from lmdata.data.store import storage
+from lmdata.data.training import PARTS, TrainingLayout
 from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
 
 CODECS = frozenset({"bytes", "blosc", "zstd", "crc32c"})
@@ -75,6 +76,13 @@ def check_group(group: zarr.Group, place: str) -> None:
         raise RecipeMismatch(
             f"{place} has schema {schema}, of an earlier lmdata; `lmdata migrate {place}` brings it up to date"
         )
+    form = storage.form_of(group)
+    if form not in _CHECKS:
+        raise StoreError(f"{place} holds a dataset of the form {form!r:.50}, which this lmdata does not read")
+    _CHECKS[form](group, place)
+
+
+def _check_simulation(group: zarr.Group, place: str) -> None:
     position = storage.array(group, "position")
     swept = storage.dimensions(position)[:-4]
     sizes = dict(zip(storage.dimensions(position), position.shape, strict=False))
@@ -85,11 +93,63 @@ def check_group(group: zarr.Group, place: str) -> None:
     for name in (*swept, "seed", "time", "token", "component", "status", "digest", "steps_done"):
         array = storage.array(group, name)
         _check_array(array, name, sizes, place)
-        if array.nbytes > EAGER_BYTES:
-            raise StoreError(f"{place}: {name} claims {array.nbytes} bytes, at most {EAGER_BYTES} are read")
+        _check_eager(array, name, place)
     _check_array(position, "position", sizes, place)
     for name, spec in diagnostics(group).items():
         _check_array(storage.array(group, name), name, sizes, place, spec)
+
+
+def _check_eager(array: zarr.Array[Any], name: str, place: str) -> None:
+    if array.nbytes > EAGER_BYTES:
+        raise StoreError(f"{place}: {name} claims {array.nbytes} bytes, at most {EAGER_BYTES} are read")
+
+
+def _check_training(group: zarr.Group, place: str) -> None:
+    grid = storage.dimensions(storage.array(group, "status"))
+    swept = grid[:-2]
+    if grid[-2:] != ("start", "seed") or trained(group) not in PARTS:
+        raise CorruptDataset(f"{place}: its members or what is trained are not those of any training run")
+    columns = [*swept, "seed", "token", *(name for name, spec in TRAINING.items() if spec.role == "coordinate")]
+    sizes = {name: storage.array(group, name).size for name in columns if name in group}
+    if math.prod([sizes.get(name, 0) for name in grid]) > MEMBERS:
+        raise StoreError(f"{place} claims more than {MEMBERS} members; it is not read")
+    members = (*trained(group), "loss", *registry.BOOKKEEPING)
+    for name in (*sizes, *members, *problems(group)):
+        array = storage.array(group, name)
+        spec = None if name in swept else TRAINING.get(name) or registry.variable(name)
+        dims = (name,) if name in sizes else _dimensions(name, storage.dimensions(array), swept)
+        if storage.dimensions(array) != dims or 0 in array.shape or array.shape != tuple(map(sizes.get, dims)):
+            raise CorruptDataset(
+                f"{place}: {name} has dimensions {storage.dimensions(array)} of sizes {array.shape}; declared are "
+                f"{dims}, of the sizes of the coordinates"
+            )
+        kind = np.dtype(np.float64 if spec is None else spec.dtype)
+        if array.dtype != kind and not (array.dtype.kind == kind.kind == "U"):
+            raise CorruptDataset(f"{place}: {name} has dtype {array.dtype}, which is not what it is declared as")
+        check_storage(array, name, place)
+        if name not in members[:-3]:
+            _check_eager(array, name, place)
+
+
+def _dimensions(name: str, found: tuple[str, ...], swept: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the dimensions that a variable of a training run is declared with, where those found are swept."""
+    head, *tail = TRAINING[name].dims if name in TRAINING else registry.TRAINING_GRID
+    return (*(dim for dim in swept if head == "*" or dim in found), *tail)
+
+
+_CHECKS = {storage.SIMULATION: _check_simulation, TrainingLayout.form: _check_training}
+
+
+def trained(group: zarr.Group) -> tuple[str, ...]:
+    """Return the names of what is trained in a training run."""
+    return tuple(name for name in ("prompt", "weight", "value") if name in group)
+
+
+def problems(group: zarr.Group) -> tuple[str, ...]:
+    """Return the names of what is known of the problems of a training run."""
+    return tuple(
+        name for name, spec in TRAINING.items() if spec.role == "data" and spec.dims[0] == "#" and name in group
+    )
 
 
 def diagnostics(group: zarr.Group) -> dict[str, Variable]:

@@ -17,10 +17,12 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
 from lmdata.data import registry
+from lmdata.data.grid import Grid
 from lmdata.data.layout import Layout
 from lmdata.data.store import guard, storage
 from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.storage import Place
+from lmdata.data.training import TrainingLayout
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
 
@@ -30,7 +32,7 @@ class Bookkeeping:
 
     Parameters
     ----------
-    status, digest, steps_done : (<swept>, seed)
+    status, digest, steps_done : (<swept>, [start,] seed)
         As in the registry.
     """
 
@@ -39,7 +41,7 @@ class Bookkeeping:
     steps_done: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, layout: Layout) -> Self:
+    def empty(cls, layout: Grid) -> Self:
         """Return the bookkeeping of a store without a finished member."""
         return cls(
             np.full(layout.shape, registry.ABSENT, np.uint8),
@@ -60,7 +62,7 @@ class Bookkeeping:
             for window in windows:
                 array[window] = values[window]
 
-    def enlarged(self, layout: Layout) -> Self:
+    def enlarged(self, layout: Grid) -> Self:
         """Return this within the grid of a wider layout; members that are new are absent."""
         wider = type(self).empty(layout)
         window = tuple(slice(0, size) for size in self.status.shape)
@@ -70,7 +72,7 @@ class Bookkeeping:
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """Members that are finished (<swept>, seed)."""
+        """Members that are finished, in the grid."""
         return np.equal(self.status, registry.COMPLETE)
 
 
@@ -113,7 +115,7 @@ class Stored:
 
     place: Place
     group: zarr.Group
-    layout: Layout
+    layout: Grid
     members: Bookkeeping
     session: icechunk.Session | None
 
@@ -160,7 +162,7 @@ class Stored:
         with naming(str(place)):
             return cls(place, group, read_layout(group), Bookkeeping.read(group), session)
 
-    def frames(self, block: tuple[int, ...], name: str = "position") -> Iterator[NDArray[Any]]:
+    def frames(self, block: tuple[int, ...], name: str) -> Iterator[NDArray[Any]]:
         """Yield a variable of a block of members, (member, time, ...), some frames at a time.
 
         Raises
@@ -171,7 +173,7 @@ class Stored:
         array = storage.array(self.group, name)
         window = self.layout.window(block)
         step = array.chunks[len(window)]
-        for start in range(0, len(self.layout.time), step):
+        for start in range(0, self.layout.frames, step):
             region = (*window, slice(start, start + step))
             values = fetched(partial(lambda region: np.asarray(array[region]), region), f"{name} cannot be read")
             yield values.reshape(-1, *values.shape[len(window) :])
@@ -215,7 +217,7 @@ def open_group(store: Any, place: str) -> zarr.Group:
     return fetched(opened, f"the metadata of {place} cannot be read", damaged="it is damaged, or no dataset of lmdata")
 
 
-def read_layout(group: zarr.Group) -> Layout:
+def read_layout(group: zarr.Group) -> Grid:
     """Read the layout that a store was declared with.
 
     Raises
@@ -223,28 +225,52 @@ def read_layout(group: zarr.Group) -> Layout:
     CorruptDataset
         If a coordinate cannot be read, or anything is not what was declared.
     """
-    position = storage.array(group, "position")
-    token, diagnostics = read(group, "token"), guard.diagnostics(group)
+    attrs = {name: value for name, value in group.attrs.asdict().items() if name not in storage.RESERVED}
+    read_form = _read_training if storage.form_of(group) == TrainingLayout.form else _read_simulation
     try:
-        layout = Layout(
-            swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
-            seeds=tuple(read(group, "seed").tolist()),
-            time=read(group, "time"),
-            time_unit=str(storage.array(group, "time").attrs["units"]),
-            labels=tuple(token.tolist()) if token.dtype.kind == "U" else None,
-            tokens=position.shape[-2],
-            components=position.shape[-1],
-            dtype=str(position.dtype),
-            diagnostics=tuple(diagnostics),
-            foreign={name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
-            attrs={name: value for name, value in group.attrs.asdict().items() if name not in storage.RESERVED},
-            chunk=position.chunks[:-2],
-        )
+        layout = read_form(group, attrs)
     except InvalidInput as error:
         raise CorruptDataset(f"the coordinates are damaged: {error}") from error
     if layout.digest != group.attrs.get("layout_digest"):
         raise CorruptDataset("the coordinates or attributes are not those that were declared: they were changed")
     return layout
+
+
+def _read_simulation(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
+    position = storage.array(group, "position")
+    token, diagnostics = read(group, "token"), guard.diagnostics(group)
+    return Layout(
+        swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
+        seeds=tuple(read(group, "seed").tolist()),
+        time=read(group, "time"),
+        time_unit=str(storage.array(group, "time").attrs["units"]),
+        labels=tuple(token.tolist()) if token.dtype.kind == "U" else None,
+        tokens=position.shape[-2],
+        components=position.shape[-1],
+        dtype=str(position.dtype),
+        diagnostics=tuple(diagnostics),
+        foreign={name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
+        attrs=attrs,
+        chunk=position.chunks[:-2],
+    )
+
+
+def _read_training(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
+    swept = storage.dimensions(storage.array(group, "status"))[:-2]
+    trained = guard.trained(group)
+    return TrainingLayout(
+        swept={name: tuple(read(group, name).tolist()) for name in swept},
+        starts=tuple(read(group, "start").tolist()),
+        seeds=tuple(read(group, "seed").tolist()),
+        iteration=read(group, "iteration"),
+        trained=trained,
+        features=len(read(group, "feature")),
+        problems={
+            name: (storage.dimensions(storage.array(group, name)), read(group, name)) for name in guard.problems(group)
+        },
+        attrs=attrs,
+        chunk=storage.array(group, trained[0]).chunks[: len(swept) + 3],
+    )
 
 
 def read_initial(group: zarr.Group) -> NDArray[np.float64] | None:

@@ -21,7 +21,7 @@ from zarr.errors import ChunkNotFoundError, ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore
 
 from lmdata.data import registry
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store.prevented import fetched, looking, preventing, summary
 from lmdata.data.store.process import check_process
 from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
@@ -30,9 +30,11 @@ from lmdata.numerics.checks import as_path
 if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")
 
+SIMULATION = "simulation"
+"""Form of a store that does not name its form, as the first kind of run does not."""
 EXIT_SECONDS = 0.05
 LOCK_FILE = "writer.lock"
-RESERVED = ("lmdata_schema", "layout_digest", "digest", "failures")
+RESERVED = ("lmdata_schema", "lmdata_form", "layout_digest", "digest", "failures")
 """Attributes of a stored group that the store itself keeps."""
 REFERENCES_PER_MANIFEST = 1000
 """A commit rewrites the manifests that it touches: split, late commits stay as cheap as early ones."""
@@ -259,10 +261,11 @@ def create_array(
     )
 
 
-def declare(group: zarr.Group, layout: Layout) -> None:
-    """Declare every coordinate and variable of a layout, and write the coordinates."""
-    group.attrs.put({"lmdata_schema": registry.SCHEMA, "layout_digest": layout.digest, **layout.attrs})
-    for name, (dims, values, attrs) in layout.coords().items():
+def declare(group: zarr.Group, layout: Grid) -> None:
+    """Declare every coordinate and variable of a layout, and write those that are known."""
+    form = {} if layout.form == SIMULATION else {"lmdata_form": layout.form}
+    group.attrs.put({"lmdata_schema": registry.SCHEMA, **form, "layout_digest": layout.digest, **layout.attrs})
+    for name, (dims, values, attrs) in {**layout.coords(), **layout.given()}.items():
         column = create_array(group, name, dims, values.shape, values.shape, values.dtype, attributes=attrs)
         column[...] = values
     for name in layout.variables:
@@ -280,7 +283,7 @@ def declare(group: zarr.Group, layout: Layout) -> None:
         )
 
 
-def enlarge(group: zarr.Group, layout: Layout) -> None:
+def enlarge(group: zarr.Group, layout: Grid) -> None:
     """Make the variables of a group as large as a wider layout, and write its coordinates and attributes."""
     kept = {name: value for name, value in group.attrs.asdict().items() if name in RESERVED}
     group.attrs.put({**kept, "layout_digest": layout.digest, **layout.attrs})
@@ -291,6 +294,11 @@ def enlarge(group: zarr.Group, layout: Layout) -> None:
             column[...] = values
     for name in layout.variables:
         array(group, name).resize(tuple(layout.sizes[dim] for dim in layout.dimensions(name)))
+
+
+def form_of(group: zarr.Group) -> str:
+    """Return what kind of dataset a group says that it holds."""
+    return str(group.attrs.get("lmdata_form", SIMULATION))
 
 
 def array(group: zarr.Group, name: str, *, missing: bool = False) -> zarr.Array[Any]:

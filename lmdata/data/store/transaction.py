@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lmdata.data import registry
 from lmdata.data.digest import dataset_digest, member_digest, member_digests
 from lmdata.data.frames import Frames
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store import checkpoints, storage
 from lmdata.data.store.blocks import Blocks
 from lmdata.data.store.changes import Changes
@@ -56,7 +56,7 @@ class Transaction:
         self,
         session: icechunk.Session,
         place: str,
-        layout: Layout,
+        layout: Grid,
         members: Bookkeeping,
         failures: Mapping[str, str],
         begun: Iterable[Member],
@@ -87,7 +87,7 @@ class Transaction:
         return cls(session, previous._place, *known)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Grid:
         """Layout of the dataset."""
         return self.blocks.layout
 
@@ -100,7 +100,9 @@ class Transaction:
             return
         keys = self.layout.keys(frames.members)
         with ThreadPoolExecutor(1) as aside:  # writing and hashing take about as long as each other
-            hashing = aside.submit(member_digests, keys, frames.position) if frames.first == 0 else None
+            arrays = frames.by_name(self.layout.parts[0])
+            parts = [arrays[name] for name in self.layout.parts]
+            hashing = aside.submit(member_digests, keys, *parts) if frames.first == 0 else None
             self._write(frames)
             if hashing is not None:
                 digests = hashing.result()
@@ -190,7 +192,7 @@ class Transaction:
             else:
                 self.keep(member, outcome.state, step=outcome.steps_done, frames=outcome.frames)
 
-    def extend(self, layout: Layout) -> None:
+    def extend(self, layout: Grid) -> None:
         """Make the grid that of a wider layout; the members that are new are absent."""
         storage.enlarge(self.group, layout)
         self.members = self.members.enlarged(layout)

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +23,7 @@ import zarr
 from numpy.typing import NDArray
 
 from lmdata.data.frames import Frames, Sink
-from lmdata.data.layout import Layout
+from lmdata.data.grid import Grid
 from lmdata.data.store import storage
 from lmdata.data.store.changes import Changes, Fork
 from lmdata.data.store.checkpoints import Checkpoint
@@ -92,7 +91,7 @@ class RunStore(Sink):
     def create(
         cls,
         location: str | os.PathLike[str],
-        layout: Layout,
+        layout: Grid,
         *,
         initial: NDArray[Any] | None = None,
         durable: bool = False,
@@ -182,7 +181,7 @@ class RunStore(Sink):
         return str(self._place)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> Grid:
         """Layout of the dataset."""
         return self._now.layout
 
@@ -281,7 +280,7 @@ class RunStore(Sink):
         self._record(Reset(tuple(members)))
         self.commit()
 
-    def extend(self, layout: Layout) -> None:
+    def extend(self, layout: Grid) -> None:
         """Add seeds or swept values at the ends of their dimensions, all absent, in one commit.
 
         Members that are there stay as they are: they are keyed by value, not by place.
@@ -317,7 +316,7 @@ class RunStore(Sink):
                 self._now = self._begin()
             raise
 
-    def check_extension(self, layout: Layout) -> Layout:
+    def check_extension(self, layout: Grid) -> Grid:
         """Return a wider layout with the storage chunks of the store, which `extend` takes; change nothing.
 
         Raises
@@ -325,7 +324,7 @@ class RunStore(Sink):
         RecipeMismatch
             If it is not the present layout with more seeds or swept values at the end, or new seeds have no tokens.
         """
-        wider = replace(layout, chunk=self.layout.chunk)
+        wider = layout.with_chunk(self.layout.chunk)
         if not wider.extends(self.layout):
             raise RecipeMismatch(
                 "a dataset is extended by more seeds or swept values at the end, nothing else; "
