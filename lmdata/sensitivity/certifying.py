@@ -314,7 +314,8 @@ def _continued(first: Floats, family: NDArray[np.int64], *, models: list[Localma
         if found.certified_by.reshape(-1)[member] == AT_REST:
             result[member], errors[member] = now, 0.0
             continue
-        graph = np.asarray(canonical.neighbourhoods(now, model.schedule.at(step), model.matrix))
+        delta = float(model.schedule.values(step + 1, start=step)[0])
+        graph = np.asarray(canonical.neighbourhoods(now, delta, model.matrix))
         means = graph / graph.sum(axis=1, keepdims=True)
         matrix = (np.eye(n) + model.influence * means) / (1.0 + model.influence)
         limit = found.certified_limit.reshape(-1, n, d)[member]
