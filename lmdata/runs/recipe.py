@@ -21,6 +21,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.numerics.checks import as_count
 from lmdata.plugins import explaining
 from lmdata.runs.provenance import check_origin
 from lmdata.runs.sweep import (
@@ -332,9 +333,32 @@ def read_recipe(specification: Any, further: Sequence[str] = ()) -> dict[str, An
         )
     if isinstance(given.get("sweep"), list):
         given["sweep"] = _pairs(given["sweep"])
-    if isinstance(given.get("seeds"), Mapping):
-        given["seeds"] = _counted(given["seeds"])
+    if "seeds" in given:
+        given["seeds"] = read_seeds(given["seeds"])
     return given
+
+
+def read_seeds(seeds: Any) -> Any:
+    """Return the seeds of a recipe given as plain values: ``{first: 0, count: 20}`` as a range, others as they are.
+
+    Raises
+    ------
+    InvalidInput
+        If a mapping has other keys, or one of its values is no count. What seeds must be besides, `check_seeds` says.
+
+    Examples
+    --------
+    >>> read_seeds({"first": 5, "count": 2}), read_seeds([3, 4])
+    (range(5, 7), [3, 4])
+    """
+    if not isinstance(seeds, Mapping):
+        return seeds
+    if set(seeds) != {"first", "count"}:
+        raise InvalidInput(f"seeds as a mapping is {{first: 0, count: 20}}; got {dict(seeds)!r}")
+    first, count = (as_count(seeds[key], f"seeds[{key!r}]", minimum=0) for key in ("first", "count"))
+    if count > MOST_MEMBERS:
+        raise InvalidInput(f"seeds['count'] is {count:,}; a dataset has at most {MOST_MEMBERS:,} members: split it")
+    return range(first, first + count)
 
 
 def _pairs(sweep: list[Any]) -> dict[str, Any]:
@@ -347,11 +371,3 @@ def _pairs(sweep: list[Any]) -> dict[str, Any]:
     if len(found) < len(sweep):
         raise InvalidInput(f"sweep names a parameter twice in {[name for name, _ in sweep]}; give each once")
     return found
-
-
-def _counted(seeds: Mapping[str, Any]) -> range:
-    """Return the seeds of ``{first: ..., count: ...}``."""
-    if set(seeds) != {"first", "count"}:
-        raise InvalidInput(f"seeds as a mapping is {{first: 0, count: 20}}; got {dict(seeds)!r}")
-    first, count = check_steps(seeds["first"]), check_steps(seeds["count"])
-    return range(first, first + count)

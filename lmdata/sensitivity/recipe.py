@@ -18,6 +18,7 @@ from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specifica
 from lmdata.errors import InvalidInput
 from lmdata.memory import available_memory
 from lmdata.numerics.checks import as_number
+from lmdata.runs.recipe import read_seeds
 from lmdata.runs.sweep import check_seeds, check_steps
 from lmdata.sensitivity.axis import Axis
 from lmdata.sensitivity.shapes import shape_of
@@ -108,7 +109,7 @@ class AtlasRecipe:
         )
 
     @classmethod
-    def from_specification(cls, specification: Mapping[str, Any], *, initial: Any = None) -> Self:
+    def from_specification(cls, specification: Any, *, initial: Any = None) -> Self:
         """Return the recipe of a specification; ``initial`` are tokens that it identifies but does not hold.
 
         Missing keys take the defaults of `lmdata.atlas`; ``seeds`` are a list, or ``{first: 0, count: 20}``; an upper
@@ -119,22 +120,24 @@ class AtlasRecipe:
         InvalidInput
             If a key is missing or not known, or what it says is not allowed.
         """
-        if unknown := sorted(set(specification) - set(KEYS)):
+        if not isinstance(specification, Mapping):
+            kind = type(specification).__name__
+            raise InvalidInput(f"the recipe of an atlas is a mapping with the keys {', '.join(KEYS)}; got {kind}")
+        if unknown := sorted(set(map(str, specification)) - set(KEYS)):
             raise InvalidInput(f"the recipe of an atlas has no key {unknown[0]!r}; it may have {', '.join(KEYS)}")
         for key in ("model", "tokens"):
             if key not in specification:
                 raise InvalidInput(f"the recipe of an atlas lacks {key!r}")
         if (version := specification.get("lmdata_atlas", ATLAS)) != ATLAS:
             raise InvalidInput(f"lmdata_atlas is {version!r}; this lmdata makes atlases of version {ATLAS}")
-        low, high = specification.get("sensitivity", (0.0, None))
-        seeds = specification.get("seeds", (0,))
-        if isinstance(seeds, Mapping):
-            seeds = range(seeds["first"], seeds["first"] + seeds["count"])
+        sensitivity = specification.get("sensitivity", (0.0, None))
+        if isinstance(sensitivity, list | tuple) and len(sensitivity) == 2 and sensitivity[1] is None:
+            sensitivity = (sensitivity[0], math.inf)
         return cls.of(
             model_from_specification(specification["model"]),
             source_from_specification(specification["tokens"], values=initial),
-            seeds=seeds,
-            sensitivity=(low, math.inf if high is None else high),
+            seeds=read_seeds(specification.get("seeds", (0,))),
+            sensitivity=sensitivity,
             resolution=specification.get("resolution", RESOLUTION),
             steps=specification.get("steps"),
             limits=specification.get("limits", True),

@@ -60,7 +60,10 @@ def test_missing_keys_take_the_defaults(kind):
     [
         ({"seeds": {"first": 0}}, r"seeds as a mapping is \{first: 0, count: 20\}; got \{'first': 0\}"),
         ({"seeds": {"first": 0, "count": 0}}, "seeds is empty"),
-        ({"seeds": {"first": -1, "count": 2}}, "it must not be negative"),
+        ({"seeds": {"first": -1, "count": 2}}, r"seeds\['first'\] is -1; it must be at least 0"),
+        ({"seeds": {"first": 0, "count": 1.5}}, r"seeds\['count'\] must be an integer of at least 0; got float 1.5"),
+        ({"seeds": {"first": 0, "count": 10**30}}, r"seeds\['count'\] is 1,000,.*; a dataset has at most 1,048,576"),
+        ({"seeds": {"first": 2**63 - 1, "count": 2}}, r"seeds must be below 2\*\*63"),
         ({"sweep": [["a"]]}, r"sweep as a list holds \[name, values\] pairs"),
         ({"sweep": {"nonsense": [1]}}, "sweep names 'nonsense', which"),
         ({"stpes": 3}, "a recipe has no key 'stpes'; it may have"),
