@@ -255,7 +255,8 @@ def test_a_bucket_that_refuses_or_a_body_that_is_cut_is_no_damage(between, examp
         open_dataset(place)
 
 
-def test_an_answer_that_is_cut_while_a_commit_is_made_is_asked_for_again(between, example, small_blocks):
+def test_an_answer_that_is_cut_while_a_commit_is_made_is_asked_for_again(between, example, small_blocks, monkeypatch):
+    monkeypatch.setattr("lmdata.data.store.writer.COMMIT_INTERVAL", 1e9)  # all in the one commit below
     made = example()
     place = made.write("s3://runs/prevented/two", leave=8)
     cut = []
