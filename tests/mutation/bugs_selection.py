@@ -8,6 +8,7 @@ GEOMETRY = "selection/test_selection_geometry.py"
 TRAINING = (
     "selection/test_selection_arithmetic.py selection/test_selection_dataset.py selection/test_selection_theorems.py"
 )
+STORED = "selection/test_runs.py"
 
 BUGS = [
     Bug(
@@ -126,4 +127,9 @@ BUGS = [
         "pass",
         "selection/test_selection_arithmetic.py selection/test_selection_dataset.py",
     ),
+    Bug("data/store/transaction.py", "for name in self.layout.parts]", "for name in self.layout.parts[:1]]", STORED),
+    Bug("data/training.py", '"problems": {name: [dims, *_digested(values)]', '"problems": {name: [dims]', STORED),
+    Bug("data/verify.py", "for name in names]", "for name in names[:1]]", STORED),
+    Bug("selection/training.py", "elif not _same(layout.given(), drawn.given()):", "elif False:", STORED),
+    Bug("selection/training.py", "[numbers[row] for row in kept]", "[numbers[row] for row in rows]", STORED),
 ]

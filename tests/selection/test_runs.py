@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import lmdata
 from lmdata import cli
 from lmdata.data.derived import save_derived
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
+from lmdata.data.store.storage import Place, open_repository
 from lmdata.data.store.writer import RunStore
 from lmdata.errors import (
     BackendUnavailable,
@@ -223,6 +225,17 @@ def test_a_store_of_other_problems_is_not_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setattr(type(gaussian(2, 3, 4)), "draw", other)
     with pytest.raises(RecipeMismatch, match="begun with other problems than its recipe gives here"):
         lmdata.resume(tmp_path / "run")
+
+
+def test_problems_that_were_changed_are_noticed(tmp_path):
+    """Whole chunks with right checksums: the digest of the layout covers the numbers of the problems."""
+    run_to_store(recipe_of(), tmp_path / "run")
+    session = open_repository(Place.of(tmp_path / "run")).writable_session("main")
+    array = zarr.open_group(session.store, mode="r+")["token_vector"]
+    array[0, 0, 0, 0] = np.nextafter(np.asarray(array[0, 0, 0, 0]), 9)
+    session.commit("behind the back")
+    with pytest.raises(CorruptDataset, match="not those that were declared"):
+        open_dataset(tmp_path / "run")
 
 
 @dataclasses.dataclass(frozen=True)
