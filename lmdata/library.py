@@ -306,8 +306,6 @@ def verify(store: str | os.PathLike[str], *, full: bool = True, recompute: int =
         report = catalog.check(name, full=full)
     else:
         place, version = _located(store)
-        if version and count:
-            raise InvalidInput(f"{place} is computed again as it is now, not as of {version}: leave out one of the two")
         report = verify_store(place, full=full, version=version)
     return recomputed(report, report.location, count, kind_of=_kind_of, backend=backend) if count else report
 

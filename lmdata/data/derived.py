@@ -136,21 +136,6 @@ def verify_derived(folder: Path) -> str | None:
     return None if found == group.attrs.get("digest") else "its contents are not those that were written (digest)"
 
 
-def is_derived(folder: Path) -> bool:
-    """Return whether a folder says of itself that it is a derived dataset."""
-    with looking(folder):
-        if not (folder / "zarr.json").is_file():
-            return False
-
-    def attributes() -> Mapping[str, Any]:
-        return zarr.open_group(LocalStore(folder), mode="r", zarr_format=3).attrs
-
-    try:
-        return "lmdata_derived" in fetched(attributes, f"{folder} cannot be read")
-    except CorruptDataset:
-        return False
-
-
 def _provenance(dataset: xr.Dataset, source: xr.Dataset, made_by: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     names = names_of(source)

@@ -13,13 +13,13 @@ import zarr
 from zarr.storage import LocalStore
 
 from lmdata.data.archive import pack, unpack
-from lmdata.data.derived import is_derived
 from lmdata.data.opening import open_dataset
 from lmdata.data.store import guard, storage
 from lmdata.data.store.creation import create_folder, create_remote, declare
 from lmdata.data.store.making import making, move, refuse_taken
 from lmdata.data.store.reading import Stored, read
 from lmdata.data.store.storage import Place, writing
+from lmdata.data.store.stored_as import StoredAs, stored_as
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput
 from lmdata.numerics.checks import as_path
@@ -115,9 +115,10 @@ def import_zarr(location: str | os.PathLike[str], target: str | os.PathLike[str]
 
 def _writer(place: Place, version: str | None) -> Callable[[Path], object]:
     """Return what writes a plain copy of a dataset into a new folder."""
-    if version is None and place.folder is not None and is_derived(place.folder):
-        guard.check_links(place.folder)
-        return partial(shutil.copytree, place.folder)
+    if stored_as(place, version) is StoredAs.DERIVED:
+        folder = Place.local(str(place))
+        guard.check_links(folder)
+        return partial(shutil.copytree, folder)
     source = _complete(place, version)
 
     def write(folder: Path) -> None:
@@ -128,7 +129,7 @@ def _writer(place: Place, version: str | None) -> Callable[[Path], object]:
 
 
 def _complete(place: Place, version: str | None = None) -> Stored:
-    if place.folder is not None and is_derived(place.folder):
+    if stored_as(place, version) is StoredAs.DERIVED:
         raise InvalidInput(f"{place} is a derived dataset, which is plain zarr and no run: copy its folder")
     source = Stored.open(place, tag=version)
     if not source.members.complete.all():

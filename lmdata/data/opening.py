@@ -13,7 +13,7 @@ import xarray as xr
 from zarr.core.sync import sync
 
 from lmdata.data import registry
-from lmdata.data.derived import is_derived, open_derived
+from lmdata.data.derived import open_derived
 from lmdata.data.layout import assemble
 from lmdata.data.lazy import stored
 from lmdata.data.store import prevented, storage
@@ -21,6 +21,7 @@ from lmdata.data.store.lock import holder_of
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import StoredAs, stored_as
 from lmdata.errors import CorruptDataset, IncompleteDataset, StoreError
 from lmdata.wording import counted
 
@@ -74,10 +75,11 @@ def open_dataset(
     lmdata.errors.StoreError: ... is no run store of lmdata: it holds no icechunk repository
     """
     place = Place.of(location)
-    if version is None and place.folder is not None and place.folder.is_file():
-        return open_file(place.folder, allow_partial=allow_partial, chunked=chunked)
-    if version is None and place.folder is not None and is_derived(place.folder):
-        return open_derived(place.folder, chunked=chunked)
+    match stored_as(place, version):
+        case StoredAs.FILE:
+            return open_file(Place.local(location), allow_partial=allow_partial, chunked=chunked)
+        case StoredAs.DERIVED:
+            return open_derived(Place.local(location), chunked=chunked)
     source = Stored.open(place, tag=version)
     partial = not source.members.complete.all()
     if partial and not allow_partial:
@@ -103,7 +105,7 @@ def open_file(file: Path, *, allow_partial: bool = False, chunked: bool = True) 
     """
     try:
         dataset = xr.open_dataset(file, chunks={} if chunked else None)
-    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
+    except (ValueError, OSError, LookupError, TypeError, ImportError) as error:
         raise StoreError(
             f"{file} is no run store of lmdata, which is a folder, and no netCDF file that can be read here: "
             f"{prevented.summary(error)}; for netCDF, pip install h5netcdf"

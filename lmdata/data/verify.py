@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from lmdata.data import registry
-from lmdata.data.derived import is_derived, verify_derived
+from lmdata.data.derived import verify_derived
 from lmdata.data.digest import dataset_digest, member_digest, sha256_of_json
 from lmdata.data.store import storage
 from lmdata.data.store.lock import HELD
 from lmdata.data.store.prevented import looking
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import GROUP, StoredAs, is_plain, stored_as
 from lmdata.errors import CorruptDataset, LmdataError
 from lmdata.wording import counted
 
@@ -70,6 +71,8 @@ class Report:
         What to do.
     recomputed
         Numbers of the members that were computed again.
+    version
+        The published version that was looked at; the last commit without it.
     """
 
     location: str
@@ -80,6 +83,7 @@ class Report:
     damaged: tuple[int, ...]
     advice: str
     recomputed: tuple[int, ...] = ()
+    version: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -96,7 +100,8 @@ class Report:
         depth = "every number read" if self.full else "numbers not read"
         if self.recomputed:
             depth += f", {counted(len(self.recomputed), 'member')} computed again"
-        head = f"{self.location}: {self.complete} of {counted(self.members, 'member')} complete, {depth}"
+        name = f"{self.location}@{self.version}" if self.version else self.location
+        head = f"{name}: {self.complete} of {counted(self.members, 'member')} complete, {depth}"
         lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]
         if len(self.problems) > 20:
             lines.append(f"  ... and {len(self.problems) - 20} more")
@@ -135,9 +140,10 @@ def verify(location: str | os.PathLike[str], *, full: bool = True, version: str 
 
 
 def _verified(place: Place, *, full: bool, version: str | None) -> Report:
-    if version is None and place.folder is not None and is_derived(place.folder):
-        wrong = verify_derived(place.folder) if full else None
-        problems = [Problem("damaged", place.folder.name, wrong)] if wrong else []
+    if stored_as(place, version) is StoredAs.DERIVED:
+        folder = Place.local(str(place))
+        wrong = verify_derived(folder) if full else None
+        problems = [Problem("damaged", folder.name, wrong)] if wrong else []
         return _report(place, problems, full=full, members=1, complete=1, damaged=())
     try:
         source = Stored.open(place, tag=version)
@@ -171,8 +177,7 @@ def _report(
     advice = []
     if kinds & {"missing", "failed"}:
         advice.append(f"`lmdata resume {place}` computes the missing and failed members")
-    plain = place.folder is not None and (place.folder / "zarr.json").is_file()
-    if (plain or version) and kinds & {"damaged", "unreadable"}:
+    if (version or is_plain(place)) and kinds & {"damaged", "unreadable"}:
         advice.append("keep it aside and make it again from its recipe or source, or fetch another copy")
     elif damaged:
         advice.append(f"`lmdata repair {place}` computes the damaged members again and touches nothing else")
@@ -181,7 +186,7 @@ def _report(
     if "foreign" in kinds:
         advice.append("what is foreign was not written by lmdata: look at it, and remove it if it is not yours")
     text = "To do: " + "; ".join(advice) + "." if advice else "Nothing to do."
-    return Report(str(place), full, members, complete, tuple(problems), damaged, text)
+    return Report(str(place), full, members, complete, tuple(problems), damaged, text, version=version)
 
 
 def _bookkeeping(source: Stored) -> Iterator[Problem]:
@@ -218,7 +223,7 @@ def _foreign(source: Stored) -> Iterator[Problem]:
     for name in sorted(set(source.group.keys()) - declared - GROUPS):
         yield Problem("foreign", name, "a variable or group that no dataset has")
     if source.place.folder is not None:
-        known = FOLDERS | FILES if source.session is not None else declared | GROUPS | {"zarr.json"}
+        known = FOLDERS | FILES if source.session is not None else declared | GROUPS | {GROUP}
         for path in sorted(source.place.folder.iterdir()):
             if path.name not in known:
                 yield Problem("foreign", path.name, "a file or folder that no dataset has")

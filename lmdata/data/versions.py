@@ -16,6 +16,7 @@ from lmdata.data.store.lock import WriterLock
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored
 from lmdata.data.store.storage import Place, writing
+from lmdata.data.store.stored_as import is_plain
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, InvalidInput, RecipeMismatch, StoreExists
 
@@ -141,5 +142,5 @@ def _migrate(repository: icechunk.Repository, place: Place) -> None:
 
 
 def _refuse_plain(place: Place, why: str) -> None:
-    if place.folder is not None and (place.folder / "zarr.json").is_file():
+    if is_plain(place):
         raise InvalidInput(f"{place} is plain zarr, {why}")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmdata.data.derived import is_derived
 from lmdata.data.frames import Frames, Sink
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_initial
 from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import StoredAs, stored_as
 from lmdata.data.verify import Problem, Report
 from lmdata.errors import InvalidInput
 from lmdata.runs.means import Means
@@ -57,7 +57,7 @@ def recomputed(
     Parameters
     ----------
     report
-        Of `lmdata.data.verify.verify`: members that are damaged are not computed.
+        Of `lmdata.data.verify.verify`, of one version or what is there now: members that are damaged are not computed.
     location
         A run store, or a plain zarr export of one.
     count
@@ -78,9 +78,9 @@ def recomputed(
         If it is no run: a derived dataset, or trajectories without a recipe.
     """
     place = Place.of(location)
-    if place.folder is not None and is_derived(place.folder):
+    if stored_as(place, report.version) is StoredAs.DERIVED:
         raise InvalidInput(f"{place} is no run, whose members could be computed again; leave out recompute")
-    source = Stored.open(place)
+    source = Stored.open(place, tag=report.version)
     attrs = source.layout.attrs
     if "recipe" not in attrs:
         raise InvalidInput(f"{place} has no recipe; leave out recompute")

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdata.data.derived import is_derived, open_derived, save_derived
+from lmdata.data.derived import open_derived, save_derived
 from lmdata.data.digest import canonical_json
+from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import StoredAs, stored_as
 from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
 from lmdata.numerics.checks import as_path
 from lmdata.runs.cluster import connected
@@ -104,7 +106,7 @@ def walked(
 
 def _finished(recipe: AtlasRecipe, target: Path) -> xarray.Dataset:
     """Return the atlas that is at a place, if it is this one."""
-    if not target.is_dir() or not is_derived(target):
+    if stored_as(Place.of(target)) is not StoredAs.DERIVED:
         raise StoreExists(f"there is already something else at {target}; choose another place, or remove it first")
     dataset = open_derived(target)
     if dataset.attrs.get("recipe") != canonical_json(recipe.specification()):

@@ -48,6 +48,15 @@ def test_what_is_no_path_is_refused(path):
         as_path(path, "store")
 
 
+@pytest.mark.parametrize("share", [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_netcdf_file_that_was_cut_is_told(tmp_path, share):
+    whole = xr.Dataset({"a": ("x", np.arange(99.0))}, attrs={"title": "t" * 99})
+    data = bytes(whole.to_netcdf(engine="scipy"))
+    (tmp_path / "cut.nc").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(StoreError, match="lmdata"):
+        lmdata.open(tmp_path / "cut.nc")
+
+
 def test_a_netcdf_file_is_a_dataset_as_it_was(tmp_path, swept):
     words = swept.assign_coords(token=["a", "ç", "日本", "·"])
     for ds in (swept, words):

@@ -57,6 +57,18 @@ def test_members_that_were_computed_wrongly_are_found_by_computing_them_again(wr
     assert len(lmdata.verify(tmp_path / "plain.zarr", recompute=10).problems) == 2
 
 
+def test_a_version_is_computed_again_as_it_was(wrong):
+    lmdata.publish(wrong, "v1")
+    with RunStore.append_to(wrong) as store:
+        store.reset([1, 3])
+    lmdata.resume(wrong)
+    report = lmdata.verify(f"{wrong}@v1", recompute=4)
+    assert [problem.subject for problem in report.problems] == ['{"seed":1}', '{"seed":3}']
+    assert report.version == "v1"
+    assert str(report).startswith(f"{wrong}@v1: 4 of 4")
+    assert lmdata.verify(wrong, recompute=4).ok
+
+
 def test_a_sample_is_random_and_only_of_complete_members(tmp_path):
     lmdata.simulate(MODEL, TOKENS, steps=1, seeds=range(20), store=tmp_path / "run")
     with RunStore.append_to(tmp_path / "run") as store:

@@ -22,6 +22,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.store import guard, storage
 from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import is_plain
 from lmdata.data.training import TrainingLayout
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
@@ -142,7 +143,7 @@ class Stored:
         if place.folder is not None:
             with looking(place.folder):
                 guard.check_links(place.folder)
-                if (place.folder / "zarr.json").is_file():
+                if is_plain(place):
                     store = LocalStore(place.folder, read_only=True)
         if store is None:
             session = storage.open_session(place, snapshot=snapshot, tag=tag)
