@@ -288,6 +288,13 @@ def test_mean_width_of_a_ball_is_its_diameter():
     assert width == pytest.approx(4 / np.pi, rel=1e-5)  # Cauchy: perimeter / pi
 
 
+def test_the_error_of_a_mean_width_is_that_of_the_mean_of_a_sample():
+    width, error = mean_width([[1.0, 0.0], [-1.0, 0.0]], np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]))
+    widths = np.array([2.0, 0.0, 1.2])
+    assert width == pytest.approx(widths.mean(), rel=1e-15)
+    assert error == pytest.approx(math.sqrt(((widths - widths.mean()) ** 2).sum() / 2 / 3), rel=1e-14)
+
+
 @pytest.mark.parametrize("points", [[1.0, 2.0], np.empty((0, 2)), np.empty((3, 0))])
 def test_points_without_tokens_or_components_are_refused(points):
     with pytest.raises(InvalidInput, match="points has shape"):

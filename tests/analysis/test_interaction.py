@@ -156,3 +156,13 @@ def test_leaders_of_the_published_runs(cases, case):
     published = cases("hardmax_dynamics_notebook")
     position = published[f"case{case}_z"]
     np.testing.assert_array_equal(self_aligned(position, np.zeros(len(position))), published[f"case{case}_leader"])
+
+
+def test_leaders_hear_themselves_which_a_followed_token_need_not():
+    """Token 2 hears token 0, which hears token 1: only that one leads."""
+    ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [2.0, -3.0], [0.2, 0.1]], steps=0)
+    assert lmdata.leaders(ds).values.ravel().tolist() == [False, True, False]
+    position = np.random.default_rng(0).normal(size=(40, 12, 2))
+    score = position @ position.swapaxes(-1, -2)
+    expected = score.diagonal(axis1=-2, axis2=-1) >= score.max(axis=-1) - 0.2
+    np.testing.assert_array_equal(self_aligned(position, np.full(40, 0.2)), expected)

@@ -135,3 +135,21 @@ def test_arguments_that_make_no_sense_are_refused():
             lmdata.vertex_occupancy(ds, radius=wrong)
     with pytest.raises(InvalidInput, match="definition='radius' alone"):
         lmdata.vertex_occupancy(ds, definition="region", radius=0.1)
+
+
+def test_a_share_is_reached_when_it_is_there_to_a_rounding():
+    time = np.arange(3.0)
+    share = np.array([[0.49], [0.985], [0.985]])
+    _, reached = entropy_of(share, time)
+    np.testing.assert_array_equal(reached, [1.0, 1.0, np.nan])
+    _, reached = entropy_of(np.array([[0.3, 0.2 - 1e-15], [0.3, 0.6], [0.5, 0.49]]), time)
+    np.testing.assert_array_equal(reached, [0.0, 1.0, 2.0])
+
+
+def test_regions_are_those_of_the_sensitivity_of_each_step():
+    """A probe at 0.2 on a line from -1 to 1 has margin 0.4: inside the region of 1 while the sensitivity is below."""
+    position = np.tile(np.array([[1.0], [-1.0], [0.2]]), (1, 4, 1, 1))
+    ends = np.array([[0, 1, 0]])
+    limits = np.array([[[1.0], [-1.0], [1.0]]])
+    share = shares_by_region(position, np.array([[0.5, 0.3, 0.4, 0.0]]), ends, limits, ends)
+    np.testing.assert_allclose(share[0, :, 0], [1 / 3, 2 / 3, 1 / 3, 2 / 3])

@@ -197,3 +197,30 @@ def test_a_vanishing_sensitivity_ends_like_hardmax(seed, d):
     if limit.settled:
         gaps = limit.gap.values[: int(limit.vertex_count)]
         assert (np.isnan(gaps) | (gaps >= -1e-3)).all()
+
+
+def test_centres_are_the_means_of_clusters_of_unequal_sizes():
+    tokens = np.array([[0.0, 0.0], [4.0, 4.0], [1.0, 0.0], [0.5, 3.0], [4.0, 5.0]])
+    found = centres(tokens, np.array([0, 1, 0, 0, 1]))
+    np.testing.assert_allclose(found, [[0.5, 1.0], [4.0, 4.5]], rtol=1e-15)
+
+
+@pytest.mark.parametrize(("tolerance", "count"), [(0.7, 3), (0.71, 2)])
+def test_a_vertex_is_told_by_its_distance_from_the_hull_of_the_others(tolerance, count):
+    """The top of the triangle is 1 from its base, sqrt(2) from its nearest point: 0.7071 of that."""
+    assert len(polytope_vertices(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), tolerance=tolerance)) == count
+
+
+def test_settled_asks_for_the_neighbours_of_the_last_step():
+    """Under sensitivity 9 both would move on to their mean; the last step has 0, under which each hears itself."""
+    ds = lmdata.simulate(lmdata.Localmax(alignment_sensitivity=[9.0, 0.0, 0.0]), [[1.0], [-1.0]], steps=3)
+    assert ds.position.values[0, -1].tolist() == [[0.5], [-0.5]]
+    assert lmdata.limit_polytope(ds).settled.item()
+    ds = lmdata.simulate(lmdata.Localmax(alignment_sensitivity=[0.0, 0.0, 9.0]), [[1.0], [-1.0]], steps=3)
+    assert not lmdata.limit_polytope(ds).settled.item()
+
+
+def test_what_is_near_is_relative_to_the_first_frame():
+    """Two tokens that approach their mean, the origin, end as one: not as two that are twice their size apart."""
+    ds = lmdata.simulate(lmdata.Localmax(10.0), [[1.0], [-1.0]], steps=30)
+    assert lmdata.limit_polytope(ds).cluster.values.tolist() == [[0, 0]]
