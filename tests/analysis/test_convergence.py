@@ -117,3 +117,14 @@ def test_what_lasts_begins_where_it_is_never_false_again(condition):
     lasting = [t for k, t in enumerate(time) if all(condition[k:])]
     found = lasts_from(np.array(condition), time)
     assert found == lasting[0] if lasting else np.isnan(found)
+
+
+def test_the_tolerance_is_of_each_members_own_size():
+    """One start, and the same a thousand times larger: what is small for one is small for the other at that time."""
+    start = lmdata.tokens.uniform(6, 2).draw(0)
+    ds = lmdata.simulate(lmdata.Localmax(), np.stack([start, 1024.0 * start]), steps=40, seeds=(0, 1))
+    found = lmdata.convergence(ds, tolerance=1e-6)
+    times = found.time_to_tolerance.values
+    assert times[0] == times[1] > 5
+    ratio = found.displacement.values[1, 1:] / found.displacement.values[0, 1:]
+    np.testing.assert_array_equal(ratio, np.full(40, 1024.0))

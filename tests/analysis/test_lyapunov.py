@@ -74,3 +74,12 @@ def test_one_token_has_no_energy():
 def test_a_radius_that_cannot_be_is_refused(radius):
     with pytest.raises(InvalidInput, match="radius is"):
         lmdata.lyapunov(lmdata.simulate(lmdata.Localmax(), [[1.0]], steps=0), radius=radius)
+
+
+def test_a_rise_counts_from_a_rounding_on():
+    """Two tokens that part by a millionth: the energy rises by 4e-6 of itself, which is no rounding; 1e-13 is one."""
+    apart = np.array([0.5, 0.500001, 0.500001 * (1 + 4e-14), 0.4])
+    position = np.stack([np.zeros(4), apart], axis=-1)[None, :, :, None]
+    energy, rises, largest = energies(position, np.zeros(1), radius=1.0)
+    assert rises.tolist() == [1]
+    assert largest[0] == pytest.approx(energy[0, 1] - energy[0, 0], rel=1e-9)
