@@ -40,7 +40,7 @@ def stores(repeats: int) -> list[Row]:
     rows = []
     for name, sizes in DATASETS.items():
         layout, position = _dataset(*sizes)
-        with tempfile.TemporaryDirectory(dir=_fast_folder(3 * layout.nbytes)) as folder:
+        with tempfile.TemporaryDirectory(dir=fast_folder(3 * layout.nbytes)) as folder:
             ours, plain, exported = Path(folder, "run"), Path(folder, "plain.zarr"), Path(folder, "export.zarr")
             contenders = {
                 "lmdata": _afresh(ours, partial(_write, ours, layout, position)),
@@ -136,7 +136,7 @@ def _read(place: Path) -> None:
         array[start : start + array.chunks[0]]
 
 
-def _fast_folder(need: int) -> Path | None:
+def fast_folder(need: int) -> Path | None:
     """Return a folder in memory, where a disk that is busy does not decide the race; None if there is none so large."""
     memory = Path("/dev/shm")
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > need else None

@@ -12,11 +12,14 @@ from xarray.core import indexing
 
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
+from lmdata.data.store.storage import Place
 
 
-def stored(array: zarr.Array[Any], present: NDArray[np.bool_] | None = None) -> indexing.LazilyIndexedArray:
+def stored(
+    array: zarr.Array[Any], present: NDArray[np.bool_] | None = None, place: Place | None = None
+) -> indexing.LazilyIndexedArray:
     """Return an array of `StoredArray` that xarray indexes lazily."""
-    return indexing.LazilyIndexedArray(StoredArray(array, present))
+    return indexing.LazilyIndexedArray(StoredArray(array, present, place))
 
 
 class StoredArray(BackendArray):
@@ -28,11 +31,16 @@ class StoredArray(BackendArray):
         The variable. Without ``present`` its missing chunks have to raise, with it to read as fill.
     present : (<swept>, seed) bool, optional
         Members that are there; what the others hold is replaced by the fill value.
+    place
+        Of the run store that it is in, which may have removed the commit meanwhile.
     """
 
-    def __init__(self, array: zarr.Array[Any], present: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self, array: zarr.Array[Any], present: NDArray[np.bool_] | None = None, place: Place | None = None
+    ) -> None:
         self.array = array
         self.present = present
+        self.place = place
         self.shape = array.shape
         self.dtype = array.dtype
 
@@ -41,11 +49,12 @@ class StoredArray(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         storage.check_threads(self.array.store)
-        values = fetched(
-            lambda: np.asarray(self.array.oindex[key]),
-            f"variable {self.array.basename!r} cannot be read at {key!r:.200}",
-            damaged="lmdata.verify tells what is damaged, and what can be done",
-        )
+        with storage.committed(self.place, self.array.store):
+            values = fetched(
+                lambda: np.asarray(self.array.oindex[key]),
+                f"variable {self.array.basename!r} cannot be read at {key!r:.200}",
+                damaged="lmdata.verify tells what is damaged, and what can be done",
+            )
         if self.present is None:
             return values
         return np.where(self._present(key, values.ndim), values, self.array.fill_value)

@@ -127,7 +127,10 @@ def open_file(file: Path, *, allow_partial: bool = False, chunked: bool = True) 
 def _lazy(source: Stored, *, partial: bool) -> xr.Dataset:
     layout, members = source.layout, source.members
     present = members.complete if partial else None
-    arrays = {name: stored(storage.array(source.group, name, missing=partial), present) for name in layout.written}
+    arrays = {
+        name: stored(storage.array(source.group, name, missing=partial), present, source.place)
+        for name in layout.written
+    }
     dataset = assemble(
         layout,
         arrays.pop(layout.parts[0]),
@@ -161,7 +164,8 @@ def _check_presence(source: Stored) -> None:
     for name in source.layout.written:
         grid = len(source.layout.shape)
         chunk = source.layout.chunks(name)[:grid]
-        stored_chunks = fetched(partial(_chunk_coordinates, source.session, name), f"{source.place} cannot be read")
+        with storage.committed(source.place, source.group.store):
+            stored_chunks = fetched(partial(_chunk_coordinates, source.session, name), f"{source.place} cannot be read")
         there = {corner[:grid] for corner in stored_chunks}
         for place in np.argwhere(source.members.complete):
             if tuple((place // chunk).tolist()) not in there:

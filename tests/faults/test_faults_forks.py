@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,17 +266,33 @@ def test_members_whose_chunk_is_out_in_a_fork_are_not_changed_until_it_is_back(t
     assert open_dataset(tmp_path / "run").attrs["digest"] == digest
 
 
-def test_the_writer_does_not_tidy_up_while_forks_are_out(tmp_path, made, monkeypatch):
-    tidied = []
-    monkeypatch.setattr("lmdata.data.store.writer.TIDY_COMMITS", 2)
-    monkeypatch.setattr("lmdata.data.store.writer.tidy", lambda *arguments: tidied.append(len(store.pending())))
+def snapshots(store):
+    """Return how many commits are left."""
+    return len(list(Path(store.location, "snapshots").iterdir()))
+
+
+@pytest.mark.parametrize("early", [1, 3])
+def test_what_forks_read_and_write_outlives_a_tidying_writer(tmp_path, made, monkeypatch, digest, early):
+    monkeypatch.setattr("lmdata.data.store.maintenance.KEPT_COMMITS", 1)
+    monkeypatch.setattr("lmdata.data.store.maintenance.KEPT_BYTES", 0)
     with RunStore.create(tmp_path / "run", made.layout) as store:
-        forks = [store.fork([block]) for block in store.pending()]
-        for fork in forks:
-            store.merge(computed(made, fork))
+        first, *others = store.pending()
+        state, position = made.position[list(first), 2], made.position[list(first), :3]
+        store.checkpoint(first, step=2, state=state, position=position, first_frame=0)
+        forks = [store.fork([block]) for block in (first, *others[:early])]
+        written = [computed(made, fork) for fork in forks[1:]]
+        before = snapshots(store)
+        for block in others[early:]:
+            made.put(store, block)
             store.commit()
-            assert tidied == ([0] if fork is forks[-1] else [])
-    assert tidied == [0]
+        assert snapshots(store) > before
+        written.append(computed(made, forks[0]))  # reads what stood there when it was given
+        for changes in written:
+            store.merge(changes)
+            store.commit()
+    assert snapshots(store) <= 3
+    assert verify(tmp_path / "run").ok
+    assert open_dataset(tmp_path / "run").attrs["digest"] == digest
 
 
 def two_writers(made, place):

@@ -72,12 +72,16 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What comes back of a fork: its session, the outcomes of what was touched, and who was complete beside it."""
+    """What comes back of a fork: its session, the outcomes of what was touched, who was complete beside it, and bytes.
+
+    ``written`` counts what was written to the disk.
+    """
 
     number: int
     session: icechunk.ForkSession
     outcomes: dict[int, Outcome]
     complete: tuple[int, ...]
+    written: int = 0
 
     @property
     def nbytes(self) -> int:

@@ -84,7 +84,7 @@ class ForkWriter(Sink):
                 reason=self._reasons.get(member, ""),
                 state=states.reached.get(place),
             )
-        return Changes(self._fork.number, self._fork.session, outcomes, self._fork.complete)
+        return Changes(self._fork.number, self._fork.session, outcomes, self._fork.complete, self._now.written)
 
 
 class Forks:
@@ -103,6 +103,11 @@ class Forks:
 
     def __len__(self) -> int:
         return len(self._out)
+
+    @property
+    def bases(self) -> set[str]:
+        """The commits that forks read which are out."""
+        return {fork.session.snapshot_id for fork in self._out.values()}
 
     def give(self, now: Transaction, session: icechunk.ForkSession, blocks: Sequence[Block]) -> Fork:
         """Give blocks out, none of which is out yet.

@@ -51,6 +51,11 @@ class WriterLock:
     wait
         Wait for another holder to finish, instead of raising.
 
+    Attributes
+    ----------
+    abandoned : bool
+        Whether the holder before did not give it back, but was killed.
+
     Raises
     ------
     StoreLocked
@@ -72,6 +77,7 @@ class WriterLock:
         self._file = path.with_name(path.name + HELD) if _kind() == "file" else None
         descriptor = _lock(path, wait=wait) if self._file is None else _make(self._file, wait=wait)
         self._descriptor: int | None = descriptor
+        self.abandoned = os.fstat(descriptor).st_size > 0
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
         with contextlib.suppress(OSError):  # on a full disk it is locked all the same
             os.ftruncate(descriptor, 0)

@@ -150,7 +150,8 @@ class Stored:
             store = session.store
         elif snapshot or tag:
             raise UnknownName(f"{place} is plain zarr, which has no versions; there is no {snapshot or tag!r}")
-        return cls._of(place, store, session)
+        with storage.committed(place, store):
+            return cls._of(place, store, session)
 
     @classmethod
     def at(cls, place: Place, session: icechunk.Session) -> Self:
@@ -176,7 +177,8 @@ class Stored:
         step = array.chunks[len(window)]
         for start in range(0, self.layout.frames, step):
             region = (*window, slice(start, start + step))
-            values = fetched(partial(lambda region: np.asarray(array[region]), region), f"{name} cannot be read")
+            with storage.committed(self.place, self.group.store):
+                values = fetched(partial(lambda region: np.asarray(array[region]), region), f"{name} cannot be read")
             yield values.reshape(-1, *values.shape[len(window) :])
 
 

@@ -24,6 +24,7 @@ from lmdata.data import registry
 from lmdata.data.grid import Grid
 from lmdata.data.store.prevented import fetched, looking, preventing, summary
 from lmdata.data.store.process import check_process
+from lmdata.data.store.written import Counted
 from lmdata.errors import CorruptDataset, InvalidInput, LmdataError, StoreError, UnknownName
 from lmdata.numerics.checks import as_path
 
@@ -200,6 +201,38 @@ def open_session(place: Place, *, snapshot: str | None = None, tag: str | None =
     return fetched(opened, f"the last commit at {place} cannot be read")
 
 
+@contextmanager
+def committed(place: Place | None, store: Any) -> Iterator[None]:
+    """Tell the reader of a commit that has been removed from the one whose data is damaged.
+
+    Parameters
+    ----------
+    place
+        Of the run store; None for anything else.
+    store
+        The zarr store that is read, of icechunk.
+
+    Raises
+    ------
+    StoreError
+        If what is read belongs to a commit that is no longer there.
+    """
+    try:
+        yield
+    except CorruptDataset as error:
+        if place is None or not isinstance(store, icechunk.IcechunkStore):
+            raise
+        snapshot = store.session.snapshot_id
+        repository = open_repository(place)
+        tips = {*map(repository.lookup_tag, repository.list_tags())}
+        if snapshot in tips or any(commit.id == snapshot for commit in repository.ancestry(branch="main")):
+            raise
+        raise StoreError(
+            f"the commit {snapshot} of {place} that is read here is gone: since it was opened, much has been written, "
+            "and the writer has tidied up; open it again"
+        ) from error
+
+
 RESUME = "what was committed is kept: make room or get access, then resume"
 """Remedy where a run could not be written on."""
 AGAIN = "make room or get access, then try again"
@@ -328,7 +361,7 @@ def check_threads(store: Any) -> None:
     StoreError
         See `lmdata.data.store.process.check_process`.
     """
-    if isinstance(store, icechunk.IcechunkStore):
+    if isinstance(store, (icechunk.IcechunkStore, Counted)):
         check_process()
 
 

@@ -21,6 +21,7 @@ from lmdata.data.store.blocks import Blocks
 from lmdata.data.store.changes import Changes
 from lmdata.data.store.checkpoints import Checkpoint, Member, States
 from lmdata.data.store.reading import Bookkeeping, naming, open_group, read_failures, read_layout
+from lmdata.data.store.written import WRITTEN, Counted
 from lmdata.errors import CorruptDataset, InvalidInput
 from lmdata.wording import counted
 
@@ -64,7 +65,8 @@ class Transaction:
     ) -> None:
         self._place = place
         self.session = session
-        self.group = zarr.open_group(session.store, mode="r+", zarr_format=3)
+        self._store = Counted(session.store)
+        self.group = zarr.open_group(self._store, mode="r+", zarr_format=3)
         self.members = members
         self._failures = dict(failures)
         self.states = states(self.group, begun)
@@ -90,6 +92,16 @@ class Transaction:
     def layout(self) -> Grid:
         """Layout of the dataset."""
         return self.blocks.layout
+
+    @property
+    def written(self) -> int:
+        """Bytes that have been written since the last commit, by forks too that are merged."""
+        return self._store.written
+
+    @property
+    def data(self) -> int:
+        """Bytes of the finished members' positions, before compression."""
+        return int(np.count_nonzero(self.members.complete)) * self.layout.member_bytes
 
     def write(self, frames: Frames) -> None:
         """Write accepted frames of members, and mark them complete, or keep the states that they have reached."""
@@ -184,6 +196,7 @@ class Transaction:
     def merge(self, changes: Changes) -> None:
         """Take over the frames that a fork has written, once they are checked, and keep the books of its members."""
         self.session.merge(changes.session)
+        self._store.written += changes.written
         for member, outcome in changes.outcomes.items():
             if outcome.status == registry.COMPLETE:
                 self.finish(member, outcome.digest, steps_done=outcome.steps_done)
@@ -214,7 +227,8 @@ class Transaction:
             attributes["failures"] = self._failures
         if attributes:
             self.group.attrs.update(attributes)
-        self.session.commit(f"{np.count_nonzero(complete)} of {counted(complete.size, 'member')}")
+        told = f"{np.count_nonzero(complete)} of {counted(complete.size, 'member')}"
+        self.session.commit(told, metadata={WRITTEN: self.written})
 
     def _write(self, frames: Frames) -> None:
         """Write frames; if their chunk is damaged, begin it again unless it holds a finished member."""

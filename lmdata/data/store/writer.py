@@ -32,7 +32,7 @@ from lmdata.data.store.durable import sync_files
 from lmdata.data.store.forks import Forks, check
 from lmdata.data.store.journal import Act, Failed, Journal, Merged, Reset, Written
 from lmdata.data.store.lock import WriterLock
-from lmdata.data.store.maintenance import tidy
+from lmdata.data.store.maintenance import History
 from lmdata.data.store.making import clear
 from lmdata.data.store.prevented import fetched, was_cut
 from lmdata.data.store.process import check_process
@@ -48,8 +48,6 @@ COMMIT_INTERVAL = 1.0
 """Seconds: finished members wait at most about this long for a commit."""
 COMMIT_SHARE = 20
 """A commit waits this many times the length of the last one, so that committing costs at most 5 %."""
-TIDY_COMMITS = 500
-"""After so many commits the writer removes what nobody has needed for an hour: leftovers grow as their square."""
 COMMIT_ATTEMPTS = 20
 """How often a commit is tried where others commit at the same time."""
 JOURNAL_BYTES = 256 * 2**20
@@ -85,7 +83,8 @@ class RunStore(Sink):
         self._journal = Journal()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
-        self._untidied = 0
+        self._history = None if lock is None else History(self._repository, place, abandoned=lock.abandoned)
+        self._tidy()
 
     @classmethod
     def create(
@@ -361,7 +360,8 @@ class RunStore(Sink):
                 self._commit()
             if self._durable and self._place.folder is not None:
                 sync_files(self._place.folder, self._synced)
-            self._untidied += 1
+            if self._history is not None:
+                self._history.committed(self._now.session.snapshot_id, self._now.written)
             self._tidy()
             self._now = self._begin(self._now if self._lock is not None else None)
         self._journal.clear()
@@ -378,8 +378,7 @@ class RunStore(Sink):
         """
         try:
             self.commit()
-            with self._writing():
-                self._tidy()
+            self._tidy()
         finally:
             if self._lock is not None:
                 self._lock.release()
@@ -394,10 +393,9 @@ class RunStore(Sink):
             yield
 
     def _tidy(self) -> None:
-        """Tidy up if it is time, with nothing uncommitted: what forks have written, while they are out, is."""
-        if self._lock is not None and self._untidied >= TIDY_COMMITS and not self._forks:
-            tidy(self._repository, self._place)
-            self._untidied = 0
+        """Tidy up if it is time, with nothing uncommitted but what forks have written."""
+        if self._history is not None and self._history.due(self._now.data):
+            self._history.tidy(self._now.data, self._forks.bases)
 
     def _begin(self, previous: Transaction | None = None) -> Transaction:
         session = fetched(
