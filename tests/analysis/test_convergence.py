@@ -128,3 +128,11 @@ def test_the_tolerance_is_of_each_members_own_size():
     assert times[0] == times[1] > 5
     ratio = found.displacement.values[1, 1:] / found.displacement.values[0, 1:]
     np.testing.assert_array_equal(ratio, np.full(40, 1024.0))
+
+
+def test_a_rate_takes_four_points_and_the_latest_of_equally_long_stretches():
+    time = np.arange(10.0)
+    assert decay_rate(time[:4], 0.5 ** time[:4], 0.0) == pytest.approx(0.5, rel=1e-12)
+    assert np.isnan(decay_rate(time[:3], 0.5 ** time[:3], 0.0))
+    values = np.concatenate([0.5 ** time[:4], [0.0], 0.25 ** time[:4], [0.0]])
+    assert decay_rate(time, values, 0.0) == pytest.approx(0.25, rel=1e-12)

@@ -6,7 +6,8 @@ from bug import Bug
 
 GEOMETRY = "selection/test_selection_geometry.py"
 TRAINING = (
-    "selection/test_selection_arithmetic.py selection/test_selection_dataset.py selection/test_selection_theorems.py"
+    "selection/test_selection_reference.py selection/test_selection_arithmetic.py "
+    "selection/test_selection_dataset.py selection/test_selection_theorems.py"
 )
 STORED = "selection/test_runs.py"
 

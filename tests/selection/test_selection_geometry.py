@@ -78,6 +78,23 @@ def test_equal_keys_with_different_scores_are_inseparable():
     assert att_svm(problem, [1]).status == "infeasible"
 
 
+@pytest.mark.parametrize(("rival", "optimal"), [(0.9, True), (1.0, False), (1.1, False)])
+def test_a_token_is_locally_optimal_if_it_scores_above_those_that_support_its_margin(rival, optimal):
+    """A tie is no optimum: attention may as well stay with the other (2306.13596). Others may score as they like."""
+    tokens = [[[1, 0, 1], [0, 0, rival], [-5, 0, 7]]]
+    problem = Problem(tokens, [1], value=[0, 0, 1], weight=np.diag([1, 1, 0]))
+    found = examine(problem, [0])
+    assert found.parameter.support.tolist() == [True, False]
+    assert found.locally_optimal is optimal
+    assert not found.globally_optimal
+
+
+def test_a_token_that_ties_for_the_best_score_is_globally_optimal():
+    problem = Problem([[[1, 0, 1], [0, 0, 1]]], [1], value=[0, 0, 1], weight=np.diag([1, 1, 0]))
+    assert examine(problem, [0]).globally_optimal
+    assert examine(problem, [1]).globally_optimal
+
+
 def test_labels_that_cannot_be_separated():
     problem = Problem([[[0, 1], [1, 0]], [[0, 1], [1, 0]]], [1, -1], value=[1, 0])
     assert label_svm(problem, [1, 1]).status == "infeasible"

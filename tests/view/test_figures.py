@@ -155,6 +155,15 @@ def test_lines_over_seeds_are_medians(square):
         np.testing.assert_allclose(drawn[middle[k] > 0], middle[k][middle[k] > 0], rtol=1e-15)
 
 
+def test_the_band_over_seeds_lies_between_the_quartiles():
+    """Of five seeds these are the second and the fourth largest volume at each time; the band goes there and back."""
+    ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(12, 2), steps=4, seeds=range(5))
+    band = layer(view.volume_decay(ds, over_seeds=True), "Band")
+    ordered = np.sort(lmdata.hull_volume(ds).values, axis=0)
+    np.testing.assert_allclose(band.dimension_values("y"), [*ordered[1], *ordered[3][::-1]], rtol=1e-15)
+    np.testing.assert_array_equal(band.dimension_values("x"), [0, 1, 2, 3, 4, 4, 3, 2, 1, 0])
+
+
 def test_beyond_seven_components_the_mean_width_is_drawn_and_named():
     ds = in_nine_dimensions().isel(seed=[0])
     overlay = view.volume_decay(ds)
