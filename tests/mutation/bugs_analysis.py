@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bug import Bug
 
+FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 
 BUGS = [
@@ -221,23 +222,21 @@ BUGS = [
         "analysis/attention.py",
         "inner, np.array([step]))[0])",
         "inner, np.array([0]))[0])",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
-    Bug(
-        "analysis/attention.py", "state, int(step[frame]))", "state, int(step[0]))", "analysis/test_family_measures.py"
-    ),
-    Bug("analysis/attention.py", "int(number[place]), state", "0, state", "analysis/test_family_measures.py"),
+    Bug("analysis/attention.py", "state, int(step[frame]))", "state, int(step[0]))", FAMILY),
+    Bug("analysis/attention.py", "int(number[place]), state", "0, state", FAMILY),
     Bug(
         "analysis/attention.py",
         "np.abs(weights - 1)).max()",
         "np.abs(weights - 1)).mean()",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/attention.py",
         "weights.sum(axis=1), weights.sum(axis=0)",
         "weights.sum(axis=0), weights.sum(axis=1)",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug("analysis/energy.py", "0.5 / inverse_temperature)", "0.5)", "analysis/test_energy.py"),
     Bug(
@@ -258,45 +257,45 @@ BUGS = [
         "exp(exponent - top)",
         "analysis/test_energy.py",
     ),
-    Bug("analysis/cluster_count.py", "sizes.max() / n", "sizes[0] / n", "analysis/test_family_measures.py"),
+    Bug("analysis/cluster_count.py", "sizes.max() / n", "sizes[0] / n", FAMILY),
     Bug(
         "analysis/cluster_count.py",
         "for k in range(1, most + 1)]",
         "for k in range(0, most)]",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/alignment.py",
         "pairs = max(n * (n - 1) // 2, 1)",
         "pairs = max(n * n // 2, 1)",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/spectrum.py",
         "singular**2 / position.shape[-2]",
         "singular**2 / (position.shape[-2] - 1)",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/transport.py",
         "cost[linear_sum_assignment(cost)].mean()",
         "cost[linear_sum_assignment(cost)].max()",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/equiangular.py",
         "decay / (1 + (n - 1) * decay)",
         "decay / (n * decay)",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug(
         "analysis/cells.py",
         "np.linalg.norm(vertices, axis=1, keepdims=True) if unit",
         "np.linalg.norm(vertices, axis=0, keepdims=True) if unit",
-        "analysis/test_family_measures.py",
+        FAMILY,
     ),
     Bug("analysis/subspace.py", "np.linalg.solve(other @ basis, other)", "basis.T", "analysis/test_subspace.py"),
-    Bug("analysis/planes.py", "np.linalg.eig(values.T)", "np.linalg.eig(values)", "analysis/test_family_measures.py"),
+    Bug("analysis/planes.py", "np.linalg.eig(values.T)", "np.linalg.eig(values)", FAMILY),
     Bug(
         "analysis/parameters.py",
         "return np.asarray(matrix[np.ix_(kept, kept)])",

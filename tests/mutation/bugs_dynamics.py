@@ -178,19 +178,19 @@ BUGS = [
         "dynamics/models/localmax.py",
         "[model.influence for model in own])[places]",
         "[own[0].influence for model in own])[places]",
-        "dynamics/models/test_localmax.py runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models/test_localmax.py",
     ),
     Bug(
         "dynamics/models/localmax.py",
         "        check_scores(tokens, matrix)\n",
         "        check_scores(tokens[:1], matrix)\n",
-        "dynamics/models/test_localmax.py runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models/test_localmax.py",
     ),
     Bug(
         "dynamics/models/localmax.py",
         "        for model in models:\n            model._check_length",
         "        for model in models[:1]:\n            model._check_length",
-        "dynamics/models/test_localmax.py runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models/test_localmax.py",
     ),
     Bug("dynamics/models/localmax.py", "state + 0.0),", "state),", "dynamics"),
     Bug(
@@ -203,7 +203,7 @@ BUGS = [
         "dynamics/models/base.py",
         '    time_unit: ClassVar[str] = "1"\n',
         '    time_unit: ClassVar[str] = "step"\n',
-        "dynamics/models runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models",
     ),
     Bug("dynamics/models/base.py", "dtype=np.float64) * self.step_size", "dtype=np.float64)", "dynamics/models"),
     Bug(
@@ -216,7 +216,7 @@ BUGS = [
         "dynamics/models/base.py",
         "        check_scores(tokens, None)\n",
         "        check_scores(tokens[:1], None)\n",
-        "dynamics/models runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models",
     ),
     Bug("dynamics/models/base.py", "RISE = 1e-11", "RISE = 1e-3", "dynamics/models"),
     Bug(
@@ -245,7 +245,7 @@ BUGS = [
         "dynamics/models/circle_density.py",
         "tokens.min(axis=(1, 2)), tokens.sum(axis=(1, 2))",
         "tokens[:1].min(axis=(1, 2)), tokens[:1].sum(axis=(1, 2))",
-        "dynamics/models runs/test_simulation.py",
+        "dynamics/test_batch.py dynamics/models",
     ),
     Bug("dynamics/models/sphere_attention.py", "UNIT = 1e-12", "UNIT = 1e-6", "dynamics/models"),
     Bug(
