@@ -1,12 +1,15 @@
+import json
 import stat
 import zipfile
 
 import numpy as np
 import pytest
 
+from lmdata.data import archive as module
 from lmdata.data.archive import unpack
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
+from lmdata.data.store.writer import RunStore
 from lmdata.errors import StoreError, StoreExists
 
 
@@ -55,6 +58,109 @@ def test_hostile_archives_are_refused(tmp_path, members):
         unpack(archive, folder)
     assert not list(tmp_path.rglob("evil"))
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+
+
+@pytest.fixture
+def exported(tmp_path, example, small_blocks):
+    """The files of an export, by name."""
+    export_zarr(example(labels=("a", "b", "c", "d")).write(tmp_path / "run"), tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def repacked(place, files, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(place, "w", method) as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
+    return place
+
+
+CHUNK, MB = "position/c/0/0/0/0/0", 10**6
+BOMBS = {
+    "a file that is no part of it": ({"readme.txt": b"\0" * 40 * MB}, "'readme.txt' is no part of a dataset"),
+    "a file of a variable": ({"position/more": b"\0" * 40 * MB}, "'position/more' is no part of a dataset"),
+    "a variable that was not declared": ({"extra/c/0": b"\0" * 40 * MB}, "'extra/c/0' is no part of a dataset"),
+    "a chunk out of the grid": ({"position/c/9/0/0/0/0": b"\0"}, "is no part of a dataset"),
+    "a chunk of another rank": ({"position/c/0/0": b"\0"}, "is no part of a dataset"),
+    "a chunk by another name": ({"position/c/0/0/0/0/00": b"\0"}, "is no part of a dataset"),
+    "a chunk that is too large": ({CHUNK: b"\0" * 40 * MB}, f"{CHUNK}' claims 40000000 bytes, and a chunk of position"),
+    "metadata that is too large": ({"zarr.json": b" " * 70 * MB}, "claims to hold|its metadata takes more than"),
+    "metadata of another folder": ({"a/zarr.json": b" " * 70 * MB}, "claims to hold|its metadata takes more than"),
+    "metadata that cannot be read": ({"zarr.json": b" " * 10 * MB}, "metadata of .* cannot be read"),
+    "more than it can be": (
+        {"readme.txt": b"\0" * 90 * MB},
+        r"claims to hold 9\d+, more than 20 times",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "match"), BOMBS.values(), ids=BOMBS)
+def test_nothing_is_unpacked_that_no_dataset_has(tmp_path, exported, files, match):
+    archive = repacked(tmp_path / "bomb.zip", exported | files)
+    assert archive.stat().st_size < 200_000
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match=match) as caught:
+        unpack(archive, tmp_path / "folder")
+    assert "bomb.zip" in str(caught.value)
+    written = {path.name for path in (tmp_path / "folder").rglob("*") if path.is_file()}
+    assert written <= {"zarr.json"}  # no chunk, whatever else is wrong
+    with pytest.raises(StoreError):
+        import_zarr(archive, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_large_metadata_is_refused_before_it_is_unpacked(tmp_path, exported, monkeypatch):
+    monkeypatch.setattr(module, "METADATA_BYTES", 2 * MB)
+    archive = repacked(tmp_path / "a.zip", exported | {"zarr.json": exported["zarr.json"] + b" " * 3 * MB})
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="its metadata takes more than 2000000 bytes"):
+        unpack(archive, tmp_path / "folder")
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_a_member_yields_no_more_than_it_claims(tmp_path, exported):
+    archive = repacked(tmp_path / "liar.zip", exported | {CHUNK: b"\0" * 40 * MB})
+    small, large = (size.to_bytes(4, "little") for size in (len(exported[CHUNK]), 40 * MB))
+    data = archive.read_bytes()
+    assert data.count(large) == 2  # beside the data, and in the list of all members
+    archive.write_bytes(data.replace(large, small))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match=r"liar\.zip"):
+        unpack(archive, tmp_path / "folder")
+    assert sum(path.stat().st_size for path in (tmp_path / "folder").rglob("*") if path.is_file()) < 100_000
+
+
+def test_metadata_that_declares_what_is_not_read_is_refused_before_any_chunk(tmp_path, exported):
+    declared = json.loads(exported["position/zarr.json"])
+    declared["codecs"] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    root = json.loads(exported["zarr.json"])
+    root["consolidated_metadata"]["metadata"]["position"] = declared
+    files = exported | {"position/zarr.json": json.dumps(declared), "zarr.json": json.dumps(root)}
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="is stored with the codecs"):
+        unpack(repacked(tmp_path / "a.zip", files), tmp_path / "folder")
+    assert {path.name for path in (tmp_path / "folder").rglob("*") if path.is_file()} == {"zarr.json"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_that_others_packed(tmp_path, exported, method):
+    archive = repacked(tmp_path / "a.zip", exported, method)
+    if method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        import_zarr(archive, tmp_path / "back")
+        np.testing.assert_array_equal(open_dataset(tmp_path / "back").position, open_dataset(tmp_path / "run").position)
+    else:
+        with pytest.raises(StoreError, match="packed otherwise than by deflate"):
+            import_zarr(archive, tmp_path / "back")
+
+
+def test_given_tokens_travel_in_an_archive(tmp_path, example):
+    made = example()
+    with RunStore.create(tmp_path / "run", made.layout, initial=made.position[0, 0]) as store:
+        made.finish(store)
+    export_zarr(tmp_path / "run", tmp_path / "run.zip")
+    import_zarr(tmp_path / "run.zip", tmp_path / "back")
+    with RunStore.append_to(tmp_path / "back") as store:
+        np.testing.assert_array_equal(store.initial, made.position[0, 0])
 
 
 @pytest.mark.parametrize("cut", [0, 10, -30])
