@@ -8,7 +8,8 @@
 
 Each bug is planted in a copy of the project, in a folder of its own without the reference cases beside it, so that what
 is caught is caught by a clone alone. A bug is caught if the tests fail, with an error or beyond the time limit. The
-exit code is 1 where a bug survives that is not named as doing the same, or can no longer be planted.
+exit code is 1 where a bug survives that is not named as doing the same, or can no longer be planted; 2 where the tests
+fail without any bug.
 """
 
 from __future__ import annotations
@@ -70,25 +71,31 @@ def planted(bug: Bug, root: Path) -> bool:
     return True
 
 
-def verdict(bug: Bug, *, whole: bool) -> str:
-    """Plant a bug and run its tests: ``caught``, ``SURVIVED``, ``hangs``, ``no tests`` or ``not there``."""
+def tested(root: Path, tests: list[str], seconds: float) -> str:
+    """Run tests of a copy, all that it has for none: ``passed``, ``failed``, ``hangs`` or ``no tests``."""
+    names = [name if name.startswith("lmdata/") else f"tests/{name}" for name in tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *names]
+    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+    ) as run:
+        try:
+            code = run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            return "hangs"
+    return {0: "passed", 1: "failed", 2: "failed"}.get(code, f"no tests (exit code {code})")
+
+
+def verdict(bug: Bug | None, tests: list[str], seconds: float = SECONDS) -> str:
+    """Run tests in a copy with a bug: ``caught``, ``hangs``, ``SURVIVED``, ``NOT THERE`` or ``no tests``."""
     with tempfile.TemporaryDirectory(prefix="lmdata-mutation-") as folder:
         root = Path(folder) / "project"
         copied(root)
-        if not planted(bug, root):
+        if bug is not None and not planted(bug, root):
             return "NOT THERE"
-        tests = [] if whole else [name if name.startswith("lmdata/") else f"tests/{name}" for name in bug.tests.split()]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests]
-        environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-        with subprocess.Popen(
-            command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
-        ) as run:
-            try:
-                code = run.wait(SECONDS * (8 if whole else 1))
-            except subprocess.TimeoutExpired:
-                os.killpg(run.pid, signal.SIGKILL)
-                return "hangs"
-        return {0: "SURVIVED", 1: "caught", 2: "caught"}.get(code, f"NO TESTS (exit code {code})")
+        found = tested(root, tests, seconds)
+    return {"passed": "SURVIVED", "failed": "caught"}.get(found, found)
 
 
 def main() -> int:
@@ -107,6 +114,11 @@ def main() -> int:
         if options.first <= number < options.to and (options.only in bug.file or options.only in bug.new)
     ]
 
+    wanted = {} if options.all_tests else {name: None for _, bug in chosen for name in bug.tests.split()}
+    if not options.check and (found := verdict(None, list(wanted), 20 * SECONDS)) != "SURVIVED":
+        print(f"the tests do not pass without any bug ({found}): mend them first")
+        return 2
+
     def tell(numbered: tuple[int, Bug]) -> str:
         number, bug = numbered
         begun = time.monotonic()
@@ -114,7 +126,8 @@ def main() -> int:
             there = (ROOT / "lmdata" / bug.file).read_text(encoding="utf-8").count(bug.old) == 1
             found = "there" if there else "NOT THERE"
         else:
-            found = verdict(bug, whole=options.all_tests)
+            tests = [] if options.all_tests else bug.tests.split()
+            found = verdict(bug, tests, SECONDS * (8 if options.all_tests else 1))
         if bug.same and found == "SURVIVED":
             found = f"the same: {bug.same}"
         line = " ".join(bug.new.split())
@@ -123,9 +136,12 @@ def main() -> int:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         found = list(pool.map(tell, chosen))
-    lost = [word for word in found if word.startswith(("SURVIVED", "NOT THERE", "NO TESTS"))]
+    lost = [word for word in found if word.startswith(("SURVIVED", "NOT THERE", "no tests"))]
     same = sum(word.startswith("the same") for word in found)
-    print(f"{len(found)} bugs: {len(found) - len(lost) - same} caught, {same} that do the same, {len(lost)} not")
+    if options.check:
+        print(f"{len(found)} bugs, {len(lost)} of which can no longer be planted")
+    else:
+        print(f"{len(found)} bugs: {len(found) - len(lost) - same} caught, {same} that do the same, {len(lost)} not")
     return bool(lost)
 
 
