@@ -261,7 +261,7 @@ def norms(ds: xr.Dataset) -> xr.Dataset:
 def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return which solution each member selects at its last stored iteration, (<swept>, start, seed).
 
-    The solution whose selected tokens have the most weight in every sample; -1 if none has.
+    The locally optimal solution whose selected tokens have the most weight in every sample; -1 if none has.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bug import Bug
 
-GEOMETRY = "selection/test_selection_geometry.py"
+GEOMETRY = "selection/test_selection_geometry.py selection/test_selection_reference.py"
 TRAINING = (
     "selection/test_selection_reference.py selection/test_selection_arithmetic.py "
     "selection/test_selection_dataset.py selection/test_selection_theorems.py"

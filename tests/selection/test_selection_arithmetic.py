@@ -254,3 +254,12 @@ def test_tokens_beyond_a_sample_have_no_influence():
     problems.append(given(tokens[:, :3], [1, -1], value=[1, 2, 3]))
     paths = [train(TokenSelection(), problem, steps=20).prompt.values for problem in problems]
     assert all(np.array_equal(paths[0], path) for path in paths[1:])
+
+
+def test_attention_is_a_softmax_of_the_tokens_that_are_there():
+    scores = np.array([[1.0, 2.0, 50.0], [0.0, -3.0, 7.0]])
+    present = np.array([[True, True, False], [True, True, True]])
+    shares = equations.attention(scores, present)
+    np.testing.assert_allclose(shares[0], [1 / (1 + math.e), math.e / (1 + math.e), 0.0], rtol=1e-15)
+    np.testing.assert_allclose(shares[1], np.exp(scores[1]) / np.exp(scores[1]).sum(), rtol=1e-15)
+    np.testing.assert_array_equal(equations.attention(scores)[1], shares[1])

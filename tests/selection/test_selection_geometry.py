@@ -95,6 +95,31 @@ def test_a_token_that_ties_for_the_best_score_is_globally_optimal():
     assert examine(problem, [1]).globally_optimal
 
 
+def test_places_beyond_a_sample_are_no_tokens():
+    """All scores are negative, and the zeros that fill up the second sample would be the best of it."""
+    problem = Problem([[[-1, 0], [-2, 1], [-3, 5]], [[-4, 1], [-2, 2], [0, 0]]], [1, 1], value=[1, 0], lengths=[3, 2])
+    assert optimal_tokens(problem) == (0, 1)
+    assert separable_tokens(problem)[1] == [0, 1]
+
+
+def test_what_supports_the_labels_holds_its_margin_to_a_millionth():
+    """The second feature is 1.001 from the boundary: near it, and no support."""
+    problem = Problem([[[0, 0], [1, 1]], [[0, 0], [1.001, -1]]], [1, 1], value=[1, 0])
+    found = label_svm(problem, [1, 1])
+    slack = np.array([[1.0, 1.0], [1.001, -1.0]]) @ found.solution - 1
+    assert found.support.tolist() == (slack < 1e-6).tolist()
+    three = Problem([[[0, 0], [1, 0]], [[0, 0], [1.001, 5]], [[0, 0], [1.001, -5]]], [1, 1, 1], value=[1, 0])
+    assert label_svm(three, [1, 1, 1]).support.tolist() == [True, False, False]
+
+
+def test_samples_that_do_not_support_the_labels_are_relaxed_in_joint_training():
+    problem = construction("joint-loose").draw(0)
+    found = examine(problem, [1, 1, 1], joint=True)
+    assert found.value.support.tolist() == [True, True, False]
+    np.testing.assert_allclose(found.parameter.solution, att_svm(problem, [1, 1, 1], relaxed=[2]).solution, atol=1e-12)
+    assert not np.allclose(found.parameter.solution, att_svm(problem, [1, 1, 1]).solution, atol=1e-3)
+
+
 def test_labels_that_cannot_be_separated():
     problem = Problem([[[0, 1], [1, 0]], [[0, 1], [1, 0]]], [1, -1], value=[1, 0])
     assert label_svm(problem, [1, 1]).status == "infeasible"

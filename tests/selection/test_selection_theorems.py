@@ -12,6 +12,7 @@ from lmdata.selection import (
     construction,
     direction_correlation,
     gaussian,
+    given,
     norms,
     path_margin,
     regularisation_path,
@@ -50,6 +51,16 @@ def test_the_start_decides_which_local_optimum_wins():
     assert winner(ds, solutions(ds)).values.ravel().tolist() == [0, 0, 0, 0, 1, 1]
     everywhere = train(TokenSelection(), construction("single-global"), steps=1000, starts=PLANE_STARTS)
     assert (winner(everywhere, solutions(everywhere)) == 0).all()
+
+
+def test_what_is_no_local_optimum_does_not_win():
+    """At the start all weight is on token 0, which is separable; the rival beside it scores higher, and will win."""
+    problem = given([[[1, 0, 1], [0, 0, 1.1]]], [1], value=[0, 0, 1], weight=np.diag([1, 1, 0]))
+    ds = train(TokenSelection(), problem, steps=1, starts=[[50, 0, 0], [-50, 0, 0]])
+    found = solutions(ds, selected=[[0], [1]])
+    assert found.locally_optimal.values.ravel().tolist() == [False, True]
+    assert selected_mass(ds, found).isel(iteration=-1, solution=0).values.ravel()[0] == 1.0
+    assert winner(ds, found).values.ravel().tolist() == [-1, 1]
 
 
 @pytest.mark.parametrize("loss", ["logistic", "exponential", "correlation"])
