@@ -1,5 +1,6 @@
 """Kill -9 at random instants, again during the resumption, and two writers at once."""
 
+import signal
 import subprocess
 import time
 
@@ -106,6 +107,7 @@ def test_killed_again_and_again(tmp_path, writer, seconds, check_finished):
 def test_second_writer_is_told_who_the_first_is(tmp_path, writer):
     first = writer(tmp_path / "run")
     first.wait_for(1)
+    first.process.send_signal(signal.SIGSTOP)  # it holds the lock for as long as this takes
     second = subprocess.run(first.process.args, capture_output=True, text=True)
     assert second.returncode == 1
     assert f"StoreLocked: {tmp_path / 'run'} is being written by process {first.process.pid} on" in second.stderr
