@@ -12,9 +12,9 @@ from mpmath import mpf
 import lmdata
 from lmdata.analysis.attention import attention, attention_statistics
 from lmdata.analysis.cells import cell_of
-from lmdata.analysis.energy import energy, interaction_energies
+from lmdata.analysis.energy import interaction_energies, monotonicity
 from lmdata.analysis.equiangular import equiangular_alignment, equiangular_curve
-from lmdata.analysis.planes import hyperplanes
+from lmdata.analysis.planes import hyperplanes, leading_direction
 from lmdata.analysis.subspace import subspace_polytope
 from lmdata.dynamics.models import CircleDensityFlow, SelfAttention, SphereGradientFlow
 
@@ -46,17 +46,14 @@ def test_energies_of_one_cluster_and_of_opposite_pairs():
         np.testing.assert_allclose(found, [np.exp(d) / 2, np.cosh(1) / 2, np.cosh(d) / 2], rtol=1e-15)
 
 
-def test_the_way_of_an_energy_is_judged_by_a_stored_flow():
-    """Changes of a descent, recomputed: what rises by more than a rounding counts against it, however little."""
-    model = SphereGradientFlow(direction="descent", step_size=0.05)
-    ds = lmdata.simulate(model, lmdata.tokens.sphere(6, 3), steps=8, seeds=(0, 1))
-    ds["position"] = ds.position.copy()
-    ds["position"][1, 5] = ds.position[1, 3]  # frame 5 is set back two steps: one rise, from frame 4 to it
-    found = energy(ds, direction="descent")
-    change = np.diff(found.interaction_energy.values, axis=-1)
-    assert found.against.values.tolist() == [0, 1] == (change > 0).sum(axis=-1).tolist()
-    assert found.largest_against.values[1] == pytest.approx(change[1, 4], rel=1e-12)
-    assert change[1, 4] < 1e-2 * found.interaction_energy.values.min(), "a small rise"
+def test_an_energy_goes_against_its_direction_from_a_rounding_on():
+    energies = np.array([[4.0, 3.0, 3.000003, 2.0, 2.0 + 1e-13], [4.0, 3.0, 2.0, 1.0, 0.5]])
+    count, largest = monotonicity(energies, sign=-1.0)
+    assert count.tolist() == [1, 0]
+    np.testing.assert_allclose(largest, [3e-6, 0.0], rtol=1e-9)
+    count, largest = monotonicity(energies, sign=1.0)
+    assert count.tolist() == [2, 4]
+    np.testing.assert_allclose(largest, [1.000003, 1.0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("unit", [False, True])
@@ -132,14 +129,18 @@ def test_attention_is_that_of_the_sensitivity_of_each_step():
     model = lmdata.Localmax(alignment_sensitivity=lmdata.schedules.Explicit([0.0, 0.4, 1.5, 0.1, 9.0, 0.2]))
     ds = lmdata.simulate(model, lmdata.tokens.uniform(7, 2), steps=5, seeds=(0, 1), record=[0, 1, 2, 4, 5])
     found = attention(ds)
-    count = attention_statistics(ds).attended_keys
+    statistics = attention_statistics(ds)
     for seed in range(2):
         for frame, delta in enumerate([0.0, 0.4, 1.5, 9.0, 0.2]):
             state = ds.position.values[seed, frame]
             score = state @ state.T
             near = score >= score.max(axis=1, keepdims=True) - delta
             np.testing.assert_allclose(found.values[seed, frame], near / near.sum(axis=1, keepdims=True), atol=1e-15)
-            np.testing.assert_allclose(count.values[seed, frame], near.sum(axis=1), rtol=1e-12)
+            one = statistics.isel(seed=seed, time=frame)
+            np.testing.assert_allclose(one.attended_keys, near.sum(axis=1), rtol=1e-12)
+            weights = near / near.sum(axis=1, keepdims=True)
+            assert one.distance_to_boolean.item() == np.minimum(weights, 1 - weights).max()
+            np.testing.assert_allclose(one.column_sum, weights.sum(axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +162,16 @@ def test_flows_are_measured_in_their_own_dimensionless_time(model, tokens, tmp_p
         assert ds.step.values.tolist() == [0, 2, 4]
     maps = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2)
     assert maps.time.attrs["units"] == "step"
+
+
+def test_hyperplanes_are_levels_of_the_left_eigenvector():
+    """V = [[2, 1], [0, 1]]: the left eigenvector of 2 is (1, 1) / sqrt(2), the right one (1, 0)."""
+    np.testing.assert_allclose(leading_direction(np.array([[2.0, 1.0], [0.0, 1.0]])), [0.5**0.5, 0.5**0.5], rtol=1e-15)
+    assert leading_direction(np.array([[-1.0, 0.0], [0.0, 0.5]])).tolist() == [0.0, 1.0]
+
+
+def test_the_largest_cluster_need_not_be_that_of_the_first_token():
+    ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [-1.0, 0.0], [-1.0, 0.01], [0.0, 1.0]], steps=0)
+    found = lmdata.cluster_counts(ds)
+    assert found.cluster_count.item() == 3
+    assert found.largest_share.item() == 0.5

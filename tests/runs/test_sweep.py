@@ -7,7 +7,7 @@ import pytest
 
 from lmdata.data.identity import recorded_steps
 from lmdata.errors import InvalidInput
-from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, members
+from lmdata.runs.sweep import check_record, check_seeds, check_steps, check_sweep, members, recorded_count
 
 NAMES = ("alignment_sensitivity", "influence")
 
@@ -103,3 +103,4 @@ def test_bad_records(record, message):
 )
 def test_recorded_steps(record, steps, kept):
     assert recorded_steps(record, steps) == kept
+    assert recorded_count(record, steps) == len(kept)
