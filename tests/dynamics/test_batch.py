@@ -144,6 +144,12 @@ def test_each_model_is_checked():
         batch.check(hot[:1], GOOD[None], 5)
 
 
+@pytest.mark.parametrize("swept", [[0.1, 1e-17], [1e-17, 0.1]])
+def test_a_run_checks_every_value_of_its_sweep(swept):
+    with pytest.warns(ResolutionWarning, match="at most 1e-17"):
+        lmdata.simulate(lmdata.Localmax(), GOOD, steps=1, sweep={"alignment_sensitivity": swept})
+
+
 def test_members_share_the_models_of_a_sweep():
     one, other = lmdata.Localmax(0.1), lmdata.Localmax(0.1)
     found, places = batch.distinct([other, one, other])
