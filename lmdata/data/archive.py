@@ -16,7 +16,8 @@ from zarr.storage import LocalStore
 from lmdata.data.store import guard
 from lmdata.data.store.prevented import fetched, preventing
 from lmdata.data.store.reading import strictly
-from lmdata.data.store.stored_as import GROUP
+from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import GROUP, StoredAs, stored_as
 from lmdata.errors import LmdataError, StoreError
 
 FILES = 10**6
@@ -45,8 +46,8 @@ def pack(folder: Path, archive: Path) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive of a dataset into a new folder, once every member of it is checked.
 
-    First the names of all members, and how much they claim; then the metadata (``zarr.json``), which is unpacked before
-    anything else; then every other member against it: the rest is unpacked only if each is a chunk of a declared array,
+    First the names of all members, and how much they claim; then the metadata, which is unpacked before anything
+    else; then every other member against it: the rest is unpacked only if each is a chunk of a declared array,
     and no larger than that can be.
 
     Raises
@@ -124,7 +125,7 @@ def _declared(folder: Path, archive: Path) -> dict[str, zarr.Array[Any]]:
     def opened() -> dict[str, zarr.Array[Any]]:
         with strictly():
             group = zarr.open_group(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
-            if "lmdata_derived" not in group.attrs:
+            if stored_as(Place(folder)) is StoredAs.EXPORT:
                 guard.check_group(group, str(archive))
             arrays = dict(_arrays(group))
         for path, array in arrays.items():

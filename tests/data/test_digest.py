@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdata.data.digest import canonical_json, dataset_digest, member_digest, member_key, sha256_of_json
+from lmdata.data.digest import (
+    JOINED,
+    canonical_json,
+    dataset_digest,
+    member_digest,
+    member_digests,
+    member_key,
+    sha256_of_json,
+)
 from lmdata.errors import InvalidInput
 
 plain = st.recursive(
@@ -67,6 +75,14 @@ def test_member_digest_is_of_key_and_little_endian_bytes(dtype):
     assert member_digest("key", position.transpose(2, 1, 0).copy().transpose(2, 1, 0)) == expected
     assert member_digest("key", [position[:1], position[1:1], position[1:]]) == expected
     assert member_digest("other", position) != expected
+
+
+@pytest.mark.parametrize("tokens", [2, JOINED], ids=["small", "large"])
+def test_many_members_have_the_digests_of_each(tokens):
+    position = np.arange(6.0 * tokens).reshape(3, 2, tokens, 1)
+    keys = ["a", "b", "a"]
+    assert member_digests(keys, position) == [member_digest(*each) for each in zip(keys, position, strict=True)]
+    assert len(set(member_digests(keys[:2], np.stack([position[0]] * 2)))) == 2, "the key counts"
 
 
 def test_dataset_digest_depends_on_every_part_and_its_place():

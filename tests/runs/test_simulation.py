@@ -226,6 +226,10 @@ def test_a_member_whose_arithmetic_fails_is_marked_and_the_others_go_on(monkeypa
     assert memory.status.values.tolist() == [1, 2, 1]
     assert memory.position.sel(seed=1).isnull().all()
     assert memory.digest.sel(seed=1).item() == ""
+    whole = lmdata.simulate(MODEL, TOKENS, steps=2, seeds=(0, 2))
+    assert memory.digest.sel(seed=[0, 2]).values.tolist() == whole.digest.values.tolist(), (
+        "each has the digest of its own key"
+    )
     assert "digest" not in memory.attrs
     with pytest.raises(IncompleteDataset, match="1 failed"):
         lmdata.simulate(MODEL, TOKENS, steps=2, seeds=range(3), store=tmp_path / "run")

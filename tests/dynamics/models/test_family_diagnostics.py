@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import lmdata
+from lmdata.dynamics.models import SphereGradientFlow
 from lmdata.errors import AccuracyWarning
 
 DIAGNOSTICS = {"step_error", "marginal_error", "half_steps_done"}
@@ -52,3 +55,28 @@ def test_step_errors_are_stored_on_request_alone(scheme, tmp_path):
         errors.append(ds.step_error.values[0, 0])
     order = {"euler": 1, "rk4": 4, "adaptive": -1}[scheme]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order + 1, abs=0.1)
+
+
+def watched(monkeypatch, *, level=None, off=None):
+    """Return what is warned of when a run goes from one level to another, or leaves a bound by so much."""
+    model = SphereGradientFlow()
+    monkeypatch.setattr(SphereGradientFlow, "falling", lambda self, state, own: None if level is None else level[1])
+    monkeypatch.setattr(SphereGradientFlow, "conserved", lambda *_: {} if off is None else {"something is off": off})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.watch(np.zeros((2, 3, 3)), {}, None if level is None else level[0], moved=True)
+    return [str(warning.message) for warning in told]
+
+
+def test_an_energy_that_rises_by_more_than_a_rounding_is_warned_of(monkeypatch):
+    before = np.array([1.0, -2.0])
+    assert watched(monkeypatch, level=(before, before + np.array([5e-12, 1e-11]))) == []
+    for rise in ([0.0, 1e-10], [5e-11, 0.0], [1e-4, -1.0]):
+        (said,) = watched(monkeypatch, level=(before, before + np.array(rise)))
+        assert "the energy goes the wrong way" in said
+
+
+def test_one_member_that_leaves_a_bound_is_warned_of(monkeypatch):
+    assert watched(monkeypatch, off=(np.array([1e-13, 9e-13]), 1e-12)) == []
+    (said,) = watched(monkeypatch, off=(np.array([0.0, 2e-12]), 1e-12))
+    assert "something is off by more than 1e-12" in said

@@ -96,8 +96,10 @@ def test_a_run_may_be_cut_anywhere(model):
 
 @every_model
 def test_a_member_does_not_depend_on_its_batch(model):
-    name = model.sweepable[0]
-    models = [model, model.with_parameter(name, 0.2), model.with_parameter(name, 0.9)]
+    """Every swept parameter differs from member to member."""
+    models = [model, model, model]
+    for name in model.sweepable:
+        models[1:] = [models[1].with_parameter(name, 0.2), models[2].with_parameter(name, 0.9)]
     states = [start_of(model, seed) for seed in (1, 2, 3)]
     batch = type(model).advance(models, np.stack(states), start=0, record=[0, 3, 8], seeds=[1, 2, 3])
     for member in range(3):
