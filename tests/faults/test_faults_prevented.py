@@ -282,3 +282,38 @@ def test_a_bucket_where_nobody_is(between, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         with pytest.raises(NotReachable, match="the network"):
             open_dataset("s3://runs/prevented/one")
+
+
+CREATOR = """
+import sys, lmdata
+sys.stdin.readline()
+try:
+    lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, store=sys.argv[1])
+except lmdata.errors.IncompleteDataset:  # it was made, and lacks its members
+    lmdata.resume(sys.argv[1])
+print("finished")
+"""
+
+
+@pytest.mark.parametrize(
+    "request_number", [4, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2, 3, *range(5, 15)))]
+)
+def test_a_creation_in_a_bucket_that_is_killed_bars_nothing(between, request_number):
+    """Whatever the request at which the first creator is killed, the same command makes the run the second time."""
+    place = f"s3://runs/killed/{request_number}"
+    command = [sys.executable, "-c", CREATOR, place]
+    creator = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    asked = []
+
+    def fault(method, path):
+        asked.append(path)
+        if len(asked) == request_number:
+            creator.kill()
+
+    between.fault = fault
+    said, _ = creator.communicate("go\n", timeout=60)
+    between.fault = lambda method, path: None
+    assert ("finished" in said) == (len(asked) < request_number)
+    again = subprocess.run(command, input="go\n", capture_output=True, text=True, timeout=60)
+    assert again.stdout == "finished\n", again.stderr
+    assert verify(place).ok

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def _refuse_inside(target: Path) -> None:
 
 
 def create_remote(place: Place, fill: Fill) -> None:
-    """Make a store in a bucket; there is no lock, and the store that creates the repository first wins.
+    """Make a store in a bucket; there is no lock, and whoever commits first wins.
+
+    A repository without any commit is gone on with: whoever made it was stopped, or loses.
 
     Raises
     ------
@@ -77,11 +80,30 @@ def create_remote(place: Place, fill: Fill) -> None:
     """
     with writing(place, storage.ELSEWHERE):
         try:
-            _create(place, fill)
+            repository = storage.create_repository(place)
         except (icechunk.AlreadyExistsError, icechunk.InvalidInputError) as error:
-            raise StoreExists(
-                f"there is already something at {place}; choose another place, or resume or open it"
-            ) from error
+            repository = _unfinished(place, error)
+        try:
+            _fill(repository, fill)
+        except icechunk.ConflictError as error:
+            raise _exists(place) from error
+
+
+def _unfinished(place: Place, error: Exception) -> icechunk.Repository:
+    """Return what another creation left that was stopped, if that is all there is, as an empty repository."""
+    try:
+        repository = icechunk.Repository.open(place.storage())
+        if storage.is_empty(repository):
+            return repository
+    except icechunk.RepositoryNotFoundError:
+        if storage.are_remains(place):
+            with suppress(icechunk.AlreadyExistsError):  # another made one just now
+                return storage.create_repository(place, among_remains=True)
+    raise _exists(place) from error
+
+
+def _exists(place: Place) -> StoreExists:
+    return StoreExists(f"there is already something at {place}; choose another place, or resume or open it")
 
 
 def declare(group: zarr.Group, layout: Grid, initial: NDArray[Any] | None) -> None:
@@ -96,6 +118,10 @@ def declare(group: zarr.Group, layout: Grid, initial: NDArray[Any] | None) -> No
 
 
 def _create(place: Place, fill: Fill) -> None:
-    session = storage.create_repository(place).writable_session("main")
+    _fill(storage.create_repository(place), fill)
+
+
+def _fill(repository: icechunk.Repository, fill: Fill) -> None:
+    session = repository.writable_session("main")
     fill(zarr.create_group(session.store, zarr_format=3))
     session.commit("create")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -98,7 +99,7 @@ class Place:
         return place.folder
 
     def taken(self) -> bool:
-        """Return whether there is something at this place.
+        """Return whether there is something at this place; a creation in a bucket that was cut short is nothing.
 
         Raises
         ------
@@ -108,7 +109,11 @@ class Place:
         if self.folder is not None:
             return os.path.lexists(self.folder)
         check_process()
-        return fetched(lambda: icechunk.Repository.exists(self.storage()), f"{self} cannot be reached")
+
+        def something() -> bool:
+            return icechunk.Repository.exists(self.storage()) and not is_empty(icechunk.Repository.open(self.storage()))
+
+        return fetched(something, f"{self} cannot be reached")
 
     def storage(self) -> icechunk.Storage:
         """Return icechunk's storage for this place."""
@@ -126,8 +131,16 @@ class Place:
         )
 
 
-def create_repository(place: Place) -> icechunk.Repository:
-    """Make an empty repository; its configuration is kept with it."""
+def create_repository(place: Place, *, among_remains: bool = False) -> icechunk.Repository:
+    """Make an empty repository; its configuration is kept with it.
+
+    Parameters
+    ----------
+    place
+        Where.
+    among_remains
+        Whether there may be something already: what `are_remains` told of.
+    """
     check_process()
     everywhere = icechunk.ManifestSplitCondition.AnyArray()
     splitting = icechunk.ManifestSplittingConfig.from_dict(
@@ -135,9 +148,25 @@ def create_repository(place: Place) -> icechunk.Repository:
     )
     manifest = icechunk.ManifestConfig(splitting=splitting)
     config = icechunk.RepositoryConfig(manifest=manifest)
-    repository = icechunk.Repository.create(place.storage(), config=config, spec_version=2)
+    repository = icechunk.Repository.create(
+        place.storage(), config=config, spec_version=2, check_clean_root=not among_remains
+    )
     repository.save_config()
     return repository
+
+
+def are_remains(place: Place) -> bool:
+    """Return whether all that is at a place in a bucket is what is written before a repository is there.
+
+    icechunk lists it while nothing else runs in this process; ask only where there is something, and no repository.
+    """
+    found = place.storage().list_objects_metadata()
+    return {each.key.partition("/")[0] for each in found} <= {"snapshots", "transactions"}
+
+
+def is_empty(repository: icechunk.Repository) -> bool:
+    """Return whether nothing was ever committed: whoever made the repository was stopped before its store was."""
+    return len(list(islice(repository.ancestry(branch="main"), 2))) == 1
 
 
 def open_repository(place: Place) -> icechunk.Repository:

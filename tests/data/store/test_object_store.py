@@ -9,7 +9,8 @@ import lmdata
 from lmdata import cli
 from lmdata.data.export import export_zarr, import_zarr
 from lmdata.data.opening import open_dataset
-from lmdata.data.store.storage import Place
+from lmdata.data.store.creation import create_remote, declare
+from lmdata.data.store.storage import Place, create_repository
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import IncompleteDataset, Interrupted, InvalidInput, RecipeMismatch, StoreError, StoreExists
@@ -47,6 +48,36 @@ def test_existing_and_absent_places(place, example):
             act("s3://runs/absent/one")
     with pytest.raises(StoreError):
         RunStore.create("s3://no-such-bucket/one", made.layout)
+
+
+def test_a_creation_that_was_cut_short_is_nothing_and_the_first_commit_wins(place, example):
+    made = example()
+    create_repository(Place.of(place))
+    assert not Place.of(place).taken()
+    with pytest.raises(StoreError):
+        open_dataset(place)
+    slow = threading.Event()
+
+    def second(group):
+        slow.wait(30)
+        declare(group, made.layout, None)
+
+    loser = []
+    thread = threading.Thread(target=lambda: loser.append(refused(lambda: create_remote(Place.of(place), second))))
+    thread.start()
+    RunStore.create(place, made.layout).close()
+    assert Place.of(place).taken()
+    slow.set()
+    thread.join(60)
+    assert isinstance(loser[0], StoreExists)
+
+
+def refused(act):
+    try:
+        act()
+    except StoreError as error:
+        return error
+    return None
 
 
 def test_two_writers_write_every_member_once_and_whole(place, example, small_blocks):
