@@ -26,6 +26,8 @@ from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
 from lmdata.analysis.planes import hyperplanes as hyperplanes
 from lmdata.analysis.polytope import limit_polytope as limit_polytope
 from lmdata.analysis.quiescent import quiescent_sets as quiescent_sets
+from lmdata.analysis.rollout import influence as influence
+from lmdata.analysis.rollout import rollout as rollout
 from lmdata.analysis.spectrum import anisotropy as anisotropy
 from lmdata.analysis.spectrum import span_dimension as span_dimension
 from lmdata.analysis.subspace import subspace_polytope as subspace_polytope

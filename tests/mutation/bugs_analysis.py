@@ -6,6 +6,7 @@ from bug import Bug
 
 FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
+ROLLOUT = "analysis/test_rollout.py"
 
 BUGS = [
     Bug(
@@ -313,5 +314,16 @@ BUGS = [
         "np.quantile(each, (0.25, 0.75), axis=0)",
         "np.quantile(each, (0.0, 1.0), axis=0)",
         "view/test_figures.py",
+    ),
+    Bug("analysis/rollout.py", "seen += now[rows] @ weights", "seen += weights @ now[rows]", ROLLOUT),
+    Bug("analysis/rollout.py", "in reversed(states)", "in states", ROLLOUT),
+    Bug("analysis/rollout.py", "reached[frame, order] = now", "reached[frame] = now", ROLLOUT),
+    Bug("analysis/rollout.py", "np.eye(n)[:, sources][order]", "np.eye(n)[:, sources]", ROLLOUT),
+    Bug("analysis/rollout.py", "enumerate(states, first)", "enumerate(states)", ROLLOUT),
+    Bug(
+        "dynamics/models/softmax.py",
+        "mask_future(score, rows.indices(state.shape[1])[0])",
+        "mask_future(score)",
+        ROLLOUT,
     ),
 ]

@@ -19,6 +19,7 @@ from lmdata.dynamics.models.geometry import ON_SURFACE, Ellipsoid, Euclidean, Ge
 from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
 from lmdata.dynamics.models.sphere_attention import UNIT
 from lmdata.dynamics.models.weights import (
+    ALL,
     THRESHOLD_RULES,
     close_neighbours,
     localmax_neighbours,
@@ -84,9 +85,9 @@ class KrauseAttention(AttentionMap):
         radius = per_member(own["radius"], 3)
         return pulls(state, lambda rows: close_neighbours(state[:, rows], state, radius))
 
-    def attention(self, state: Array, step: int = 0) -> Array:
-        """Return P (m, n, n)."""
-        return uniform_weights(close_neighbours(state, state, self.radius))
+    def attention(self, state: Array, step: int = 0, rows: slice = ALL) -> Array:
+        """Return P (m, n, n), or some rows of it."""
+        return uniform_weights(close_neighbours(state[:, rows], state, self.radius))
 
 
 @register
@@ -162,13 +163,14 @@ class LocalmaxVariant(AttentionMap):
         )
         return pulls(state, lambda rows: self._neighbours(keys, state, rows, sensitivity))
 
-    def attention(self, state: Array, step: int = 0) -> Array:
-        """Return P (m, n, n)."""
+    def attention(self, state: Array, step: int = 0, rows: slice = ALL) -> Array:
+        """Return P (m, n, n), or some rows of it."""
         keys, sensitivity = (
             alignment_keys(state, as_array(self.alignment)),
             np.array(self.alignment_sensitivity),
         )
-        return uniform_weights(self._neighbours(keys, state, slice(0, state.shape[1]), sensitivity))
+        first, last, _ = rows.indices(state.shape[1])
+        return uniform_weights(self._neighbours(keys, state, slice(first, last), sensitivity))
 
     def _neighbours(self, keys: Array, state: Array, rows: slice, sensitivity: Array) -> NDArray[np.bool_]:
         score = scores(keys[:, rows], state)

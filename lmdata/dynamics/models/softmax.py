@@ -10,7 +10,7 @@ from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionMap, Own
 from lmdata.dynamics.models.parameters import as_array, flag, matrix, number
-from lmdata.dynamics.models.weights import mask_future, softmax_weights
+from lmdata.dynamics.models.weights import ALL, mask_future, softmax_weights
 from lmdata.numerics.arrays import Matrix, apply
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Softmax(AttentionMap):
         increment, _ = attend(aligned, state, state, own["inverse_temperature"], causal=self.causal)
         return increment
 
-    def attention(self, state: Array, step: int = 0) -> Array:
-        """Return P (m, n, n)."""
-        score = scores(apply(as_array(self.alignment), state), state)
-        return softmax_weights(mask_future(score) if self.causal else score, self.inverse_temperature)
+    def attention(self, state: Array, step: int = 0, rows: slice = ALL) -> Array:
+        """Return P (m, n, n), or some rows of it."""
+        score = scores(apply(as_array(self.alignment), state[:, rows]), state)
+        score = mask_future(score, rows.indices(state.shape[1])[0]) if self.causal else score
+        return softmax_weights(score, self.inverse_temperature)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 ThresholdRule = Literal["absolute", "spread", "maximum"]
+ALL = slice(None)
+"""All rows of a matrix of weights."""
+
 THRESHOLD_RULES: tuple[ThresholdRule, ...] = ("absolute", "spread", "maximum")
 
 
