@@ -30,6 +30,7 @@ _HOMES = {
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("dynamics.models", "analysis")
 _MODULES = {
+    "models": "models",
     "schedules": "dynamics.schedules",
     "tokens": "dynamics.tokens",
     "selection": "selection",
@@ -37,6 +38,7 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
+    from lmdata import models as models
     from lmdata import selection as selection
     from lmdata import view as view
     from lmdata.analysis import *  # noqa: F403

@@ -21,6 +21,7 @@ SIZES = {
 EXTRAS = {
     "view": "panel",
     "text": "wordllama",
+    "transformer": "tokenizers",
     "s3": "obstore",
     "selection": "clarabel",
     "distributed": "distributed",

@@ -15,6 +15,13 @@ NEEDS = {
         ("import lmdata.view", "import lmdata; lmdata.view", "main(['dashboard', 'hardmax-square', '--no-browser'])"),
     ),
     "text": (("wordllama",), ("import lmdata; lmdata.tokens.text('a b').draw(0)",)),
+    "transformer": (
+        ("tokenizers",),
+        (
+            "import tempfile; from pathlib import Path; from lmdata.models import Transformer; "
+            "from tests.models import tiny; f = Path(tempfile.mkdtemp()); tiny.write(f); Transformer(f).tokenise('a')",
+        ),
+    ),
     "distributed": (("distributed",), ("from lmdata.runs.cluster import connected; connected(1).__enter__()",)),
     "selection": (
         ("clarabel",),

@@ -1,0 +1,3 @@
+"""Trained models, run on texts: their hidden states are datasets as those of simulations are."""
+
+from lmdata.models.transformer import Transformer as Transformer

