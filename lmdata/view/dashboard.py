@@ -14,6 +14,8 @@ from bokeh.models import Span
 from lmdata.data.identity import names_of, part_of
 from lmdata.errors import IncompleteDataset
 from lmdata.view import naming, theme
+from lmdata.view.atlas_page import atlas_page
+from lmdata.view.intervals import Intervals, is_atlas
 from lmdata.view.members import Members, is_localmax
 from lmdata.view.occupancy import scenes as occupancy_scenes
 from lmdata.view.quiescent import scenes as quiescent_scenes
@@ -23,11 +25,13 @@ from lmdata.view.trajectories import scenes as trajectory_scenes
 from lmdata.view.volume import scenes as volume_scenes
 from lmdata.view.words import scenes as word_scenes
 
+type Shared = Members | Training | Intervals
+
 INTERVAL = 250
 """Milliseconds between two frames of the time player."""
 
 
-def dashboard(ds: xarray.Dataset | Members | Training) -> pmui.Page:
+def dashboard(ds: xarray.Dataset | Shared) -> pmui.Page:
     """Return a page of linked figures of a dataset, to serve or to show in a notebook.
 
     A player for the time and a slider for every swept parameter and the seed change all figures. A member is read
@@ -36,8 +40,8 @@ def dashboard(ds: xarray.Dataset | Members | Training) -> pmui.Page:
     Parameters
     ----------
     ds : Dataset
-        As `lmdata.open`, `lmdata.simulate` and `lmdata.selection.train` return it; lazy data stays lazy. What
-        `shared` returns, where several pages show one dataset.
+        As `lmdata.open`, `lmdata.simulate`, `lmdata.atlas` and `lmdata.selection.train` return it; lazy data stays
+        lazy. What `shared` returns, where several pages show one dataset.
 
     Returns
     -------
@@ -60,7 +64,13 @@ def dashboard(ds: xarray.Dataset | Members | Training) -> pmui.Page:
     ['seed', 'time (steps)']
     """
     shown = shared(ds) if isinstance(ds, xarray.Dataset) else ds
-    page = training_page(shown) if isinstance(shown, Training) else _Board(shown).page
+    match shown:
+        case Training():
+            page = training_page(shown)
+        case Intervals():
+            page = atlas_page(shown)
+        case _:
+            page = _Board(shown).page
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         pn.state.on_session_destroyed(lambda _: _release(page))
     return page
@@ -75,8 +85,10 @@ def _release(page: pmui.Page) -> None:
     page.sidebar.clear()
 
 
-def shared(ds: xarray.Dataset) -> Members | Training:
+def shared(ds: xarray.Dataset) -> Shared:
     """Return what the pages of several visitors share of a dataset: what is read and measured."""
+    if is_atlas(ds):
+        return Intervals(ds)
     return Training(ds) if is_training(ds) else Members(ds)
 
 

@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -93,7 +94,8 @@ def _draw(overlay: hv.Overlay) -> Figure:
     x, y = (
         overlay.get(0).kdims[:2] if len(overlay.get(0).kdims) > 1 else (*overlay.get(0).kdims, overlay.get(0).vdims[0])
     )
-    axes.set(xlabel=x.label, ylabel=y.label, yscale="log" if plot.get("logy") else "linear")
+    axes.set(xlabel=x.label, ylabel=y.label, xscale="log" if plot.get("logx") else "linear")
+    axes.set_yscale("log" if plot.get("logy") else "linear")
     for element in overlay:
         style = _options(element)
         _DRAWERS[type(element).__name__](axes, element, style)
@@ -203,6 +205,19 @@ def _rectangles(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     corners = np.stack([np.column_stack(pair) for pair in ((x, y), (x1, y), (x1, y1), (x, y1))], axis=1)
     fill = _faded(_colours(style, columns, "fill_color", "color"), style.get("fill_alpha", 1.0))
     axes.add_collection(PolyCollection(list(corners), facecolors=fill, edgecolors="none", linewidths=0, zorder=1))
+    if style.get("colorbar"):
+        _key(axes, style)
+
+
+def _key(axes: Axes, style: dict[str, Any]) -> None:
+    """Draw the colours of a palette with their names, below the axes."""
+    said = style["colorbar_opts"]["major_label_overrides"]
+    patches = [Patch(facecolor=style["cmap"][place], label=name) for place, name in said.items()]
+    below = -0.08 / float(axes.get_box_aspect() or 1.0)
+    axes.legend(
+        handles=patches, loc="upper center", bbox_to_anchor=(0.5, below), ncols=len(said), frameon=False, fontsize=9,
+        handlelength=1.2, columnspacing=1.0, labelcolor=theme.MUTED,
+    )  # fmt: skip
 
 
 def _labels(axes: Axes, element: Any, style: dict[str, Any]) -> None:

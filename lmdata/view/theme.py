@@ -6,14 +6,14 @@ forms of colour blindness; ordered values take a dark-to-light part of *viridis*
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
 import holoviews.plotting.bokeh
 import matplotlib as mpl
 import numpy as np
-from bokeh.models import Title
+from bokeh.models import FixedTicker, Title
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
@@ -104,6 +104,15 @@ def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **ove
 def style(element: str, group: str, **style: Any) -> hv.Options:
     """Return options of an element of one group, in Bokeh's terms; `lmdata.view.static` reads them too."""
     return hv.Options(f"{element}.{group}", backend="bokeh", framewise=True, **style)
+
+
+def key(said: Mapping[int, str]) -> dict[str, Any]:
+    """Return options of a colour bar that names each colour of a palette, by its place in it."""
+    return {
+        "ticker": FixedTicker(ticks=list(said)), "major_label_overrides": dict(said), "height": 10, "padding": 2,
+        "bar_line_color": None, "major_tick_line_color": None, "major_label_text_font": FONT,
+        "major_label_text_color": MUTED, "major_label_text_font_size": "12px",
+    }  # fmt: skip
 
 
 def _look(plot: Any, element: Any) -> None:

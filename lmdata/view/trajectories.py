@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import holoviews as hv
 import numpy as np
 import xarray
@@ -66,16 +68,18 @@ def times(ds: xarray.Dataset, time: float | None) -> list[float]:
 
 def scenes(members: Members, *, times: list[float], basis: Basis = "initial") -> Scenes:
     """Return the scenes of `trajectories`, for each member and each of ``times``."""
-
-    def make(member: Member, time: float) -> Scene:
-        if member.position.shape[2] == 1:
-            return _lines(member, time)
-        return _in_plane(member, time, basis)
-
-    return members.scenes(make, _dress, time=times)
+    return members.scenes(partial(scene, basis=basis), dress, time=times)
 
 
-def _dress(figure: hv.Overlay) -> hv.Overlay:
+def scene(member: Member, time: float, basis: Basis = "initial") -> Scene:
+    """Return the scene of `trajectories` of one member at one time."""
+    if member.position.shape[2] == 1:
+        return _lines(member, time)
+    return _in_plane(member, time, basis)
+
+
+def dress(figure: hv.Overlay) -> hv.Overlay:
+    """Give trajectories their look."""
     hover = {"tools": ["hover"], "hover_tooltips": [("token", "@token"), ("ends at", "@end")]}
     dots = {"color": "color", "line_color": "white", "line_width": 0.8, **theme.COLOURED}
     return theme.dress(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
+import os
+import selectors
 import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -85,6 +90,19 @@ return found;
 """
 
 
+# where a place of a figure is on the screen, once it is scrolled there
+PLACE = """
+const [title, x, y] = arguments;
+const shown = [...Bokeh.documents[0].all_models].filter((m) => m.type === "Figure" && m.inner_width > 0);
+const figure = shown.find((m) => m.title.text.startsWith(title));
+if (!figure) return null;
+const view = Bokeh.index.find_one(figure);
+view.el.scrollIntoView({block: "center"});
+const box = view.el.getBoundingClientRect();
+return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
+"""
+
+
 class Browser:
     """A driven Chromium, with what the tests ask of it."""
 
@@ -138,9 +156,49 @@ class Browser:
                     found.append(url)
         return found
 
+    def tap(self, title, x, y):
+        """Click into the figure of a title that is shown, at a place in its own coordinates, as a mouse does."""
+        place = self.run(PLACE, title, x, y)
+        assert place, f"no figure shown is called {title!r}"
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            event = {"type": kind, "x": place[0], "y": place[1], **button}
+            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+    def size(self, width, height):
+        """Show the page as on a screen of this size."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
     def errors(self):
         """Return what the console reported as an error since the last call."""
         return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+
+SERVER = """
+import sys
+from lmdata.view.server import serve
+serve(sys.argv[1], open_browser=False, ready=lambda url: print(url, flush=True))
+"""
+
+
+@contextlib.contextmanager
+def serving(store, cache):
+    """Serve the dashboard of a stored dataset from a process of its own; give the process and its address."""
+    environment = {**os.environ, "LMDATA_CACHE": str(cache), "PYTHONWARNINGS": "default"}
+    command = [sys.executable, "-c", SERVER, store]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(server.stdout, selectors.EVENT_READ)
+            assert waiting.select(60), "the server did not say that it listens"
+        url = server.stdout.readline().strip()
+        assert url, "the server ended before it listened"
+        yield server, url
+    finally:
+        server.terminate()
+        server.wait(20)
+        server.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import lmdata
 from lmdata import view
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.view.atlas import legend
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,7 @@ def columns(figure, k=0):
 def test_bands_are_the_pieces(atlas, scale, tmp_path):
     figure = view.sensitivity_bands(atlas, scale=scale)
     drawn = columns(figure)
-    left = 10 ** drawn["x"] if scale == "log" else drawn["x"]
-    right = 10 ** drawn["x1"] if scale == "log" else drawn["x1"]
+    left, right = drawn["x"], drawn["x1"]
     for seed, row in ((4, 1.0), (9, 0.0)):
         own = np.isclose(drawn["y"] + 0.4, row)
         np.testing.assert_allclose(left[own][1:], right[own][:-1])
@@ -35,6 +35,27 @@ def test_bands_are_the_pieces(atlas, scale, tmp_path):
         expected = np.where(said.certified, said.vertex_count, 0)
         np.testing.assert_array_equal(drawn["shade"][own][wide], expected[wide])
     assert view.save(figure, tmp_path / "bands.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("of", ["vertex_count", "s2_size", "frozen_from"])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_numbers_and_colours_tell_the_value_of_their_band(atlas, of, scale):
+    figure = view.sensitivity_bands(atlas, of=of, scale=scale)
+    bands, numbers = columns(figure), columns(figure, 1)
+    assert len(numbers["x"]) >= 2
+    for x, y, text in zip(numbers["x"], numbers["y"], numbers["text"], strict=True):
+        said = atlas.atlas.at(x)[of].sel(seed=9 if y == 0.0 else 4)
+        row = np.isclose((bands["y"] + bands["y1"]) / 2, y)
+        # a number stands in the middle of its run of bands, which may be where one is that is not seen
+        near = row & (bands["x"] < x * 1.02) & (bands["x1"] > x * 0.98)
+        assert text in {str(int(said)), *bands["said"][near].tolist()}
+    key = legend(atlas, of)
+    for shade, said in zip(bands["shade"].astype(int), bands["said"], strict=True):
+        if shade:
+            ends = key[shade].rstrip("+").split("–")
+            assert int(ends[0]) <= int(said) <= (int(ends[-1]) if not key[shade].endswith("+") else 10**9)
+        else:
+            assert said == "not known"
 
 
 def test_limits_are_those_of_the_atlas(atlas, tmp_path):
@@ -57,7 +78,7 @@ def test_a_page_of_both(atlas, tmp_path):
         "Atlas",
         [view.Section("Vertices", view.sensitivity_bands(atlas)), view.Section("Limits", view.limits_along(atlas))],
     )
-    assert "log10" in page.read_text()
+    assert "log scale" in page.read_text()
 
 
 def test_refusals(atlas):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import selectors
-import subprocess
-import sys
-
 import numpy as np
 import psutil
 import pytest
@@ -17,7 +12,7 @@ from lmdata.errors import IncompleteDataset
 from lmdata.view.dashboard import dashboard
 from lmdata.view.members import Members
 
-from .conftest import NAMES
+from .conftest import NAMES, serving
 
 READY = """
 window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle
@@ -45,12 +40,6 @@ return models.filter((m) => m.type === "ColumnDataSource").map((m) => JSON.strin
 
 TITLES = "return [...Bokeh.documents[0].all_models].filter((m) => m.type === 'Title').map((m) => m.text)"
 
-SERVER = """
-import sys
-from lmdata.view.server import serve
-serve(sys.argv[1], open_browser=False, ready=lambda url: print(url, flush=True))
-"""
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -62,29 +51,14 @@ def server(tmp_path_factory):
     sweep = {"alignment_sensitivity": [0.0, 0.3, 2.0], "influence": [0.5, 1.0]}
     store = folder / "<script>window.broken=1<"
     lmdata.simulate(lmdata.Localmax(), tokens, steps=6, seeds=(0, 1), sweep=sweep, store=store)
-    environment = {**os.environ, "LMDATA_CACHE": str(folder / "cache"), "PYTHONWARNINGS": "default"}
-    server = subprocess.Popen([sys.executable, "-c", SERVER, store], stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield server, _line(server, seconds=60)
-    finally:
-        server.terminate()
-        server.wait(20)
-        server.stdout.close()
+    with serving(store, folder / "cache") as (process, url):
+        yield process, url
 
 
 @pytest.fixture
 def url(server):
     """Where the server is."""
     return server[1]
-
-
-def _line(process, *, seconds):
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(process.stdout, selectors.EVENT_READ)
-        assert waiting.select(seconds), "the server did not say that it listens"
-    line = process.stdout.readline().strip()
-    assert line, "the server ended before it listened"
-    return line
 
 
 @pytest.mark.browser
