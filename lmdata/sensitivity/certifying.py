@@ -18,7 +18,7 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count
 from lmdata.numerics.threads import parallel_for
 from lmdata.sensitivity.axis import Axis, Part, walk_part
-from lmdata.sensitivity.rational import MOST_TOKENS, prove
+from lmdata.sensitivity.rational import MOST_STEPS, MOST_TOKENS, prove
 from lmdata.sensitivity.recipe import horizon_of
 from lmdata.sensitivity.shapes import Shape, shape_of
 from lmdata.sensitivity.walk import AT_REST, CERTIFIED
@@ -29,6 +29,8 @@ GRID = ("*", "seed")
 TOKEN = (*GRID, "token")
 BY = ((0, "none"), (1, "distance"), (2, "rest"))
 """What a limit is certified by."""
+LONGER = 10
+"""Steps that a proof in rational arithmetic may take beyond the one in floats: it needs hardly more."""
 
 
 class Certificates(NamedTuple):
@@ -122,7 +124,8 @@ def _certify_member(tokens: Floats, model: Localmax, axis: Axis, exact: bool, me
     found.certified_vertex_count[member] = vertices
     found.certified_rate[member] = _rate(tokens, model, frozen, leaves.clique[0] >= vertices)
     if exact and isinstance(model.alignment_sensitivity, float):
-        proof = prove(tokens, model.alignment_sensitivity, model.influence, model.matrix)
+        most = min(step + LONGER, MOST_STEPS)
+        proof = prove(tokens, model.alignment_sensitivity, model.influence, model.matrix, most=most)
         if proof.proved and proof.limit is not None and proof.frozen_from <= frozen:
             away = np.abs(np.array(proof.limit, float) - leaves.limit[0]).max()
             allowed = leaves.numbers[0, 1] if outcome == CERTIFIED else 2.0**-30 * np.abs(tokens).max()

@@ -27,7 +27,8 @@ type Graph = list[list[int]]
 
 MOST_TOKENS = 8
 """Tokens of a proof in rational arithmetic, whose numbers grow with every step."""
-MOST_STEPS = 120
+MOST_STEPS = 200
+"""Steps that are taken in rational arithmetic, at most: half a minute for eight tokens."""
 
 
 class ExactProof(NamedTuple):
