@@ -21,6 +21,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "runs.simulation": ("simulate",),
+    "outside.model": ("with_model",),
+    "outside.trajectory": ("from_trajectory",),
     "sensitivity.atlas": ("atlas",),
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import resume as resume
     from lmdata.library import verify as verify
+    from lmdata.outside.model import with_model as with_model
+    from lmdata.outside.trajectory import from_trajectory as from_trajectory
     from lmdata.runs.simulation import simulate as simulate
     from lmdata.sensitivity.atlas import atlas as atlas
     from lmdata.sensitivity.certifying import certify as certify

@@ -67,19 +67,22 @@ def _attending(model: Model) -> Any:
 
 
 class Whose(NamedTuple):
-    """The models of a dataset's members, and which tokens and components of the run their states hold."""
+    """The models of a dataset's members, and which components of the run their states hold."""
 
     models: tuple[Model, ...]
-    tokens: NDArray[np.int64]
-    """Number of each token in the run: where it stands for a causal mask."""
     components: NDArray[np.int64] | None
     """Number of each component in the run; None where they are the run's, in its order."""
     width: int
     """Components in the run."""
 
-    def weights(self, number: int, state: NDArray[np.float64], step: int) -> NDArray[np.float64]:
-        """Return P (n, n) of a model, by its number, in a state (n, d); components that are not there are zero."""
-        order = np.argsort(self.tokens, kind="stable")
+    def weights(
+        self, number: int, state: NDArray[np.float64], step: int, tokens: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return P (n, n) of a model, by its number, in a state (n, d); components that are not there are zero.
+
+        A causal mask goes by the tokens' numbers in the run.
+        """
+        order = np.argsort(tokens, kind="stable")
         full = state[order]
         if self.components is not None:
             full = np.zeros((len(state), self.width))
@@ -90,7 +93,11 @@ class Whose(NamedTuple):
 
 
 def _matrices(
-    position: NDArray[np.floating], step: NDArray[np.int64], model: NDArray[np.int64], whose: Whose
+    position: NDArray[np.floating],
+    step: NDArray[np.int64],
+    model: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+    whose: Whose,
 ) -> Iterator[tuple[tuple[int, ...], NDArray[np.float64]]]:
     """Yield (member, frame) and P for every frame of members (..., t, n, d) that is there."""
     shape = position.shape[:-3]
@@ -98,11 +105,16 @@ def _matrices(
     for place in itertools.product(*map(range, shape)):
         for frame in np.flatnonzero(present(position[place])):
             state = position[(*place, frame)].astype(np.float64)
-            yield (*place, int(frame)), whose.weights(int(number[place]), state, int(step[frame]))
+            yield (*place, int(frame)), whose.weights(int(number[place]), state, int(step[frame]), tokens)
 
 
 def matrices(
-    position: NDArray[np.floating], step: NDArray[np.int64], model: NDArray[np.int64], *, whose: Whose
+    position: NDArray[np.floating],
+    step: NDArray[np.int64],
+    model: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+    *,
+    whose: Whose,
 ) -> NDArray[np.float64]:
     """Return P (..., t, n, n) of members (..., t, n, d); NaN in an absent one.
 
@@ -113,11 +125,13 @@ def matrices(
         Step numbers.
     model : (...)
         Number of each member's model among those of ``whose``.
+    tokens : (n,)
+        Number of each token in the run.
     whose
-        Models, tokens and components.
+        Models and components.
     """
     found = np.full((*position.shape[:-1], position.shape[-2]), np.nan)
-    for place, weights in _matrices(position, step, model, whose):
+    for place, weights in _matrices(position, step, model, tokens, whose):
         found[place] = weights
     return found
 
@@ -126,6 +140,7 @@ def statistics(
     position: NDArray[np.floating],
     step: NDArray[np.int64],
     model: NDArray[np.int64],
+    tokens: NDArray[np.int64],
     *,
     whose: Whose,
     tolerance: float = 1e-6,
@@ -138,8 +153,7 @@ def statistics(
     rank = np.full(shape, -1, np.int64)
     effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
     rows, columns, keys, back = (np.full((*shape, n), np.nan) for _ in range(4))
-    place_of = whose.tokens
-    for place, weights in _matrices(position, step, model, whose):
+    for place, weights in _matrices(position, step, model, tokens, whose):
         singular = np.linalg.svd(weights, compute_uv=False)
         rank[place] = (singular > tolerance * singular[0]).sum()
         share = singular[singular > 0] / singular.sum()
@@ -148,7 +162,7 @@ def statistics(
         rows[place], columns[place] = weights.sum(axis=1), weights.sum(axis=0)
         shares = weights / rows[place][:, None]
         keys[place] = np.exp(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1))
-        back[place] = place_of - shares @ place_of
+        back[place] = tokens - shares @ tokens
     return rank, effective, boolean, rows, columns, keys, back
 
 
@@ -189,15 +203,13 @@ def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
            [1., 0., 0.],
            [0., 0., 1.]])
     """
-    position, steps, which, whose = _asked(ds, "attention", among)
+    arguments, whose = _asked(ds, "attention", among)
     return measured(
         ds,
         matrices,
-        position,
-        steps,
-        which,
+        *arguments,
         names=("attention",),
-        core=(CORE, ("time",), ()),
+        core=(CORE, ("time",), (), ("token",)),
         new={"key": ds["token"].values.tolist()},
         source=SOURCE,
         whose=whose,
@@ -267,18 +279,16 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
     array([[2, 2, 2, 2]])
     """
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
-    position, steps, which, whose = _asked(ds, "attention_statistics", among)
+    arguments, whose = _asked(ds, "attention_statistics", among)
     return measured(
         ds,
         statistics,
-        position,
-        steps,
-        which,
+        *arguments,
         names=(
             *("attention_rank", "effective_rank", "distance_to_boolean"),
             *("row_sum", "column_sum", "attended_keys", "attended_back"),
         ),
-        core=(CORE, ("time",), ()),
+        core=(CORE, ("time",), (), ("token",)),
         source=SOURCE,
         comment=f"rank above {tolerance:g} of the largest singular value",
         whose=whose,
@@ -286,8 +296,8 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
     )
 
 
-def _asked(ds: xr.Dataset, measure: str, among: Among) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Whose]:
-    """Return positions, step numbers, the number of each member's model, and whose they are."""
+def _asked(ds: xr.Dataset, measure: str, among: Among) -> tuple[tuple[xr.DataArray, ...], Whose]:
+    """Return positions, step numbers, the number of each member's model and of each token, and whose they are."""
     position = positions(ds, measure)
     check_whole(ds, measure, among)
     models = models_of(ds, measure)
@@ -295,5 +305,6 @@ def _asked(ds: xr.Dataset, measure: str, among: Among) -> tuple[xr.DataArray, xr
         _attending(model)
     kept, width = numbers_of(ds, "component", measure), count_of(ds, "component", measure)
     as_they_were = np.array_equal(kept, np.arange(width))
-    whose = Whose(models.distinct, numbers_of(ds, "token", measure), None if as_they_were else kept, width)
-    return position, xr.DataArray(steps_of(ds, measure), dims="time"), models.which, whose
+    steps = xr.DataArray(steps_of(ds, measure), dims="time")
+    tokens = xr.DataArray(numbers_of(ds, "token", measure), dims="token")
+    return (position, steps, models.which, tokens), Whose(models.distinct, None if as_they_were else kept, width)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from lmdata.analysis.parameters import CORE, holds
 from lmdata.analysis.presence import on_whole_states
+from lmdata.analysis.ragged import BY_TOKEN, PLACES, on_own_tokens
 from lmdata.data import registry
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
@@ -157,7 +158,8 @@ def measured(
     """Apply a function on arrays to labelled ones, lazily if they are, and declare what comes out.
 
     The members' bookkeeping rides along: coordinates of the first argument that fit what comes out. In the block that
-    is being computed, states must hold all their tokens or none (`lmdata.analysis.presence`).
+    is being computed, states must hold all their tokens or none (`lmdata.analysis.presence`); where the dataset says
+    that runs differ in their tokens, each is measured on its own ones (`lmdata.analysis.ragged`).
 
     Parameters
     ----------
@@ -185,12 +187,22 @@ def measured(
         argument if argument.chunks is None else argument.chunk(dict.fromkeys(dims, -1))
         for argument, dims in zip(arguments, core, strict=True)
     ]
+    inside = [[dim for dim in spec.dims if dim in inner] for spec in specs]
+    dtypes = [np.dtype(spec.dtype) for spec in specs]
+    apply = functools.partial(on_whole_states, function=function, core=core, measure=names[0])
+    there = ds.coords.get(registry.PRESENT)
+    if there is not None and inner.intersection((*BY_TOKEN, *PLACES)):
+        sizes = {str(dim): size for dim, size in ds.sizes.items()} | {dim: len(column) for dim, column in made.items()}
+        apply = functools.partial(
+            on_own_tokens, function=function, core=core, measure=names[0], made=inside, sizes=sizes, dtypes=dtypes
+        )
+        whole, core = [*whole, _without_coords(there)], [*core, ("token",)]
     results = xr.apply_ufunc(
-        functools.partial(on_whole_states, function=function, core=core, measure=names[0]),
+        apply,
         *whole,
         input_core_dims=[list(dims) for dims in core],
-        output_core_dims=[[dim for dim in spec.dims if dim in inner] for spec in specs],
-        output_dtypes=[np.dtype(spec.dtype) for spec in specs],
+        output_core_dims=inside,
+        output_dtypes=dtypes,
         dask="parallelized",
         dask_gufunc_kwargs={"output_sizes": {dim: len(column) for dim, column in made.items()}},
         keep_attrs="override",  # of the coordinates; those of the variables are set anew below
@@ -206,3 +218,7 @@ def measured(
         out[spec.name].attrs = attrs | ({"comment": comment} if comment else {})
     coords: dict[str, Any] = {dim: np.array(column) for dim, column in made.items()}
     return out.assign_coords(coords | ({"status": ds["status"]} if "status" in ds else {}))
+
+
+def _without_coords(array: xr.DataArray) -> xr.DataArray:
+    return xr.DataArray(array.variable)

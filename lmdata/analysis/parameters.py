@@ -303,6 +303,11 @@ def alignment_of(ds: xr.Dataset, models: Models, measure: str) -> NDArray[np.flo
 
 
 def _specification(ds: xr.Dataset, measure: str) -> dict[str, Any]:
+    if "model" not in ds.attrs and "source" in ds.attrs:
+        raise InvalidInput(
+            f"{measure} is about a model, and states that came from elsewhere have none: say under which, as in "
+            f"{measure}(lmdata.with_model(ds, lmdata.Localmax(0.1)))"
+        )
     try:
         found = json.loads(ds.attrs["model"])
     except (KeyError, TypeError, json.JSONDecodeError):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.presence import present
+from lmdata.data import registry
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 
@@ -70,6 +71,13 @@ def transport_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     for dim in ("token", "component"):
         if ds.sizes.get(dim) != other.sizes.get(dim):
             raise InvalidInput(f"the datasets have {ds.sizes.get(dim)} and {other.sizes.get(dim)} along {dim!r}")
+    if registry.PRESENT in ds.coords or registry.PRESENT in other.coords:
+        one, two = (each.coords.get(registry.PRESENT) for each in (ds, other))
+        if one is None or two is None or not one.variable.equals(two.variable):
+            raise InvalidInput(
+                "runs of the datasets have other tokens (coordinate 'token_present'), and clouds of one size are "
+                "compared: measure runs of as many tokens apart"
+            )
     first, second = positions(ds, "transport_distance"), positions(other, "transport_distance")
     for dim in sorted(map(str, set(first.dims) & set(second.dims) - {"token", "component"})):
         for one in (first, second):

@@ -23,6 +23,9 @@ TRAINING_GRID = ("*", "start", "seed")
 ABSENT, COMPLETE, FAILED = 0, 1, 2
 """Values of ``status``."""
 
+PRESENT = "token_present"
+"""Coordinate of datasets whose runs have different numbers of tokens: which of the tokens each run has."""
+
 BOOKKEEPING = ("status", "digest", "steps_done")
 """What a store keeps once a member; coordinates of a dataset, which no arithmetic changes."""
 
@@ -202,11 +205,28 @@ def _of_training_runs() -> Iterator[Variable]:
     yield Variable("fixed_value", (*problem, "feature"), "float64", "value vector v", "1", "data")
 
 
+def _of_trajectories() -> Iterator[Variable]:
+    nan = float("nan")
+    token = (*GRID, "token")
+    yield Variable("head", ("head",), "int64", "attention head", None, "coordinate")
+    yield Variable("key", ("key",), "int64", "token that is attended to", None, "coordinate")
+    yield Variable(PRESENT, token, "bool", "the run has this token; others pad it", None, "coordinate", False)
+    yield Variable("word", token, "str", "text of the token in its run", None, "coordinate", "")
+    yield Variable(
+        "attention", (*GRID, "time", "head", "token", "key"), "float64",
+        "weight with which the token attends to the key", "1", "data", nan,
+    )  # fmt: skip
+
+
 TRAINING = Variables()
 """Variables of a training run, and of the measures that have been imported; besides those kept once a member.
 
 ``#`` stands for those of the swept parameters that are parameters of the problem.
 """
+
+
+TRAJECTORY = Variables()
+"""What trajectories that were computed elsewhere may have besides the variables of a dataset of tokens in motion."""
 
 
 VARIABLES = Variables()
@@ -215,6 +235,7 @@ VARIABLES = Variables()
 OWNER = "lmdata.data"
 VARIABLES.declare(OWNER, *_of_the_data())
 TRAINING.declare(OWNER, *_of_training_runs())
+TRAJECTORY.declare(OWNER, *_of_trajectories())
 
 
 def of_data(variables: Variables = VARIABLES) -> dict[str, Variable]:

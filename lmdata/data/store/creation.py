@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import icechunk
 import numpy as np
@@ -20,6 +21,9 @@ from lmdata.data.store.making import making, move, refuse_taken
 from lmdata.data.store.reading import Bookkeeping
 from lmdata.data.store.storage import Place, writing
 from lmdata.errors import StoreError, StoreExists
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Fill = Callable[[zarr.Group], None]
 """What writes the first contents of a store into its root group."""
@@ -115,6 +119,29 @@ def declare(group: zarr.Group, layout: Grid, initial: NDArray[Any] | None) -> No
         dims = ("seed", "token", "component")[3 - tokens.ndim :]
         source = group.create_group("source")
         storage.create_array(source, "initial", dims, tokens.shape, tokens.shape, tokens.dtype)[...] = tokens
+
+
+def create_whole(location: str | os.PathLike[str], layout: Grid, dataset: xr.Dataset) -> None:
+    """Make a store of a whole dataset in memory, in one transaction: all of it is there, or nothing.
+
+    Raises
+    ------
+    StoreExists, StoreLocked, StoreError
+        As for `create_folder`.
+    """
+
+    def fill(group: zarr.Group) -> None:
+        declare(group, layout, None)
+        Bookkeeping(*(dataset[name].values for name in ("status", "digest", "steps_done"))).write(group)
+        group.attrs["digest"] = dataset.attrs["digest"]
+        for name in layout.written:
+            storage.array(group, name, missing=True)[...] = dataset[name].values
+
+    place = Place.of(location)
+    if place.folder is None:
+        create_remote(place, fill)
+    else:
+        create_folder(place.folder, fill).release()
 
 
 def _create(place: Place, fill: Fill) -> None:

@@ -14,9 +14,10 @@ import zarr
 
 from lmdata.data import registry
 from lmdata.data.layout import FRAME_BYTES, MEMBERS
-from lmdata.data.registry import TRAINING, Variable
+from lmdata.data.registry import TRAINING, TRAJECTORY, Variable
 from lmdata.data.store import storage
 from lmdata.data.training import PARTS, TrainingLayout
+from lmdata.data.trajectory import TrajectoryLayout
 from lmdata.errors import CorruptDataset, RecipeMismatch, StoreError
 
 CODECS = frozenset({"bytes", "blosc", "zstd", "crc32c"})
@@ -99,6 +100,31 @@ def _check_simulation(group: zarr.Group, place: str) -> None:
         _check_array(storage.array(group, name), name, sizes, place, spec)
 
 
+def _check_trajectory(group: zarr.Group, place: str) -> None:
+    _check_simulation(group, place)
+    position = storage.array(group, "position")
+    sizes = dict(zip(storage.dimensions(position), position.shape, strict=True))
+    swept = storage.dimensions(position)[:-4]
+    if ("head" in group) != ("attention" in group) or ("key" in group) != ("attention" in group):
+        raise CorruptDataset(f"{place}: of attention, head and key some are there, and some not")
+    if "head" in group:
+        sizes |= {"head": storage.array(group, "head").size, "key": sizes["token"]}
+    for name in (own for own in TRAJECTORY if own in group):
+        array, dims = storage.array(group, name), TRAJECTORY[name].dimensions(swept)
+        shape = tuple(sizes[dim] for dim in dims)
+        if storage.dimensions(array) != dims or array.shape != shape or 0 in shape:
+            raise CorruptDataset(
+                f"{place}: {name} has dimensions {storage.dimensions(array)} of sizes {array.shape}; declared are "
+                f"{dims}, of the sizes of position"
+            )
+        kinds = {"attention": str(position.dtype.kind), "word": "U", "key": "iU"}
+        if array.dtype.kind not in kinds.get(name, np.dtype(TRAJECTORY[name].dtype).kind):
+            raise CorruptDataset(f"{place}: {name} has dtype {array.dtype}, which is not what it is declared as")
+        check_storage(array, name, place)
+        if name != "attention":
+            _check_eager(array, name, place)
+
+
 def _check_eager(array: zarr.Array[Any], name: str, place: str) -> None:
     if array.nbytes > EAGER_BYTES:
         raise StoreError(f"{place}: {name} claims {array.nbytes} bytes, at most {EAGER_BYTES} are read")
@@ -137,7 +163,11 @@ def _dimensions(name: str, found: tuple[str, ...], swept: tuple[str, ...]) -> tu
     return (*(dim for dim in swept if head == "*" or dim in found), *tail)
 
 
-_CHECKS = {storage.SIMULATION: _check_simulation, TrainingLayout.form: _check_training}
+_CHECKS = {
+    storage.SIMULATION: _check_simulation,
+    TrainingLayout.form: _check_training,
+    TrajectoryLayout.form: _check_trajectory,
+}
 
 
 def trained(group: zarr.Group) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.storage import Place
 from lmdata.data.store.stored_as import is_plain
 from lmdata.data.training import TrainingLayout
+from lmdata.data.trajectory import TrajectoryLayout
 from lmdata.errors import CorruptDataset, InvalidInput, UnknownName
 
 
@@ -229,9 +230,8 @@ def read_layout(group: zarr.Group) -> Grid:
         If a coordinate cannot be read, or anything is not what was declared.
     """
     attrs = {name: value for name, value in group.attrs.asdict().items() if name not in storage.RESERVED}
-    read_form = _read_training if storage.form_of(group) == TrainingLayout.form else _read_simulation
     try:
-        layout = read_form(group, attrs)
+        layout = _READERS[storage.form_of(group)](group, attrs)
     except InvalidInput as error:
         raise CorruptDataset(f"the coordinates are damaged: {error}") from error
     if layout.digest != group.attrs.get("layout_digest"):
@@ -240,22 +240,33 @@ def read_layout(group: zarr.Group) -> Grid:
 
 
 def _read_simulation(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
+    return Layout(**_fields(group, attrs))
+
+
+def _read_trajectory(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
+    present, words = (read(group, name) if name in group else None for name in (registry.PRESENT, "word"))
+    heads = len(read(group, "head")) if "head" in group else 0
+    return TrajectoryLayout(**_fields(group, attrs), heads=heads, present=present, words=words)
+
+
+def _fields(group: zarr.Group, attrs: dict[str, Any]) -> dict[str, Any]:
+    """Read what every layout of tokens that move has."""
     position = storage.array(group, "position")
     token, diagnostics = read(group, "token"), guard.diagnostics(group)
-    return Layout(
-        swept={name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
-        seeds=tuple(read(group, "seed").tolist()),
-        time=read(group, "time"),
-        time_unit=str(storage.array(group, "time").attrs["units"]),
-        labels=tuple(token.tolist()) if token.dtype.kind == "U" else None,
-        tokens=position.shape[-2],
-        components=position.shape[-1],
-        dtype=str(position.dtype),
-        diagnostics=tuple(diagnostics),
-        foreign={name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
-        attrs=attrs,
-        chunk=position.chunks[:-2],
-    )
+    return {
+        "swept": {name: tuple(read(group, name).tolist()) for name in storage.dimensions(position)[:-4]},
+        "seeds": tuple(read(group, "seed").tolist()),
+        "time": read(group, "time"),
+        "time_unit": str(storage.array(group, "time").attrs["units"]),
+        "labels": tuple(token.tolist()) if token.dtype.kind == "U" else None,
+        "tokens": position.shape[-2],
+        "components": position.shape[-1],
+        "dtype": str(position.dtype),
+        "diagnostics": tuple(diagnostics),
+        "foreign": {name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
+        "attrs": attrs,
+        "chunk": position.chunks[:-2],
+    }
 
 
 def _read_training(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
@@ -274,6 +285,13 @@ def _read_training(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
         attrs=attrs,
         chunk=storage.array(group, trained[0]).chunks[: len(swept) + 3],
     )
+
+
+_READERS = {
+    Layout.form: _read_simulation,
+    TrainingLayout.form: _read_training,
+    TrajectoryLayout.form: _read_trajectory,
+}
 
 
 def read_initial(group: zarr.Group) -> NDArray[np.float64] | None:

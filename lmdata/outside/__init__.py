@@ -1,0 +1,1 @@
+"""States of tokens that were computed elsewhere, as datasets of lmdata."""

@@ -1,0 +1,142 @@
+"""States from elsewhere become a dataset like any other, and padding changes no number of a real token."""
+
+from __future__ import annotations
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lmdata
+import lmdata.analysis
+from lmdata.data import registry
+from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
+
+LENGTHS = (5, 2, 3)
+CALLS = {
+    "dominance_cells": lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"])),
+    "mean_width": lambda ds: lmdata.mean_width(ds, directions=16),
+    "transport_distance": lambda ds: lmdata.transport_distance(ds, ds.assign(position=-ds["position"])),
+}
+MEASURES = {
+    name: CALLS.get(name, getattr(lmdata.analysis, name))
+    for name in lmdata.analysis.__all__
+    if hasattr(getattr(lmdata.analysis, name), "variables")
+}
+MODEL = lmdata.Localmax(0.2)
+OF_SELF_ATTENTION = {"hyperplanes", "subspace_polytope"}
+"""Measures of rescaled self-attention, whose value matrix they need."""
+OF_A_MODEL = OF_SELF_ATTENTION | {
+    *("attention", "attention_statistics", "interaction", "leaders", "limit_polytope", "lyapunov", "quiescent_sets"),
+    "vertex_occupancy",
+}
+"""Measures that need a model; every other takes states from elsewhere as they are."""
+
+
+def runs(lengths=LENGTHS, frames=4, d=2, seed=0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(frames, n, d)).astype(dtype) for n in lengths]
+
+
+def arrays(result):
+    return dict((result.to_dataset(name=result.name) if isinstance(result, xr.DataArray) else result).data_vars)
+
+
+def check_padding(measure, whole, alone):
+    """Check that each run has the numbers that it has alone, and nothing at the tokens that it has not."""
+    found = arrays(measure(whole))
+    for run, ds in enumerate(alone):
+        for name, expected in arrays(measure(ds)).items():
+            own = found[name].isel(seed=[run]) if "seed" in found[name].dims else found[name]
+            places = {dim: slice(0, expected.sizes[dim]) for dim in expected.dims if dim not in ("seed", "time")}
+            np.testing.assert_array_equal(own.isel(places), expected, err_msg=f"{name} of run {run}")
+            if "token" in expected.dims:
+                rest = own.isel(token=slice(expected.sizes["token"], None))
+                fill = {"f": np.nan, "i": -1, "b": False}[rest.dtype.kind]
+                np.testing.assert_array_equal(rest, np.full(rest.shape, fill, rest.dtype), err_msg=name)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_padding_never_changes_a_number(name):
+    states = runs()
+    whole, *alone = datasets = [lmdata.from_trajectory(states), *map(lmdata.from_trajectory, states)]
+    if name in OF_A_MODEL:
+        for ds in datasets:
+            with pytest.raises(InvalidInput, match="with_model"):
+                MEASURES[name](ds)
+        if name in OF_SELF_ATTENTION:
+            return
+        whole, *alone = (lmdata.with_model(ds, MODEL) for ds in datasets)
+    check_padding(MEASURES[name], whole, alone)
+    with dask.config.set(scheduler="synchronous"):
+        lazy = MEASURES[name](whole.chunk({"seed": 2, "time": 3}))
+        xr.testing.assert_identical(lazy.compute(), MEASURES[name](whole))
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_what_pads_is_never_looked_at(data):
+    lengths = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    states, n = runs(lengths), max(lengths)
+    padded = np.full((len(lengths), 4, n, 2), data.draw(st.sampled_from([0.0, 1e30, np.nan, np.inf])), np.float32)
+    order = [data.draw(st.permutations(range(n))) for _ in lengths]
+    present = np.zeros((len(lengths), n), bool)
+    for run, own in enumerate(states):
+        places = sorted(order[run][: lengths[run]])
+        padded[run][:, places] = own
+        present[run, places] = True
+    ds = lmdata.from_trajectory(padded, present=present)
+    for name in ("cluster_counts", "pair_alignment", "span_dimension"):
+        for run, own in enumerate(states):
+            expected = arrays(MEASURES[name](lmdata.from_trajectory(own)))
+            for variable, array in arrays(MEASURES[name](ds)).items():
+                np.testing.assert_array_equal(array.isel(seed=[run]), expected[variable])
+
+
+def test_a_store_has_what_memory_has_and_is_verified(tmp_path):
+    attention = [np.random.default_rng(1).random((3, 2, n, n)) for n in LENGTHS]
+    words = [["a"] * n for n in LENGTHS]
+    arguments = {"token": words, "attention": attention, "source": {"name": "x"}}
+    stored = lmdata.from_trajectory(runs(), **arguments, store=tmp_path / "s")
+    made = lmdata.from_trajectory(runs(), **arguments)
+    xr.testing.assert_equal(stored.compute(), made)
+    assert stored.attrs["digest"] == made.attrs["digest"]
+    assert lmdata.verify(tmp_path / "s").ok
+    for name, array in {**made.data_vars, **made.coords}.items():
+        spec = registry.TRAJECTORY.get(name) or registry.variable(name)
+        assert array.dims == spec.dimensions(())
+    with pytest.raises(StoreExists):
+        lmdata.from_trajectory(runs(), store=tmp_path / "s")
+    with pytest.raises(RecipeMismatch, match="no recipe"):
+        lmdata.resume(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"position": np.ones((2, 3))}, r"\(2, 3\)"),
+        ({"position": np.full((2, 3, 1), np.nan)}, r"position\[0, 0, 0, 0\] is nan"),
+        ({"position": np.ones((2, 3, 1), complex)}, "complex128"),
+        ({"position": np.array([[[object()]]])}, "object"),
+        ({"position": np.ones((2, 3, 1)), "dims": ("a", "token", "component")}, "layer and time"),
+        ({"position": np.ones((2, 3, 1)), "token": ["a", "b"]}, "2 labels"),
+        ({"position": np.ones((1, 2, 3, 1)), "token": [["a", "b"], ["c"]]}, "2 runs"),
+        ({"position": np.ones((2, 3, 1)), "attention": np.ones((2, 1, 3, 2))}, "attention has shape"),
+        ({"position": np.ones((2, 3, 1)), "attention": np.full((2, 1, 3, 3), np.inf)}, "attention.* is inf"),
+        ({"position": np.ones((2, 3, 1)), "present": [1, 1]}, "present has shape"),
+        ({"position": np.ones((2, 3, 1)), "present": [0, 0, 0]}, "no|at least one token"),
+        ({"position": np.ones((2, 3, 1)), "present": [0, 1, 2]}, "mask"),
+        ({"position": np.ones((2, 3, 1)), "time": [1, 1]}, "ascending"),
+        ({"position": np.ones((2, 3, 1)), "without": ["[SEP]"]}, "no texts"),
+        ({"position": np.ones((2, 1, 1)), "without": [0]}, "leaves run"),
+        ({"position": np.zeros((2, 3, 1)), "frame": "sphere"}, "no direction"),
+        ({"position": [np.ones((2, 3, 1)), np.ones((3, 3, 1))]}, "number of tokens"),
+        ({"position": np.ones((2, 3, 1)), "source": {"name": {1}}}, "canonical JSON"),
+    ],
+)
+def test_what_disagrees_is_refused_and_nothing_is_written(arguments, words, tmp_path):
+    with pytest.raises(InvalidInput, match=words):
+        lmdata.from_trajectory(**arguments, store=tmp_path / "s")
+    assert list(tmp_path.iterdir()) == []
