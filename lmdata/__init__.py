@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "runs.simulation": ("simulate",),
+    "outside.adoption": ("adopt",),
     "outside.model": ("with_model",),
     "outside.trajectory": ("from_trajectory",),
     "sensitivity.atlas": ("atlas",),
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import resume as resume
     from lmdata.library import verify as verify
+    from lmdata.outside.adoption import adopt as adopt
     from lmdata.outside.model import with_model as with_model
     from lmdata.outside.trajectory import from_trajectory as from_trajectory
     from lmdata.runs.simulation import simulate as simulate

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.given_attention import SOURCE as GIVEN
+from lmdata.analysis.given_attention import given_attention, weights_by_place
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import (
     CORE,
@@ -30,6 +32,10 @@ from lmdata.dynamics.models.weights import uniform_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
 
+NAMES = (
+    *("attention_rank", "effective_rank", "distance_to_boolean"),
+    *("row_sum", "column_sum", "attended_keys", "attended_back"),
+)
 SOURCE = "attention matrix of self-attention dynamics, arXiv 2305.05465"
 
 
@@ -149,11 +155,29 @@ def statistics(
 
     These are row sums, column sums, effective number of keys and mean way back.
     """
-    shape, n = position.shape[:-2], position.shape[-2]
+    found = _matrices(position, step, model, tokens, whose)
+    return _numbers(found, position.shape[:-1], tokens, tolerance)
+
+
+def given_statistics(
+    weights: NDArray[np.floating], tokens: NDArray[np.int64], *, tolerance: float = 1e-6
+) -> tuple[NDArray[Any], ...]:
+    """Return what `statistics` does, of given weights (..., n, n)."""
+    return _numbers(weights_by_place(weights), weights.shape[:-1], tokens, tolerance)
+
+
+def _numbers(
+    found: Iterable[tuple[tuple[int, ...], NDArray[np.float64]]],
+    outer: tuple[int, ...],
+    tokens: NDArray[np.int64],
+    tolerance: float,
+) -> tuple[NDArray[Any], ...]:
+    """Return the numbers of matrices by their places among states (..., n)."""
+    *shape, n = outer
     rank = np.full(shape, -1, np.int64)
     effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
     rows, columns, keys, back = (np.full((*shape, n), np.nan) for _ in range(4))
-    for place, weights in _matrices(position, step, model, tokens, whose):
+    for place, weights in found:
         singular = np.linalg.svd(weights, compute_uv=False)
         rank[place] = (singular > tolerance * singular[0]).sum()
         share = singular[singular > 0] / singular.sum()
@@ -174,12 +198,13 @@ def statistics(
 def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     """Return the attention weights P_ij of every stored state: how much the token i attends to the key j.
 
-    Not stored with a dataset, since there are n x n of them a frame: select frames first.
+    Not stored with a simulation, since there are n x n of them a frame: select frames first. States that came with
+    their attention have it as a variable, by head, which is returned.
 
     Parameters
     ----------
     ds
-        A dataset of lmdata, of a model with attention weights.
+        A dataset of lmdata, of a model with attention weights, or with the variable ``attention``.
     among : {"run", "selection"}
         Who attends to whom: all tokens of the run to each other (a selection of them is refused), or, on their own,
         the tokens and components that a selection has left; components that it has left out count as zero.
@@ -187,7 +212,8 @@ def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        ``attention`` (<swept>, seed, time, token, key), lazy where ``ds`` is; NaN for absent members.
+        ``attention`` (<swept>, seed, time, token, key), lazy where ``ds`` is; given attention has the dimension
+        ``head`` after ``time``. NaN for absent members.
 
     Raises
     ------
@@ -203,6 +229,9 @@ def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
            [1., 0., 0.],
            [0., 0., 1.]])
     """
+    weights = given_attention(ds, "attention", among)
+    if weights is not None:
+        return weights.assign_attrs(source=GIVEN)
     arguments, whose = _asked(ds, "attention", among)
     return measured(
         ds,
@@ -244,7 +273,8 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
     Parameters
     ----------
     ds
-        A dataset of lmdata, of a model with attention weights.
+        A dataset of lmdata, of a model with attention weights, or with the variable ``attention``, which is measured
+        head by head: results then have the dimension ``head`` after ``time``.
     tolerance : float
         Singular values above this share of the largest count for the rank.
     among : {"run", "selection"}
@@ -279,18 +309,24 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
     array([[2, 2, 2, 2]])
     """
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
+    comment = f"rank above {tolerance:g} of the largest singular value"
+    weights = given_attention(ds, "attention_statistics", among)
+    if weights is not None:
+        tokens = xr.DataArray(numbers_of(ds, "token", "attention_statistics"), dims="token")
+        core = (("token", "key"), ("token",))
+        return measured(
+            ds, given_statistics, weights, tokens, names=NAMES, core=core, source=GIVEN, comment=comment,
+            tolerance=tolerance,
+        )  # fmt: skip
     arguments, whose = _asked(ds, "attention_statistics", among)
     return measured(
         ds,
         statistics,
         *arguments,
-        names=(
-            *("attention_rank", "effective_rank", "distance_to_boolean"),
-            *("row_sum", "column_sum", "attended_keys", "attended_back"),
-        ),
+        names=NAMES,
         core=(CORE, ("time",), (), ("token",)),
         source=SOURCE,
-        comment=f"rank above {tolerance:g} of the largest singular value",
+        comment=comment,
         whose=whose,
         tolerance=tolerance,
     )

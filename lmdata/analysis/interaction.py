@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.given_attention import SOURCE as GIVEN
+from lmdata.analysis.given_attention import attended_most, given_attention, weights_by_place
 from lmdata.analysis.graph_kernels import count_edges, sink_components
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
 from lmdata.data.registry import Variable
 
+type Numbers = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+"""Neighbour counts, reciprocity, sink component of each token, and number of sink components."""
+
+NAMES = ("neighbour_count", "reciprocity", "sink_component", "sink_count")
+
 
 def graph_statistics(
     position: NDArray[np.floating],
     sensitivity: NDArray[np.float64],
     alignment: NDArray[np.float64] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+) -> Numbers:
     """Return neighbour counts, reciprocity, sink component of each token, and number of sink components.
 
     Parameters
@@ -49,11 +59,31 @@ def graph_statistics(
     *shape, n, d = position.shape
     frames = position.reshape(-1, n, d)
     delta = np.broadcast_to(sensitivity, shape).reshape(-1)
-    count = np.full((len(frames), n), -1)
-    reciprocity = np.full(len(frames), np.nan)
-    sink = np.full((len(frames), n), -1)
-    sinks = np.full(len(frames), -1)
-    for frame, graph in graphs(frames, delta, alignment):
+    return _numbers(graphs(frames, delta, alignment), (*shape, n))
+
+
+def attended_statistics(weights: NDArray[np.floating]) -> Numbers:
+    """Return what `graph_statistics` does, of the graph of whom each token attends to most by weights (..., n, n).
+
+    Examples
+    --------
+    >>> attended_statistics(np.array([[0.6, 0.4], [0.7, 0.3]]))[2].tolist()
+    [0, -1]
+    """
+    shape = weights.shape[:-1]
+    places = ((np.ravel_multi_index(place, shape[:-1]), matrix) for place, matrix in weights_by_place(weights))
+    return _numbers(((int(frame), attended_most(matrix)) for frame, matrix in places), shape)
+
+
+def _numbers(found: Iterable[tuple[int, NDArray[np.bool_]]], outer: tuple[int, ...]) -> Numbers:
+    """Return the numbers of graphs by their places among states (..., n)."""
+    *shape, n = outer
+    states = math.prod(shape)
+    count = np.full((states, n), -1)
+    reciprocity = np.full(states, np.nan)
+    sink = np.full((states, n), -1)
+    sinks = np.full(states, -1)
+    for frame, graph in found:
         count[frame] = graph.sum(axis=1)
         edges, mutual = count_edges(graph)
         if edges:
@@ -79,10 +109,14 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958),
     decided exactly as the step decides it. The graph is directed: j in C_i does not give i in C_j.
 
+    Of states that came with their attention, the graph is that of each head at the model's own scores:
+    ``C_i = {j : P_ij = max_l P_il}``, as hardmax has it.
+
     Parameters
     ----------
     ds
-        A localmax dataset. Neighbourhoods are those of the stored positions, at every stored step.
+        A localmax dataset, or one with the variable ``attention``. Neighbourhoods are those of the stored states, at
+        every stored step.
     among : {"run", "selection"}
         Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
         of tokens and components has left.
@@ -99,7 +133,8 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
           minimal closed set) that holds the token, or -1; numbered by first token
         - ``sink_count`` (<swept>, seed, time)
 
-        Absent members have -1 and NaN; the coordinate ``status`` tells.
+        With given attention, the dimension ``head`` comes after ``time``. Absent members have -1 and NaN; the
+        coordinate ``status`` tells.
 
     Raises
     ------
@@ -114,6 +149,9 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     >>> graph.sink_component.isel(seed=0, time=0).values
     array([ 0, -1,  1])
     """
+    weights = given_attention(ds, "interaction", among)
+    if weights is not None:
+        return measured(ds, attended_statistics, weights, names=NAMES, core=(("token", "key"),), source=GIVEN)
     position = positions(ds, "interaction")
     check_whole(ds, "interaction", among)
     models = localmax_of(ds, "interaction")
@@ -122,7 +160,7 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
         graph_statistics,
         position,
         sensitivities(ds, models, "interaction"),
-        names=("neighbour_count", "reciprocity", "sink_component", "sink_count"),
+        names=NAMES,
         core=(("token", "component"), ()),
         comment="neighbourhoods of the stored positions, at every stored step",
         alignment=alignment_of(ds, models, "interaction"),

@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.given_attention import SOURCE as GIVEN
+from lmdata.analysis.given_attention import attended_most, given_attention
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
@@ -35,6 +37,17 @@ def self_aligned(
     return leader.reshape(*shape, n)
 
 
+def leading(weights: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which tokens attend to no other more than to themselves, (..., n), by weights (..., n, n).
+
+    Examples
+    --------
+    >>> leading(np.array([[0.6, 0.4], [0.7, 0.3]])).tolist()
+    [True, False]
+    """
+    return np.asarray(np.diagonal(attended_most(weights), axis1=-2, axis2=-1))
+
+
 @measure(
     Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None),
 )
@@ -44,10 +57,13 @@ def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     The word is hardmax's (arXiv 2407.01602, definition of leaders); for localmax, tokens aligned with
     themselves up to the sensitivity (arXiv 2509.15958).
 
+    Of states that came with their attention, a token leads under a head if it attends to no other more than to
+    itself, ``P_ii = max_j P_ij``: hardmax's leaders at the model's own scores, of which softmax keeps the order.
+
     Parameters
     ----------
     ds
-        A localmax dataset.
+        A localmax dataset, or one with the variable ``attention``.
     among : {"run", "selection"}
         Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
         of tokens and components has left.
@@ -55,8 +71,8 @@ def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        ``leader``, bool (<swept>, seed, time, token), lazy where ``ds`` is. False for absent members: see the
-        coordinate ``status``.
+        ``leader``, bool (<swept>, seed, time, token), lazy where ``ds`` is; with given attention (<swept>, seed, time,
+        head, token). False for absent members: see the coordinate ``status``.
 
     Raises
     ------
@@ -70,6 +86,9 @@ def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     >>> lmdata.leaders(ds).isel(seed=0, time=0).values
     array([ True, False,  True])
     """
+    weights = given_attention(ds, "leaders", among)
+    if weights is not None:
+        return measured(ds, leading, weights, names=("leader",), core=(("token", "key"),), source=GIVEN)["leader"]
     position = positions(ds, "leaders")
     check_whole(ds, "leaders", among)
     models = localmax_of(ds, "leaders")

@@ -308,6 +308,11 @@ def influence(ds: xr.Dataset) -> xr.DataArray:
 def _asked(ds: xr.Dataset, measure: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Run]:
     """Return positions, step numbers, the number of each member's model, and the run."""
     position = positions(ds, measure)
+    if "source" in ds.attrs:
+        raise InvalidInput(
+            f"{measure} is about runs whose model steps from each frame to the next; states that came from elsewhere "
+            "were moved by something else"
+        )
     tokens, components = check_all(ds, "token", measure), check_all(ds, "component", measure)
     models = models_of(ds, measure)
     for model in models.distinct:

@@ -79,6 +79,11 @@ class Safetensors(Mapping[str, NDArray[Any]]):
         if end != size:
             raise InvalidInput(f"{self.file} has {size} bytes of data, and its header tells of {end}: it was cut")
 
+    def stored_dtype(self, name: str) -> str:
+        """Return the type of the numbers in the file, by NumPy's name; bfloat16 by its own."""
+        dtype = self._tensors[name].dtype
+        return "bfloat16" if dtype == "BF16" else np.dtype(DTYPES[dtype]).name
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         tensor = self._tensors[name]
         if tensor.begin == tensor.end:

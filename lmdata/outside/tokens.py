@@ -52,7 +52,7 @@ def words_of(token: Any, states: States, there: NDArray[np.bool_] | None) -> NDA
     grid, n = states.grid, states.tokens
     given: list[Any] = token.tolist() if isinstance(token, np.ndarray) else list(getattr(token, "values", token))
     if not any(isinstance(one, list | tuple | np.ndarray) for one in given):
-        return None if _are_numbers(given, n) else _texts(given, n, "token")
+        return None if given == list(range(n)) else _texts(given, n, "token")
     whole = np.ones((*grid, n), np.bool_) if there is None else there
     if len(grid) > 1:
         shape = np.shape(token)
@@ -128,11 +128,8 @@ def left(
 
 
 def _texts(texts: Sequence[Any], n: int, argument: str) -> NDArray[np.str_]:
+    """Return texts as an array; whole numbers, such as those of a vocabulary, are written out."""
     if len(texts) != n:
-        raise InvalidInput(f"token holds {len(texts)} labels, {list(texts)!r:.80}; {n} tokens need a text each")
-    return np.array([as_text(text, f"{argument}[{i}]") for i, text in enumerate(texts)], np.str_)
-
-
-def _are_numbers(given: Sequence[Any], n: int) -> bool:
-    """Whether labels are the tokens' own numbers, as those of a dataset without texts."""
-    return len(given) == n and all(isinstance(one, int | np.integer) for one in given)
+        raise InvalidInput(f"{argument} holds {len(texts)} labels, {list(texts)!r:.80}; {n} tokens need a text each")
+    plain = [str(one) if isinstance(one, int | np.integer) else one for one in texts]
+    return np.array([as_text(text, f"{argument}[{i}]") for i, text in enumerate(plain)], np.str_)
