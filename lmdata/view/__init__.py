@@ -8,6 +8,7 @@ if _missing := ExtraMissing.of(
     raise _missing
 
 from lmdata.view.atlas import limits_along, sensitivity_bands
+from lmdata.view.explorer import sensitivity_explorer
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page
 from lmdata.view.quiescent import quiescent_raster
@@ -23,6 +24,7 @@ __all__ = [
     "quiescent_raster",
     "save",
     "sensitivity_bands",
+    "sensitivity_explorer",
     "trajectories",
     "volume_decay",
     "words",

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import holoviews as hv
 import numpy as np
 import xarray
+from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.sensitivity.functions import breakpoints, check_atlas, slices
 from lmdata.view import naming, theme
-from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.scene import Axis, Layer, Live, Scene, Scenes
 from lmdata.wording import counted
 
 type Scale = Literal["log", "linear"]
@@ -317,3 +318,19 @@ def proved(ds: xarray.Dataset) -> str:
     if ds.attrs["steps"] >= 0:
         return f"record of {counted(ds.attrs['steps'], 'step')}"
     return f"{ds.attrs['proved_share']:.4%} proved"
+
+
+def stretched(live: Live) -> Live:
+    """Let a figure take the width that there is."""
+    live.root.update(frame_width=None, sizing_mode="stretch_width", min_width=260)
+    return live
+
+
+def mark(live: Live) -> ColumnDataSource:
+    """Return the source of a frame round the interval that is shown."""
+    source = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
+    live.root.quad(
+        "left", "right", "top", "bottom", source=source, fill_color=theme.INK, fill_alpha=0.12, line_color=theme.INK,
+        line_width=1.6,
+    )  # fmt: skip
+    return source

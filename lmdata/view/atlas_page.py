@@ -10,7 +10,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, CustomJS
+from bokeh.models import CustomJS
 
 from lmdata.data.identity import names_of
 from lmdata.view import naming, theme
@@ -22,6 +22,8 @@ from lmdata.view.atlas import (
     dress_bands,
     dress_limits,
     limit_scene,
+    mark,
+    stretched,
     subject,
     window,
 )
@@ -69,9 +71,9 @@ class _Board:
         self.told = pn.pane.HTML(styles={"font-size": "14px", "margin": "4px 12px", "flex": "1 1 300px"})
         self.bands = {scale: self._bands(scale) for scale in self._scales()}
         self.limits = {scale: self._limits(scale) for scale in self._scales()} if self._has_limits() else {}
-        self.marks = {live.root: _mark(live) for live in (*self.bands.values(), *self.limits.values())}
+        self.marks = {live.root: mark(live) for live in (*self.bands.values(), *self.limits.values())}
         self.path = Live(Scenes(self._path, {"time": self._times()}, dress_path, {"time": self._times()[-1]}))
-        _stretched(self.path, square=True)
+        _square(stretched(self.path))
         _close_on_telephones(self.path)
         self.widgets = self._widgets()
         self.page = pmui.Page(
@@ -114,7 +116,7 @@ class _Board:
         )  # fmt: skip
         live = Live(scenes)
         live.root.on_event(Tap, self._tapped_band)
-        return _stretched(live)
+        return stretched(live)
 
     def _limits(self, scale: Scale) -> Live:
         scenes = Scenes(
@@ -123,7 +125,7 @@ class _Board:
         )  # fmt: skip
         live = Live(scenes)
         live.root.on_event(Tap, lambda event: self.go(self.seed, self.intervals.at(self.seed, event.x)))
-        return _stretched(live)
+        return stretched(live)
 
     def _tapped_band(self, event: Tap) -> None:
         seeds = self._rows()["seed"].values.tolist()
@@ -307,27 +309,14 @@ def _close_on_telephones(live: Live) -> None:
     live.root.js_on_change("inner_width", CustomJS(args={"root": live.root}, code=code))
 
 
-def _stretched(live: Live, *, square: bool = False) -> Live:
-    """Let a figure take the width that there is; a square one keeps its frame square."""
-    root = live.root
-    root.update(frame_width=None, sizing_mode="stretch_width", min_width=260)
-    if square:
-        root.update(max_width=WIDEST + 80)
-        root.js_on_change("inner_width", CustomJS(args={"root": root}, code="root.frame_height = root.inner_width"))
-    return live
+def _square(live: Live) -> None:
+    """Keep a figure's frame square as it takes the width that there is."""
+    live.root.update(max_width=WIDEST + 80)
+    code = "root.frame_height = root.inner_width"
+    live.root.js_on_change("inner_width", CustomJS(args={"root": live.root}, code=code))
 
 
 def _heights(live: Live) -> tuple[float, float]:
     """Return the limits of a figure's vertical axis."""
     extent = live.root.y_range
     return extent.reset_start, extent.reset_end
-
-
-def _mark(live: Live) -> ColumnDataSource:
-    """Return the source of a frame round the interval that is shown."""
-    source = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
-    live.root.quad(
-        "left", "right", "top", "bottom", source=source, fill_color=theme.INK, fill_alpha=0.12, line_color=theme.INK,
-        line_width=1.6,
-    )  # fmt: skip
-    return source

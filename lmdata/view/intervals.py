@@ -125,8 +125,7 @@ class Intervals:
         one = self.start(seed)
         steps = one.attrs["steps"]
         if steps < 0:
-            influence = json.loads(one.attrs["model"])["influence"]
-            steps = max(1, int(one["steps_done"][number])) + math.ceil(SETTLED / math.log1p(influence))
+            steps = max(1, int(one["steps_done"][number])) + next_steps(json.loads(one.attrs["model"])["influence"])
         record = (
             None if steps < MOST_FRAMES else np.unique(np.linspace(0, steps, MOST_FRAMES).astype(np.int64)).tolist()
         )
@@ -151,6 +150,17 @@ class Intervals:
             said.append(f"{counted(int(one['s2_size']), 'token')} at none")
         said.append(f"proved after {counted(int(one['steps_done']), 'step')}")
         return " · ".join(said)
+
+
+def next_steps(influence: float) -> int:
+    """Return how many steps a trajectory goes on after its proof.
+
+    Examples
+    --------
+    >>> next_steps(1.0), next_steps(0.1)
+    (11, 74)
+    """
+    return math.ceil(SETTLED / math.log1p(influence))
 
 
 def limits_of(one: xarray.Dataset, number: int) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:

@@ -29,7 +29,11 @@
 
   function start(bokeh) {
     document.querySelectorAll("section").forEach((element) => {
-      const { figures, labels } = sections[Number(element.dataset.section)];
+      const { figures, labels, axis } = sections[Number(element.dataset.section)];
+      if (axis) {
+        explore(bokeh, element, axis, animate);
+        return;
+      }
       const inputs = [...element.querySelectorAll("input[type=range]")];
       const at = Object.fromEntries(inputs.map((input) => [input.dataset.dim, Number(input.defaultValue)]));
       inputs.forEach((input) => {

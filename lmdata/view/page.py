@@ -20,6 +20,7 @@ from bokeh.resources import Resources
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_path
 from lmdata.view import naming
+from lmdata.view.explorer import Explorer
 from lmdata.view.scene import Live, Scenes, scenes_of
 
 MOST_STATES = 6_000
@@ -38,7 +39,7 @@ class Section:
     title : str
     figure : Overlay, DynamicMap or sequence of them
         Made by the functions of `lmdata.view`; each slider changes every figure that has it, and begins where the
-        first of them does.
+        first of them does. What `sensitivity_explorer` returns stands alone.
     text : str
         Plain text; an empty line begins a paragraph. Markup is shown as it stands.
     """
@@ -84,8 +85,17 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     if not sections:
         raise InvalidInput("sections is empty; a page needs at least one Section(title, figure)")
     roots: list[Any] = []
-    shown, states = [], []
+    shown: list[dict[str, Any]] = []
+    states: list[dict[str, Any]] = []
     for number, section in enumerate(sections):
+        if isinstance(section.figure, Explorer):
+            names = list(section.figure.roots)
+            places = {name: len(roots) + number for number, name in enumerate(names)}
+            told = {"axis": places, **{key: section.figure.data[key] for key in ("scales", "components")}}
+            shown.append(_described(number, section) | told)
+            states.append({"axis": section.figure.data})
+            roots.extend(section.figure.roots.values())
+            continue
         figures = section.figure if isinstance(section.figure, Sequence) else [section.figure]
         dims, start = _sliders([scenes for figure in figures if (scenes := scenes_of(figure))], section.title)
         embedded = [_embed(figure, start, section.title) for figure in figures]
@@ -95,13 +105,7 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
             for n, values in dims.items()
         ]
         shown.append(
-            {
-                "number": number,
-                "title": section.title,
-                "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
-                "sliders": sliders,
-                "roots": range(len(roots), len(roots) + len(figures)),
-            }
+            _described(number, section) | {"sliders": sliders, "roots": range(len(roots), len(roots) + len(figures))}
         )
         states.append({"labels": labels, "figures": [table for _, table in embedded if table]})
         roots.extend(root for root, _ in embedded)
@@ -114,12 +118,17 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         divs=divs,
         bokeh=Resources(mode="inline", components=["bokeh"]).js_raw,
         plots=plots,
-        scenes=_json(states),
+        scenes="[" + ",".join(_json(state, exact="axis" in state) for state in states) + "]",
         style=here.joinpath("page.css").read_text(encoding="utf-8"),
-        script=here.joinpath("page.js").read_text(encoding="utf-8"),
+        scripts=[here.joinpath(name).read_text(encoding="utf-8") for name in (*_programs(states), "page.js")],
         version=version("lmdata"),
     )
     return _replace(as_path(path, "path"), html)
+
+
+def _described(number: int, section: Section) -> dict[str, Any]:
+    paragraphs = [part.strip() for part in section.text.split("\n\n") if part.strip()]
+    return {"number": number, "title": section.title, "paragraphs": paragraphs}
 
 
 def _sliders(all_scenes: Sequence[Scenes], where: str) -> tuple[dict[str, list[Any]], dict[str, Any]]:
@@ -176,9 +185,14 @@ def _value(value: Any) -> str:
     return naming.number(value) if isinstance(value, int | float) else naming.plain(value)
 
 
-def _json(value: Any) -> str:
+def _programs(states: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the programs that a page's sections need besides its own."""
+    return ("step.js", "axis.js") if any("axis" in state for state in states) else ()
+
+
+def _json(value: Any, *, exact: bool = False) -> str:
     """Return JSON that may stand inside a script element: rounded numbers, null for NaN, no angle bracket."""
-    text = json.dumps(_rounded(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value if exact else _rounded(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

@@ -158,8 +158,11 @@ class Browser:
 
     def tap(self, title, x, y):
         """Click into the figure of a title that is shown, at a place in its own coordinates, as a mouse does."""
-        place = self.run(PLACE, title, x, y)
-        assert place, f"no figure shown is called {title!r}"
+        end, place, before = time.monotonic() + 20, None, None
+        while place is None or place != before:  # until the page has come to rest
+            assert time.monotonic() < end, f"no figure shown is called {title!r}, or it never rests"
+            before, place = place, self.run(PLACE, title, x, y)
+            time.sleep(0.2)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             event = {"type": kind, "x": place[0], "y": place[1], **button}
