@@ -12,6 +12,7 @@ from lmdata.analysis.attention import attention_statistics as attention_statisti
 from lmdata.analysis.cells import dominance_cells as dominance_cells
 from lmdata.analysis.cluster_count import cluster_counts as cluster_counts
 from lmdata.analysis.cluster_count import metastability as metastability
+from lmdata.analysis.cone import cone_margin as cone_margin
 from lmdata.analysis.convergence import convergence as convergence
 from lmdata.analysis.energy import energy as energy
 from lmdata.analysis.equiangular import equiangular_alignment as equiangular_alignment
@@ -26,9 +27,11 @@ from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
 from lmdata.analysis.planes import hyperplanes as hyperplanes
 from lmdata.analysis.polytope import limit_polytope as limit_polytope
 from lmdata.analysis.quiescent import quiescent_sets as quiescent_sets
+from lmdata.analysis.rank import token_rank as token_rank
 from lmdata.analysis.rollout import influence as influence
 from lmdata.analysis.rollout import rollout as rollout
 from lmdata.analysis.spectrum import anisotropy as anisotropy
+from lmdata.analysis.spectrum import isotropy as isotropy
 from lmdata.analysis.spectrum import span_dimension as span_dimension
 from lmdata.analysis.subspace import subspace_polytope as subspace_polytope
 from lmdata.analysis.transport import transport_distance as transport_distance

@@ -91,6 +91,67 @@ def anisotropy(ds: xr.Dataset) -> xr.Dataset:
     )
 
 
+def isotropies(position: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return `isotropy` (...) of states (..., n, d); NaN in an absent state, at consensus, and for one component.
+
+    Examples
+    --------
+    >>> isotropies(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])).round(12).item()
+    1.0
+    """
+    d = position.shape[-1]
+    values, _ = covariance_spectrum(position)
+    largest = values[..., :1]
+    share = np.divide(values, largest, out=np.full(values.shape, np.nan), where=largest > 0)  # squares stay finite
+    taken = share.sum(axis=-1) ** 2 / (share * share).sum(axis=-1)
+    return np.asarray((taken - 1.0) / (d - 1)) if d > 1 else np.full(taken.shape, np.nan)
+
+
+@measure(
+    Variable("isotropy", ("*", "seed", "time"), "float64", "how evenly the tokens' variance takes up all directions"),
+)
+def isotropy(ds: xr.Dataset) -> xr.DataArray:
+    r"""Measure how evenly the tokens' variance takes up all directions of space, at every stored step.
+
+    .. math:: \frac{1}{d - 1} \left( \frac{(\sum_k \lambda_k)^2}{\sum_k \lambda_k^2} - 1 \right),
+
+    :math:`\lambda` the eigenvalues of the covariance, their participation ratio in the bracket: 1 where all are equal,
+    0 where there is one alone. This is IsoScore (arXiv 2108.07344), written without its detours. n tokens have at most
+    n - 1 eigenvalues above zero, so that it is at most (n - 2)/(d - 1) for few tokens.
+
+    Parameters
+    ----------
+    ds
+        A dataset of lmdata, of any model.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``isotropy`` (<swept>, seed, time), lazy where ``ds`` is; NaN for absent members, at consensus, and in one
+        dimension.
+
+    Raises
+    ------
+    InvalidInput
+        If ``ds`` has not whole members.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> ds = lmdata.simulate(lmdata.Localmax(), [[1.0, 0.0], [-1.0, 0.0]], steps=0)
+    >>> isotropy(ds).item()
+    0.0
+    """
+    return measured(
+        ds,
+        isotropies,
+        positions(ds, "isotropy"),
+        names=("isotropy",),
+        core=(("token", "component"),),
+        source="IsoScore, arXiv 2108.07344",
+    )["isotropy"]
+
+
 @measure(
     Variable("span_dimension", ("*", "seed", "time"), "int64", "dimension of the linear span of the tokens"),
 )

@@ -1,0 +1,93 @@
+"""The cone margin: against all segments in the plane, certified from both sides in space, and where there is none."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lmdata
+from lmdata.analysis.cone import margin, margins
+
+
+def nearest_of_segments(points):
+    """Distance of the origin from the segments between any two points, which bound the hull in the plane."""
+    best = np.inf
+    for a, b in itertools.combinations_with_replacement(points, 2):
+        length = ((b - a) ** 2).sum()
+        place = np.clip(-(a * (b - a)).sum() / length, 0, 1) if length > 0 else 0.0
+        best = min(best, np.linalg.norm(a + place * (b - a)))
+    return best
+
+
+def holds_the_origin(points):
+    """Whether no open half-plane holds all points: the largest gap between their angles is at most pi."""
+    if (points == 0).all(axis=1).any():
+        return True
+    angles = np.sort(np.arctan2(points[:, 1], points[:, 0]))
+    gaps = np.diff(np.append(angles, angles[0] + 2 * np.pi))
+    return gaps.max() <= np.pi + 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(-7, 7), st.integers(-7, 7)), min_size=1, max_size=7))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_in_the_plane_it_is_the_distance_of_the_nearest_segment(tokens):
+    points = np.array(tokens, float)
+    expected = 0.0 if holds_the_origin(points) else nearest_of_segments(points)
+    assert margin(points) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d"), [(5, 3), (40, 3), (12, 30), (70, 384)])
+def test_in_space_it_lies_between_bounds_of_both_sides(n, d):
+    """Any w bounds it from below, any point of the hull from above; a few steps of Frank and Wolfe bring them near."""
+    random = np.random.default_rng(n)
+    points = random.normal(size=(n, d)) + 1.5
+    found = margin(points)
+    weights = np.full(n, 1 / n)
+    for k in range(4000):
+        point = weights @ points
+        weights *= 1 - 2 / (k + 2)
+        weights[(points @ point).argmin()] += 2 / (k + 2)
+    point = weights @ points
+    assert (points @ point).min() / np.linalg.norm(point) <= found * (1 + 1e-12)
+    assert found <= np.linalg.norm(point) * (1 + 1e-12)
+    assert found > 0.95 * np.linalg.norm(point)
+
+
+def test_symmetries_and_more_tokens():
+    random = np.random.default_rng(3)
+    points = random.normal(size=(6, 4)) + 1.0
+    turn = np.linalg.qr(random.normal(size=(4, 4)))[0]
+    for other, factor in ((points @ turn, 1), (points[::-1], 1), (1e-8 * points, 1e-8), (2.0**600 * points, 2.0**600)):
+        assert margin(other) == pytest.approx(factor * margin(points), rel=1e-11)
+    inside = np.vstack([points, points.mean(axis=0)])
+    assert margin(inside) == pytest.approx(margin(points), rel=1e-11)  # the hull is the same
+    assert margin(np.vstack([points, -points[:1]])) == 0.0
+
+
+def test_no_open_half_space_is_zero():
+    frame = np.eye(3)
+    assert margin(np.vstack([frame, -frame])) == 0.0
+    assert margin(np.array([[1.0, 0.0], [0.0, 0.0]])) == 0.0
+    assert margin(np.array([[1.0, 0.0], [-1.0, 0.0]])) == 0.0  # the origin on the hull's edge
+    assert margin(np.zeros((2, 2))) == 0.0
+
+
+def test_the_margin_of_equal_tokens_is_their_length():
+    assert margin(np.tile([[3.0, 4.0]], (5, 1))) == pytest.approx(5.0, rel=1e-14)
+
+
+def test_a_half_space_is_never_left_under_attention():
+    """Convex steps keep tokens in the hull of the first ones (F1): the distance of the origin from it never falls."""
+    ds = lmdata.simulate(lmdata.Localmax(0.3), np.random.default_rng(4).normal(size=(9, 2)) + 1.2, steps=12)
+    found = lmdata.cone_margin(ds)[0].values
+    assert found[0] > 0
+    assert (np.diff(found) >= -1e-12).all()
+
+
+def test_absent_states_have_none():
+    states = np.stack([np.ones((3, 2)), np.full((3, 2), np.nan)])
+    np.testing.assert_allclose(margins(states), [np.sqrt(2), np.nan], rtol=1e-14)
