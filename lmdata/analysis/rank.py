@@ -49,8 +49,8 @@ def residuals(position: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     points = of_size_one(position, axis=(-2, -1))
     spread = points - points.mean(axis=-2, keepdims=True)
-    lengths = [np.sqrt((part * part).sum(axis=-1).sum(axis=-1)) for part in (spread, points)]
-    return np.divide(*lengths, out=np.full(lengths[0].shape, np.nan), where=lengths[1] > 0)
+    apart, length = (np.sqrt((part * part).sum(axis=-1).sum(axis=-1)) for part in (spread, points))
+    return np.asarray(np.divide(apart, length, out=np.full(length.shape, np.nan), where=length > 0))
 
 
 def effective_dimensions(position: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -88,7 +88,7 @@ def mean_cosines(position: NDArray[np.floating]) -> NDArray[np.float64]:
     total = unit.sum(axis=-2)
     pairs = (total * total).sum(axis=-1) - squares.sum(axis=-1)  # |sum u|^2 is the pairs, and each with itself
     enough = present(position) & (count > 1)
-    return np.divide(pairs, count * (count - 1), out=np.full(pairs.shape, np.nan), where=enough)
+    return np.asarray(np.divide(pairs, count * (count - 1), out=np.full(pairs.shape, np.nan), where=enough))
 
 
 def statistics(position: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
