@@ -24,6 +24,7 @@ _HOMES = {
     "outside.adoption": ("adopt",),
     "outside.model": ("with_model",),
     "outside.trajectory": ("from_trajectory",),
+    "models.outputs": ("from_transformers",),
     "sensitivity.atlas": ("atlas",),
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lmdata.library import open as open  # noqa: A004
     from lmdata.library import resume as resume
     from lmdata.library import verify as verify
+    from lmdata.models.outputs import from_transformers as from_transformers
     from lmdata.outside.adoption import adopt as adopt
     from lmdata.outside.model import with_model as with_model
     from lmdata.outside.trajectory import from_trajectory as from_trajectory

