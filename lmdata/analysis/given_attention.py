@@ -26,9 +26,9 @@ def given_attention(ds: xr.Dataset, measure: str, among: Among) -> xr.DataArray 
     InvalidInput
         If tokens were selected without their keys, or some were left out and ``among`` is ``"run"``.
     """
+    positions(ds, measure)
     if "model" in ds.attrs or "attention" not in ds.data_vars or "head" not in ds["attention"].dims:
         return None
-    positions(ds, measure)
     check_whole(ds, measure, among)
     weights = ds["attention"]
     if not {"token", "key"} <= set(weights.dims) or not np.array_equal(ds["token"].values, ds["key"].values):
