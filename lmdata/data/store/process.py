@@ -1,16 +1,21 @@
-"""The process that uses run stores: icechunk's threads do not survive a fork, and who waits for them waits for ever."""
+"""The process that uses run stores: icechunk's threads do not survive a fork, and who waits for them waits for ever.
+
+icechunk starts them when it is imported, which happens together with the import of this module.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from functools import cache
 
 from lmdata.errors import StoreError
 
+PROCESS = os.getpid()
+"""The process that has the threads: this one, or one that it was forked from."""
+
 
 def check_process() -> None:
-    """Refuse to use run stores in a child made by fork, if its parent has used one.
+    """Refuse to use run stores in a child made by fork, if its parent had loaded what reads and writes them.
 
     Called before everything that asks icechunk. Plain zarr (exports, derived datasets) works in such a child.
 
@@ -23,19 +28,13 @@ def check_process() -> None:
     --------
     >>> check_process()
     """
-    if _first() != os.getpid():
+    if os.getpid() != PROCESS:
         raise StoreError(
-            f"forked: process {os.getpid()} was forked from process {_first()}, which had used a run store; the "
-            "threads that read and write stores do not survive a fork. Use spawn or forkserver: "
+            f"forked: process {os.getpid()} was forked from process {PROCESS}, which had loaded run stores (icechunk); "
+            "the threads that read and write them do not survive a fork. Use spawn or forkserver: "
             "multiprocessing.get_context('spawn'), DataLoader(multiprocessing_context='spawn'); or read a plain zarr "
             "export, which forked children can"
         )
-
-
-@cache
-def _first() -> int:
-    """Return the process that was the first to use a store: this one, or one that it was forked from."""
-    return os.getpid()
 
 
 def _forget_threads() -> None:

@@ -96,6 +96,31 @@ def test_forked_child_refuses_every_use_of_a_run_store(answers):
     assert "spawn or forkserver" in refused["open"]
 
 
+LOADED = """
+import os, signal, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import lmdata
+lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2)
+from lmdata.data.store import writer
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    try:
+        lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=2, store=sys.argv[1])
+    except lmdata.errors.StoreError as error:
+        os._exit(7 if str(error).startswith("forked: process") else 8)
+    os._exit(9)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_forked_child_of_a_process_that_has_loaded_stores_and_used_none_does_not_hang(tmp_path):
+    """icechunk starts its threads when it is imported."""
+    run = [sys.executable, "-c", LOADED, tmp_path / "run"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["7"], done.stderr
+
+
 def test_forked_child_can_use_plain_zarr(answers):
     _, works = answers
     assert works == dict.fromkeys(works, 48)
