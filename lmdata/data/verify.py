@@ -225,7 +225,7 @@ def _foreign(source: Stored) -> Iterator[Problem]:
     if source.place.folder is not None:
         known = FOLDERS | FILES if source.session is not None else declared | GROUPS | {GROUP}
         for path in sorted(source.place.folder.iterdir()):
-            if path.name not in known:
+            if path.name not in known and storage.STAGED.sub("", path.name) not in FILES:  # or being written just now
                 yield Problem("foreign", path.name, "a file or folder that no dataset has")
 
 

@@ -24,6 +24,8 @@ except ImportError:  # Windows, where stores are read and not written
 
 logger = logging.getLogger(__name__)
 
+ABANDONED = b"abandoned"
+"""In the file of a lock that nobody holds: a holder was killed, and nobody has tidied up since."""
 HELD = ".held"
 """Ending of the file that is there while a lock is held, under ``LMDATA_LOCKS=file``."""
 POLL_SECONDS = 0.1
@@ -54,7 +56,8 @@ class WriterLock:
     Attributes
     ----------
     abandoned : bool
-        Whether the holder before did not give it back, but was killed.
+        Whether a holder before did not give it back, but was killed; the next holder is told so too, until one that has
+        tidied up sets it to False.
 
     Raises
     ------
@@ -94,7 +97,9 @@ class WriterLock:
         """Give the lock back; a second call does nothing."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # a folder gone read-only must not keep the lock
-                os.ftruncate(self._descriptor, 0)
+                mark = ABANDONED if self.abandoned else b""
+                os.pwrite(self._descriptor, mark, 0)
+                os.ftruncate(self._descriptor, len(mark))
                 if self._file is not None:
                     self._file.unlink()
             self._close()

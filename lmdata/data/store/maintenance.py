@@ -43,16 +43,18 @@ class History:
     ----------
     repository, place
         The store.
-    abandoned
-        Whether its last writer was killed: what it had not committed belongs to no commit, and is in no count.
+    lock
+        Its writer's lock. If a writer before was killed, what it had not committed belongs to no commit, and is in no
+        count.
     """
 
-    def __init__(self, repository: icechunk.Repository, place: Place, *, abandoned: bool = False) -> None:
+    def __init__(self, repository: icechunk.Repository, place: Place, lock: WriterLock) -> None:
         assert place.folder is not None
         self._repository = repository
         self._place = place
         self._folder = place.folder
-        self._abandoned = abandoned
+        self._lock = lock
+        self._abandoned = lock.abandoned
         self._least = (0, 0)
         self._take_stock()
 
@@ -86,13 +88,16 @@ class History:
         bases
             Commits that forks which are out read: they stay, and so does whatever was written after them.
         """
-        self._abandoned = False
         try:
             with writing(self._place):
+                if self._abandoned:
+                    _drop_staged(self._folder)
                 self._tidy(data, bases)
+                self._lock.abandoned = False
             self._take_stock()
         except StoreError:
             logger.warning("%s could not be tidied up; nothing is lost", self._place, exc_info=True)
+        self._abandoned = False
         self._least = (self._commits, self._bytes)
 
     def _tidy(self, data: int, bases: Collection[str]) -> None:
@@ -150,7 +155,8 @@ def collect_garbage(location: str | os.PathLike[str], *, keep: timedelta = timed
         if place.folder is None:
             return remove(repository, None, before, before)
         with WriterLock(place.folder / storage.LOCK_FILE):
-            return remove(storage.open_repository(place), place.folder, before, before)  # as it is now
+            removed = _drop_staged(place.folder)
+            return removed + remove(storage.open_repository(place), place.folder, before, before)  # as it is now
 
 
 def remove(repository: icechunk.Repository, folder: Path | None, before: datetime, written: datetime) -> int:
@@ -191,6 +197,12 @@ def _drop_logs(folder: Path) -> int:
     """Remove what tells how commits that are gone differed from those before: icechunk leaves it; return the bytes."""
     logs = (folder / "transactions").glob("*")
     return sum(_drop(log) for log in logs if not (folder / "snapshots" / log.name).exists())
+
+
+def _drop_staged(folder: Path) -> int:
+    """Remove files that a killed process was writing, which nothing else knows of; return their bytes."""
+    parents = [folder, *(parent for parent in folder.iterdir() if parent.is_dir())]
+    return sum(_drop(file) for parent in parents for file in parent.glob("*#*") if storage.STAGED.search(file.name))
 
 
 def _drop(file: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,8 @@ SIMULATION = "simulation"
 """Form of a store that does not name its form, as the first kind of run does not."""
 EXIT_SECONDS = 0.05
 LOCK_FILE = "writer.lock"
+STAGED = re.compile(r"#\d+$")
+"""How the name of a file ends that icechunk is writing, and that it then renames."""
 RESERVED = ("lmdata_schema", "lmdata_form", "layout_digest", "digest", "failures")
 """Attributes of a stored group that the store itself keeps."""
 REFERENCES_PER_MANIFEST = 1000

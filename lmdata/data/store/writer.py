@@ -83,7 +83,7 @@ class RunStore(Sink):
         self._journal = Journal()
         self._last_commit = time.monotonic()
         self._commit_seconds = 0.0
-        self._history = None if lock is None else History(self._repository, place, abandoned=lock.abandoned)
+        self._history = None if lock is None else History(self._repository, place, lock)
         self._tidy()
 
     @classmethod

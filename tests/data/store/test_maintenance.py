@@ -10,7 +10,7 @@ from lmdata.data.store import maintenance as module
 from lmdata.data.store.maintenance import KEPT_COPIES, collect_garbage
 from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
-from lmdata.data.versions import publish_version
+from lmdata.data.versions import migrate_store, publish_version
 from lmdata.errors import CorruptDataset, InvalidInput, StoreError, StoreLocked
 
 NOTHING = timedelta(0)
@@ -143,7 +143,14 @@ def test_what_a_killed_writer_left_uncommitted_is_removed_by_the_next(tmp_path, 
         store._lock._close()
         left.append(size(place / "chunks"))
     assert before < left[0] == left[-1]
+    staged = [place / "repo#1", place / "chunks" / "ABC#23"]  # as icechunk writes what it then renames
+    for file in staged:
+        file.write_bytes(b"half")
+    assert "foreign" not in {problem.kind for problem in verify(place).problems}
+    migrate_store(place)  # has the lock in between, and does not tidy up
+    assert all(file.exists() for file in staged)
     with RunStore.append_to(place):
+        assert not any(file.exists() for file in staged)
         assert size(place / "chunks") == before
     assert np.isfinite(opened.position).values.sum() == made.position[:11].size
     with RunStore.append_to(place) as store:
