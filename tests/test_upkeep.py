@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import icechunk
 import pytest
 import xarray as xr
@@ -162,6 +164,25 @@ def test_garbage_is_collected_and_versions_stay(published):
     assert lmdata.verify(published).ok
     with RunStore.append_to(published), pytest.raises(StoreLocked):
         lmdata.gc(published)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda place: lmdata.publish(place, "v1"),
+        lambda place: lmdata.migrate(place),
+        lambda place: lmdata.gc(place),
+        lambda place: lmdata.repair(place),
+        lambda place: lmdata.extend(place, seeds=range(50)),
+    ],
+    ids=["publish", "migrate", "gc", "repair", "extend"],
+)
+def test_while_somebody_writes_to_a_store_nobody_else_changes_it(run, act):
+    before = lmdata.open(run).attrs["snapshot"]
+    with RunStore.append_to(run), pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
+        act(run)
+    assert lmdata.versions(run) == {}
+    assert lmdata.open(run).attrs["snapshot"] == before
 
 
 @pytest.mark.parametrize("days", [-1, float("nan"), float("inf"), "1", True])

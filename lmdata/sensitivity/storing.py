@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from lmdata.data.derived import open_derived, save_derived
 from lmdata.data.digest import canonical_json
-from lmdata.data.store.storage import Place
+from lmdata.data.store.durable import NEW, write_whole
+from lmdata.data.store.lock import HELD
+from lmdata.data.store.making import clear, hold
+from lmdata.data.store.storage import ELSEWHERE, LOCK_FILE, Place, writing
 from lmdata.data.store.stored_as import StoredAs, stored_as
-from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
+from lmdata.errors import InvalidInput, RecipeMismatch, StoreError, StoreExists
 from lmdata.numerics.checks import as_path
 from lmdata.runs.cluster import connected
 from lmdata.sensitivity.axis import Axis, walk_axis
@@ -36,6 +39,8 @@ type Progress = Callable[[int, int], object]
 
 ENDING = ".unfinished"
 """Of the folder beside the store that holds what is finished of an atlas that is not."""
+NOTE = "recipe.json"
+"""File in that folder: of which atlas it is."""
 
 
 def kept(
@@ -57,14 +62,33 @@ def kept(
         If another atlas is there, finished or not.
     StoreExists
         If something else is there.
+    StoreLocked
+        If another process is making it.
+    StoreError
+        If it cannot be written.
     """
     if not isinstance(store, str | os.PathLike) or not os.fspath(store) or "://" in os.fspath(store):
         raise InvalidInput(f"store is {store!r}; an atlas is kept in a folder: give its path")
     target = as_path(store, "store")
-    if os.path.lexists(target):
-        return _finished(recipe, target)
-    folder = target.with_name(target.name + ENDING)
-    _claim(recipe, folder)
+    if not os.path.lexists(target):
+        with _beginning(recipe, target) as folder:
+            if not os.path.lexists(target):  # another process may have finished it just before
+                _make(recipe, target, folder, threads, scheduler, progress)
+            _remove(folder)
+    dataset = _finished(recipe, target)
+    _clear(recipe, target)
+    return dataset
+
+
+def _make(
+    recipe: AtlasRecipe,
+    target: Path,
+    folder: Path,
+    threads: int | None,
+    scheduler: int | str | None,
+    progress: Progress | None,
+) -> None:
+    """Walk the starts that are not kept yet, keep them in a folder, and write the store once all are there."""
     starts = prepared(recipe)
     found: dict[int, Leaves] = {}
     for number in range(len(starts)):
@@ -75,15 +99,13 @@ def kept(
     for some in walked(starts, missing, recipe.axis(), threads, scheduler):
         for number, leaves in some.items():
             found[number] = leaves
-            _write(folder, number, leaves)
+            _keep(folder, number, leaves)
         if progress is not None:
             progress(len(found), len(starts))
     dataset = assemble(recipe, starts, [found[number] for number in range(len(starts))])
     save_derived(
         dataset, target, source=dataset, made_by="lmdata.atlas", parameters=recipe.specification(), durable=False
     )
-    shutil.rmtree(folder, ignore_errors=True)
-    return open_derived(target)
 
 
 def walked(
@@ -114,29 +136,66 @@ def _finished(recipe: AtlasRecipe, target: Path) -> xarray.Dataset:
     return dataset
 
 
-def _claim(recipe: AtlasRecipe, folder: Path) -> None:
-    """Make the folder of an unfinished atlas, or see that it is of this recipe."""
-    note = folder / "recipe.json"
-    with suppress(FileExistsError):
-        folder.mkdir(parents=True)
-    if not note.exists() and not any(folder.iterdir()):
-        _replace(note, json.dumps(recipe.specification()).encode())
-    held = json.loads(note.read_text()) if note.is_file() else None
-    if held != recipe.specification():
+def _unfinished(target: Path) -> Path:
+    return target.with_name(target.name + ENDING)
+
+
+@contextmanager
+def _beginning(recipe: AtlasRecipe, target: Path) -> Iterator[Path]:
+    """Hold the folder of an unfinished atlas, which is this one; one process at a time."""
+    folder = _unfinished(target)
+    with writing(Place(target), ELSEWHERE):
+        _refuse_another(recipe, folder)
+        lock = hold(folder)
+    with lock:
+        _refuse_another(recipe, folder)
+        if not (folder / NOTE).is_file():
+            _write(folder / NOTE, canonical_json(recipe.specification()).encode())
+        yield folder
+
+
+def _refuse_another(recipe: AtlasRecipe, folder: Path) -> None:
+    """Refuse a folder of another atlas, or of something else; without its note it holds what was killed at once."""
+    if not folder.exists():
+        return
+    note, known = folder / NOTE, {LOCK_FILE, LOCK_FILE + HELD}
+    if note.is_file():
+        other = note.read_bytes() != canonical_json(recipe.specification()).encode()
+    else:
+        other = not all(path.name in known or path.name.endswith(NEW) for path in folder.iterdir())
+    if other:
         raise RecipeMismatch(f"{folder} holds an unfinished atlas of another recipe; finish it, or remove the folder")
+
+
+def _clear(recipe: AtlasRecipe, target: Path) -> None:
+    """Remove what a process left beside its atlas that was killed just after it had made it."""
+    clear(target)
+    if _unfinished(target).exists():
+        with suppress(StoreError), _beginning(recipe, target) as folder:  # of another recipe, or just being removed
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of an atlas that is finished: what it holds first, while its note says what it is."""
+    with writing(Place(folder)):
+        for path in folder.glob("start-*.npz"):
+            path.unlink()
+        shutil.rmtree(folder)
 
 
 def _file(folder: Path, number: int) -> Path:
     return folder / f"start-{number}.npz"
 
 
-def _write(folder: Path, number: int, leaves: Leaves) -> None:
-    """Write the leaves of a start so that the file is there whole or not at all."""
-    target = _file(folder, number)
-    building = target.with_suffix(f".{os.getpid()}.building")
-    with building.open("wb") as file:
-        np.savez(file, allow_pickle=False, **leaves._asdict())
-    building.replace(target)
+def _keep(folder: Path, number: int, leaves: Leaves) -> None:
+    content = BytesIO()
+    np.savez(content, allow_pickle=False, **leaves._asdict())
+    _write(_file(folder, number), content.getvalue())
+
+
+def _write(file: Path, content: bytes) -> None:
+    with writing(Place(file), ELSEWHERE):
+        write_whole(file, content, alone=True)
 
 
 def _read(folder: Path, number: int) -> Leaves | None:
@@ -146,9 +205,3 @@ def _read(folder: Path, number: int) -> Leaves | None:
             return Leaves(*(file[name] for name in Leaves._fields))
     except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError, EOFError):
         return None
-
-
-def _replace(path: Path, contents: bytes) -> None:
-    building = path.with_suffix(f".{os.getpid()}.building")
-    building.write_bytes(contents)
-    building.replace(path)

@@ -17,6 +17,7 @@ import jinja2
 from bokeh.embed import components
 from bokeh.resources import Resources
 
+from lmdata.data.store.durable import write_whole
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_path
 from lmdata.view import naming
@@ -123,7 +124,9 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         scripts=[here.joinpath(name).read_text(encoding="utf-8") for name in (*_programs(states), "page.js")],
         version=version("lmdata"),
     )
-    return _replace(as_path(path, "path"), html)
+    target = as_path(path, "path")
+    write_whole(target, html.encode())
+    return target
 
 
 def _described(number: int, section: Section) -> dict[str, Any]:
@@ -204,11 +207,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return value
-
-
-def _replace(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-    return path

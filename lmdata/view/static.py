@@ -7,6 +7,7 @@ once.
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from lmdata.data.store.durable import write_whole
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_path
 from lmdata.view import naming, theme
@@ -75,7 +77,10 @@ def save(figure: hv.Overlay, path: str | os.PathLike[str], *, dpi: int = 150) ->
             "select one member (and give time=...) first"
         )
     with mpl.rc_context({"svg.hashsalt": "lmdata", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        _draw(figure).savefig(path, dpi=dpi, facecolor=theme.PAPER, metadata=_undated(path))
+        picture = BytesIO()
+        form = path.suffix.lower().removeprefix(".")
+        _draw(figure).savefig(picture, dpi=dpi, format=form, facecolor=theme.PAPER, metadata=_undated(path))
+    write_whole(path, picture.getvalue())
     return path
 
 

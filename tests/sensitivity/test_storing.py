@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 import lmdata
-from lmdata.errors import RecipeMismatch, StoreExists
+from lmdata.errors import RecipeMismatch, StoreExists, StoreLocked
 from lmdata.sensitivity import storing
 
 MODEL, TOKENS = lmdata.Localmax(), lmdata.tokens.uniform(5, 2)
@@ -57,6 +59,44 @@ def test_what_is_another_atlas_is_left_alone(tmp_path):
     (tmp_path / "other.unfinished" / "mine").write_text("mine")
     with pytest.raises(RecipeMismatch):
         lmdata.atlas(MODEL, TOKENS, store=tmp_path / "other")
+
+
+def test_one_process_at_a_time_makes_an_atlas(tmp_path):
+    refused = []
+
+    def meanwhile(done, total):
+        with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
+            lmdata.atlas(MODEL, TOKENS, store=tmp_path / "atlas")
+        refused.append(done)
+
+    lmdata.atlas(MODEL, TOKENS, store=tmp_path / "atlas", progress=meanwhile)
+    assert refused
+
+
+@pytest.mark.parametrize(
+    ("left", "goes"),
+    [
+        ([], True),
+        ([".recipe.json.0123abcd.new", "writer.lock"], True),
+        (["start-0.npz"], False),
+        (["recipe.json", "start-0.npz"], False),
+    ],
+)
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_was_killed_at_once_bars_nothing_and_what_is_another_s_stays(tmp_path, left, goes, finished):
+    if finished:
+        lmdata.atlas(MODEL, TOKENS, store=tmp_path / "atlas")
+    folder = tmp_path / "atlas.unfinished"
+    folder.mkdir()
+    for name in left:
+        (folder / name).write_text("half")
+    if goes or finished:
+        lmdata.atlas(MODEL, TOKENS, store=tmp_path / "atlas")
+    else:
+        with pytest.raises(RecipeMismatch, match="remove the folder"):
+            lmdata.atlas(MODEL, TOKENS, store=tmp_path / "atlas")
+    assert folder.exists() != goes
+    assert goes or sorted(path.name for path in folder.iterdir()) == sorted(left)
 
 
 def test_a_changed_number_is_found(tmp_path):

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from lmdata.data.catalog.mistakes import explain, explain_yaml, shown
 from lmdata.data.digest import canonical_json
-from lmdata.data.store.durable import sync_entry
+from lmdata.data.store.durable import write_whole
 from lmdata.errors import CatalogError, InvalidInput
 
 FILE_BYTES = 2**20
@@ -343,18 +343,7 @@ def write_catalog(file: Path, entries: dict[str, Entry]) -> None:
         raise CatalogError(f"{changed} cannot be: {error!s:.200}") from error
     if _plain(_checked(_parse(content, changed, "catalogue"), changed)) != wanted:
         raise CatalogError(f"{changed} would not come back as it is: a text in it has characters that YAML changes")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}.new")
-    try:
-        with fresh.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(file)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    sync_entry(file)
+    write_whole(file, content, alone=True, durable=True)
 
 
 def _plain(entries: dict[str, Entry]) -> str:

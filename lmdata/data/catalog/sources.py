@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lmdata import plugins
+from lmdata.data.catalog.cache import ANOTHER_CACHE
 from lmdata.data.catalog.file import read_catalog
+from lmdata.data.store.durable import write_whole
 from lmdata.data.store.lock import WriterLock
-from lmdata.errors import CatalogError, PluginWarning, UnknownName
+from lmdata.data.store.storage import Place, writing
+from lmdata.errors import CatalogError, CatalogWarning, PluginWarning, UnknownName
 
 INCLUDED_FILE = "included.json"
 """The paths of the catalogue files that were taken in, in the cache folder."""
@@ -54,9 +57,14 @@ def included_files(cache: Path) -> list[Path]:
     -----
     PluginWarning
         For one that is no longer there; it is left out.
+    CatalogWarning
+        If the list of them cannot be read; all are left out.
     """
-    record = cache / INCLUDED_FILE
-    paths = [Path(path) for path in json.loads(record.read_text(encoding="utf-8"))] if record.exists() else []
+    try:
+        paths = [Path(path) for path in _read(cache / INCLUDED_FILE)]
+    except CatalogError as error:
+        warnings.warn(f"{error}; until then they are left out", CatalogWarning, stacklevel=4)
+        return []
     for path in paths:
         if not path.is_file():
             warnings.warn(
@@ -87,10 +95,28 @@ def exclude(cache: Path, file: Path) -> None:
 def _changing(cache: Path) -> Iterator[list[str]]:
     """Yield the paths taken in, and keep what they have become."""
     record = cache / INCLUDED_FILE
-    cache.mkdir(parents=True, exist_ok=True)
-    with WriterLock(record.with_suffix(".lock"), wait=True):
+    with writing(Place(cache), ANOTHER_CACHE):
+        cache.mkdir(parents=True, exist_ok=True)
+        with WriterLock(record.with_suffix(".lock"), wait=True):
+            paths = _read(record)
+            yield paths
+            write_whole(record, json.dumps(paths, indent=1).encode(), alone=True, durable=True)
+
+
+def _read(record: Path) -> list[str]:
+    """Return the paths that a record of files taken in holds.
+
+    Raises
+    ------
+    CatalogError
+        If it cannot be read.
+    """
+    try:
         paths = json.loads(record.read_text(encoding="utf-8")) if record.exists() else []
-        yield paths
-        fresh = record.with_suffix(".new")
-        fresh.write_text(json.dumps(paths, indent=1), encoding="utf-8")
-        fresh.replace(record)
+    except (OSError, ValueError, RecursionError) as error:
+        paths, wrong = None, f": {error}"
+    else:
+        wrong = ""
+    if not isinstance(paths, list) or not all(isinstance(path, str) and "\0" not in path for path in paths):
+        raise CatalogError(f"{record} does not list the catalogue files that were taken in{wrong}; mend or remove it")
+    return paths

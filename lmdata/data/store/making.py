@@ -55,7 +55,7 @@ def making(target: Path, *, beside: Sequence[Path] = (), replace: bool = False) 
     if not replace:
         refuse_taken(target)
     folder = _folder(target)
-    lock = _hold(folder)
+    lock = hold(folder)
     try:
         _take_back(folder, target, beside)
         _empty(folder)
@@ -136,7 +136,14 @@ def _folder(target: Path) -> Path:
     return target.parent / f".{target.name}{ENDING}"
 
 
-def _hold(folder: Path) -> WriterLock:
+def hold(folder: Path) -> WriterLock:
+    """Hold the lock of a folder that is removed with it, and made if it is not there.
+
+    Raises
+    ------
+    StoreLocked
+        If somebody else holds it.
+    """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # the last holder has removed the folder just now

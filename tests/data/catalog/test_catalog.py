@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import threading
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from lmdata.data.catalog import own, sources
 from lmdata.data.catalog.cache import cache_folder
 from lmdata.data.catalog.catalog import Catalog, shipped_files
 from lmdata.data.catalog.file import read_catalog
@@ -375,6 +377,49 @@ def test_a_name_is_acknowledged_to_one_process_alone(catalog, example, tmp_path)
         [one] = [who for told, who in answers if told == name and who is not None]
         assert catalog[name].title == f"By {one}"
         assert catalog.check(name).ok
+
+
+def test_who_changes_the_catalogue_or_takes_a_file_in_waits_for_who_does(build, tmp_path, monkeypatch):
+    """While one writes, others begin: without the lock they would finish first, and be written over."""
+    (tmp_path / "file.yaml").write_text(CATALOG)
+    catalog, begun = Catalog(build, cache=tmp_path / "cache"), []
+
+    def slowly(write):
+        def run(*given, **options):
+            if not begun:
+                begun.append(threading.Thread(target=others.pop()))
+                begun[0].start()
+                begun[0].join(0.7)
+            write(*given, **options)
+
+        return run
+
+    monkeypatch.setattr(own, "write_catalog", slowly(own.write_catalog))
+    others = [lambda: catalog.add("second", {"value": 2.0}, title="Second")]
+    catalog.add("first", {"value": 1.0}, title="First")
+    begun[0].join(60)
+    begun.clear()
+    assert {"first", "second"} <= set(Catalog(build, cache=tmp_path / "cache"))
+
+    monkeypatch.setattr(sources, "write_whole", slowly(sources.write_whole))
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(CATALOG.replace("ones", f"{name}-ones").replace("twos", f"{name}-twos"))
+    others = [lambda: catalog.include(tmp_path / "b.yaml")]
+    catalog.include(tmp_path / "a.yaml")
+    begun[0].join(60)
+    assert {"a-ones", "b-ones"} <= set(Catalog(build, cache=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("text", ["[", "{}", "[1]", '["a\\u0000b"]', "\xff"])
+def test_a_broken_list_of_files_taken_in_is_a_warning_and_the_others_go_on(build, tmp_path, text):
+    catalog = Catalog(build, cache=tmp_path / "cache")
+    catalog.add("mine", {"value": 1.0}, title="Mine")
+    (tmp_path / "cache" / "included.json").write_bytes(text.encode("latin-1"))
+    with pytest.warns(CatalogWarning, match=r"included\.json does not list.*mend or remove it"):
+        assert "mine" in catalog.list()
+    (tmp_path / "a.yaml").write_text(CATALOG)
+    with pytest.warns(CatalogWarning), pytest.raises(CatalogError, match="mend or remove"):
+        catalog.include(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("path", [".", "./", "", "./."])
