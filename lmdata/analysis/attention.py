@@ -33,7 +33,7 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
 
 NAMES = (
-    *("attention_rank", "effective_rank", "distance_to_boolean"),
+    *("attention_rank", "effective_rank", "distance_to_boolean", "attention_entropy", "sink_share"),
     *("row_sum", "column_sum", "attended_keys", "attended_back"),
 )
 SOURCE = "attention matrix of self-attention dynamics, arXiv 2305.05465"
@@ -151,10 +151,7 @@ def statistics(
     whose: Whose,
     tolerance: float = 1e-6,
 ) -> tuple[NDArray[Any], ...]:
-    """Return rank, effective rank, distance to Boolean (..., t), and by token (..., t, n) four numbers; see `matrices`.
-
-    These are row sums, column sums, effective number of keys and mean way back.
-    """
+    """Return numbers of matrices (..., t), then of tokens (..., t, n), in the order of `NAMES`; see `matrices`."""
     found = _matrices(position, step, model, tokens, whose)
     return _numbers(found, position.shape[:-1], tokens, tolerance)
 
@@ -175,7 +172,7 @@ def _numbers(
     """Return the numbers of matrices by their places among states (..., n)."""
     *shape, n = outer
     rank = np.full(shape, -1, np.int64)
-    effective, boolean = np.full(shape, np.nan), np.full(shape, np.nan)
+    effective, boolean, entropy, sink = (np.full(shape, np.nan) for _ in range(4))
     rows, columns, keys, back = (np.full((*shape, n), np.nan) for _ in range(4))
     for place, weights in found:
         singular = np.linalg.svd(weights, compute_uv=False)
@@ -184,10 +181,12 @@ def _numbers(
         effective[place] = np.exp(-(share * np.log(share)).sum())
         boolean[place] = np.minimum(np.abs(weights), np.abs(weights - 1)).max()
         rows[place], columns[place] = weights.sum(axis=1), weights.sum(axis=0)
-        shares = weights / rows[place][:, None]
-        keys[place] = np.exp(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1))
-        back[place] = tokens - shares @ tokens
-    return rank, effective, boolean, rows, columns, keys, back
+        given = rows[place][:, None]
+        shares = np.divide(weights, given, out=np.full_like(weights, np.nan), where=given > 0)
+        spread = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
+        entropy[place], sink[place] = spread.mean(), shares.mean(axis=0).max()
+        keys[place], back[place] = np.exp(spread), tokens - shares @ tokens
+    return rank, effective, boolean, entropy, sink, rows, columns, keys, back
 
 
 @measure(
@@ -256,6 +255,8 @@ def attention(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     Variable(
         "distance_to_boolean", ("*", "seed", "time"), "float64", "largest distance of an attention weight from 0 or 1"
     ),
+    Variable("attention_entropy", ("*", "seed", "time"), "float64", "mean entropy of the attention of a token", "nat"),
+    Variable("sink_share", ("*", "seed", "time"), "float64", "share of all attention that one token receives at most"),
     Variable("row_sum", ("*", "seed", "time", "token"), "float64", "attention that the token gives"),
     Variable("column_sum", ("*", "seed", "time", "token"), "float64", "attention that the token receives"),
     Variable(
@@ -289,11 +290,17 @@ def attention_statistics(ds: xr.Dataset, *, tolerance: float = 1e-6, among: Amon
         - ``attention_rank`` (<swept>, seed, time); -1 for absent members
         - ``effective_rank`` (<swept>, seed, time): exponential of the entropy of the normalised singular values
         - ``distance_to_boolean`` (<swept>, seed, time): :math:`\max_{ij} \min(|P_{ij}|, |P_{ij} - 1|)`
+        - ``attention_entropy`` (<swept>, seed, time): mean over the tokens of :math:`-\sum_j p_{ij} \ln p_{ij}`, with
+          :math:`p_{ij} = P_{ij} / \sum_l P_{il}`; 0 where each attends to one, ln n where all attend evenly
+        - ``sink_share`` (<swept>, seed, time): :math:`\max_j \frac1n \sum_i p_{ij}`, 1/n where all receive alike, near
+          1 where one is an attention sink (arXiv 2309.17453); which one is where ``column_sum`` is largest
         - ``row_sum``, ``column_sum`` (<swept>, seed, time, token): attention given and received
         - ``attended_keys`` (<swept>, seed, time, token): exponential of the entropy of the row, the effective number
           of tokens that it attends to
         - ``attended_back`` (<swept>, seed, time, token): :math:`\sum_j P_{ij} (i - j) / \sum_j P_{ij}`, how many
           positions back it looks; never negative under a causal mask
+
+        Of a token that attends to none that is there, the last four by token and the means are NaN.
 
     Raises
     ------

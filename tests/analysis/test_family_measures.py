@@ -148,6 +148,8 @@ def test_position_decides_what_a_causal_mask_leaves_to_attend_to():
         np.testing.assert_allclose(now.attended_keys, place + 1, rtol=1e-13)
         np.testing.assert_allclose(now.attended_back, place / 2, rtol=0, atol=1e-13)
         np.testing.assert_allclose(now.column_sum, [(1 / (place[i:] + 1)).sum() for i in place], rtol=1e-13)
+        np.testing.assert_allclose(now.attention_entropy, np.log(place + 1).mean(), rtol=1e-13)
+        np.testing.assert_allclose(now.sink_share, (1 / (place + 1)).mean(), rtol=1e-13)
     hard = Softmax(inverse_temperature=1e6, causal=True)
     cold = attention_statistics(lmdata.simulate(hard, lmdata.tokens.sphere(n, 2), steps=0)).isel(seed=0, time=0)
     np.testing.assert_allclose(cold.attended_keys, 1, atol=1e-9)  # each token of the sphere is best aligned with itself

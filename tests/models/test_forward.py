@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import lmdata
 from lmdata.errors import BackendUnavailable
 from lmdata.models import Transformer
 
@@ -243,6 +244,20 @@ def test_the_published_model_gives_what_another_implementation_gave(minilm, case
     share = minilm["float64"].forward([words.ids]).attention[:, 0]
     entropy = -(share * np.log(share)).sum(axis=-1).mean(axis=-1)
     np.testing.assert_allclose(entropy, case["attention_entropy"], atol=1e-13, rtol=0)
+
+
+def test_the_measures_of_the_published_model_are_those_of_another_implementation(minilm, cases):
+    case = cases("minilm")
+    ds = minilm["float64"].run([str(case["text"])])
+    rank, attention = lmdata.token_rank(ds).isel(seed=0), lmdata.attention_statistics(ds).isel(seed=0)
+    for name, key in (
+        ("mean_cosine", "mean_cosine"),
+        ("effective_dimension", "effective_rank"),
+        ("residual", "residual"),
+    ):
+        np.testing.assert_allclose(rank[name], case[key], rtol=1e-12)
+    np.testing.assert_allclose(attention.attention_entropy[:-1], case["attention_entropy"], rtol=1e-12)
+    assert attention.attention_entropy[-1].isnull().all()  # the last layer's states go into none
 
 
 def test_a_padded_batch_through_the_published_model(minilm, cases):

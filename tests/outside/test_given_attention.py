@@ -63,6 +63,19 @@ def test_one_hot_weights_are_boolean_and_even_ones_attend_to_all():
     np.testing.assert_allclose(found.distance_to_boolean, [0, 1 / n])
     np.testing.assert_allclose(found.attended_keys, [[1] * n, [n] * n])
     np.testing.assert_array_equal(found.attention_rank, [n, 1])
+    np.testing.assert_allclose(found.attention_entropy, [0, np.log(n)], atol=1e-15)
+    np.testing.assert_allclose(found.sink_share, [1 / n, 1 / n])
+
+
+def test_a_sink_is_told_by_its_share_and_a_token_that_attends_to_none_has_no_entropy():
+    """The share is of what is given: rows need not sum to one, as where tokens were left out."""
+    sink, none = np.zeros((3, 3)), np.eye(3)
+    sink[:, 1], none[2] = [1.0, 0.3, 1e-30], 0.0
+    ds = lmdata.from_trajectory(np.ones((1, 3, 1)), attention=np.stack([sink, none])[None])
+    found = lmdata.attention_statistics(ds).isel(seed=0, time=0)
+    np.testing.assert_array_equal(found.sink_share, [1.0, np.nan])
+    np.testing.assert_array_equal(found.attention_entropy, [0.0, np.nan])
+    np.testing.assert_array_equal(found.attended_keys, [[1, 1, 1], [1, 1, np.nan]])
 
 
 def test_a_model_that_is_named_goes_before_given_attention():
