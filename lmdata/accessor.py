@@ -11,7 +11,7 @@ import xarray
 from lmdata import plugins
 from lmdata.errors import UnknownName
 
-STEP_FUNCTIONS = ("at", "breakpoints", "mean", "trajectory")
+STEP_FUNCTIONS = ("at", "breakpoints", "distinct_limits", "mean", "trajectory")
 """The methods of ``ds.atlas``."""
 
 
@@ -62,11 +62,11 @@ class AtlasAccessor:
         self._dataset = dataset
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        from lmdata.sensitivity import functions
+        from lmdata.sensitivity import distinct, functions
 
         if name not in STEP_FUNCTIONS:
             raise AttributeError(str(UnknownName.among("method of ds.atlas", name, STEP_FUNCTIONS)))
-        return MethodType(getattr(functions, name), self._dataset)
+        return MethodType(getattr(distinct if name == "distinct_limits" else functions, name), self._dataset)
 
     def __dir__(self) -> list[str]:
         return sorted(STEP_FUNCTIONS)
