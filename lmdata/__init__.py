@@ -29,11 +29,13 @@ _HOMES = {
     "sensitivity.functions": ("breakpoints",),
     "sensitivity.certifying": ("certify", "continue_to"),
     "library": ("open", "resume", "extend", "verify", "catalog"),
+    "classification.corpus": ("reviews",),
     "upkeep": ("repair", "publish", "versions", "migrate", "gc"),
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("dynamics.models", "analysis")
 _MODULES = {
+    "classification": "classification",
     "models": "models",
     "schedules": "dynamics.schedules",
     "tokens": "dynamics.tokens",
@@ -42,10 +44,12 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
+    from lmdata import classification as classification
     from lmdata import models as models
     from lmdata import selection as selection
     from lmdata import view as view
     from lmdata.analysis import *  # noqa: F403
+    from lmdata.classification.corpus import reviews as reviews
     from lmdata.dynamics import schedules as schedules
     from lmdata.dynamics import tokens as tokens
     from lmdata.dynamics.models import *  # noqa: F403

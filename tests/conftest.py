@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from .plugging import install
 
 __all__ = ["install"]
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+CASES = SHARED / "cases"
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,12 @@ def cases():
             return {key: file[key] for key in file.files}
 
     return load
+
+
+@pytest.fixture(scope="session")
+def movie_reviews() -> Path:
+    """Return the table of film reviews that LMDATA_REVIEWS names or the project has beside it; skip without."""
+    place = Path(os.environ.get("LMDATA_REVIEWS", SHARED / "data" / "reviews.tsv"))
+    if not place.is_file():
+        pytest.skip("there are no film reviews: LMDATA_REVIEWS names no table, and there is none beside the project")
+    return place

@@ -13,7 +13,8 @@ import lmdata
 PACKAGE = Path(lmdata.__file__).parent
 ROOMS = (
     *("terminal", "wording", "errors", "memory", "plugins", "numerics", "dynamics", "data", "runs", "outside"),
-    *("analysis", "selection", "sensitivity", "models", "library", "upkeep", "accessor", "xarray_engine", "view"),
+    *("analysis", "selection", "classification", "sensitivity", "models", "library", "upkeep", "accessor"),
+    *("xarray_engine", "view"),
     *("lmdata", "pipeline", "demo", "doctor", "cli"),
 )
 """From the ground up, as in CONTRIBUTING.md; ``lmdata`` is the package's own file, which names what is public."""

@@ -22,6 +22,7 @@ MODULES = {
     "tokens": ("Token sources", "lmdata.tokens", "Where the tokens of a run start."),
     "schedules": ("Schedules", "lmdata.schedules", "Sensitivities that change with the step."),
     "selection": ("Token selection", "lmdata.selection", "What gradient descent makes softmax attention look at."),
+    "classification": ("Reading reviews", "lmdata.classification", "A classifier one can read."),
     "views": ("Views", "lmdata.view", "Figures, pages and files."),
 }
 """Pages that list what one public module offers: title, module, and what it is about."""

@@ -23,7 +23,7 @@ class StoredAs(Enum):
 
     RUN = "a run store: an icechunk repository, or nothing that is known, which opening it then says"
     EXPORT = "plain zarr of a run"
-    DERIVED = "plain zarr of what was computed from a dataset, or of an atlas"
+    DERIVED = "plain zarr of what was computed from a dataset, of an atlas, or of a trained classifier"
     FILE = "a file, as xarray's to_netcdf writes it"
 
 

@@ -54,7 +54,7 @@ class TextTokens:
     @property
     def words(self) -> tuple[str, ...]:
         """The words in order, as written: letters and digits, with apostrophes and hyphens inside."""
-        return tuple(_WORD.findall(self.text))
+        return words_of(self.text)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -128,6 +128,17 @@ def text(sentence: str, *, dimension: int = COMPONENTS) -> TextTokens:
     ('The', 'cat@2', 'saw', 'the', 'other', 'cat@6')
     """
     return TextTokens(sentence, dimension)
+
+
+def words_of(sentence: str) -> tuple[str, ...]:
+    """Return the words of a text in order, as written: letters and digits, with apostrophes and hyphens inside.
+
+    Examples
+    --------
+    >>> words_of("It isn't well-made: 2/10.")
+    ('It', "isn't", 'well-made', '2', '10')
+    """
+    return tuple(_WORD.findall(sentence))
 
 
 def _mean(rows: NDArray[np.float16]) -> NDArray[np.float64]:
