@@ -17,6 +17,7 @@ from lmdata.analysis.presence import present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.numerics.arrays import apply
 from lmdata.numerics.checks import as_number
 
 RADIUS = 0.1
@@ -99,7 +100,7 @@ def shares_by_region(
         points = limit_position.reshape(m, ends, d)[member, first]
         number = vertex.reshape(m, ends)[member, first]
         count = int(number.max()) + 1
-        aligned = points if alignment is None else points @ alignment
+        aligned = apply(alignment, points)
         share[member, :, :count] = shares_aligned(states[member], aligned, number, delta[member], count)
     return share.reshape(*shape, t, ends)
 

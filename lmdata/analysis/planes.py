@@ -11,7 +11,9 @@ from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_all, check_order, count_of, model_of, models_of
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import oriented
 from lmdata.numerics.checks import as_number
+from lmdata.numerics.random import lengths
 
 
 def rescaled_values(ds: xr.Dataset, measure: str) -> NDArray[np.float64]:
@@ -66,7 +68,7 @@ def leading_direction(values: NDArray[np.float64]) -> NDArray[np.float64]:
             f"V has the eigenvalues {spectrum[order]}; the leading one must be real, positive and simple"
         )
     vector = vectors[:, order[0]].real
-    return np.asarray(vector * np.sign(vector[np.abs(vector).argmax()]) / np.linalg.norm(vector))
+    return oriented(vector[:, None])[:, 0] / lengths(vector)
 
 
 def heights(

@@ -14,7 +14,7 @@ from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import Among, alignment_of, check_order, check_whole, localmax_of, sensitivities
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
-from lmdata.dynamics.kernels.canonical import neighbour_mean
+from lmdata.dynamics.kernels.canonical import alignment_keys, neighbour_mean, scores
 from lmdata.numerics.checks import as_number
 
 TOLERANCE = 1e-4
@@ -115,8 +115,8 @@ def _gaps(
     if len(points) == 1:
         return np.full(1, np.nan)
     vertex = points[corners]
-    aligned = vertex if alignment is None else vertex @ alignment
-    difference = (aligned * vertex).sum(axis=1)[:, None] - aligned @ points.T
+    difference = scores(alignment_keys(vertex, alignment), points)
+    difference = difference[np.arange(len(corners)), corners][:, None] - difference
     difference[np.arange(len(corners)), corners] = np.inf
     return np.asarray(difference.min(axis=1))
 

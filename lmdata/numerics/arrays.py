@@ -50,6 +50,22 @@ def inner(x: Array, y: Array) -> Array:
     return result
 
 
+def oriented(columns: Array) -> Array:
+    """Return columns of shape (d, k) with the signs that make the leading entry of each positive.
+
+    An eigenvector is given up to its sign, which LAPACK leaves open. Leading is the first entry whose magnitude is
+    within 1e-6 of the largest one: of entries that are equal but for rounding, rounding does not choose.
+
+    Examples
+    --------
+    >>> oriented(np.array([[-1.0, 0.0], [1.0 + 1e-15, -2.0]])).tolist()
+    [[1.0, -0.0], [-1.000000000000001, 2.0]]
+    """
+    magnitude = np.abs(columns)
+    leading = (magnitude >= (1.0 - 1e-6) * magnitude.max(axis=0)).argmax(axis=0)
+    return columns * np.where(columns[leading, np.arange(columns.shape[1])] < 0.0, -1.0, 1.0)
+
+
 def per_member(parameter: Array, dims: int) -> Array:
     """Return a parameter of shape (m,) with ``dims`` axes, so that it broadcasts against (m, ...) arrays."""
     return parameter.reshape(parameter.shape + (1,) * (dims - parameter.ndim))

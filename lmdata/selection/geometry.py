@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmdata.errors import InvalidInput
 from lmdata.selection.problem import Problem
 from lmdata.selection.programs import Norm
-from lmdata.selection.solver import MaxMargin, max_margin
+from lmdata.selection.solver import SUPPORT, MaxMargin, max_margin
 from lmdata.wording import counted
 
 type Floats = NDArray[np.float64]
@@ -140,7 +140,8 @@ def examine(
     Token scores are ``y_i <x_it, v>`` with the problem's v; in joint training with v_mm, the label separator at the
     selected tokens themselves, so that an optimal selection is one that supports itself. Samples that do not support
     v_mm are then relaxed in p_mm: their loss vanishes, whatever attention does (the relaxed ATT-SVM of
-    arXiv 2306.13596).
+    arXiv 2306.13596). Scores of v_mm, whose margin is 1, are equal if they are so within `SUPPORT`, to which v_mm is
+    known.
 
     Examples
     --------
@@ -154,19 +155,22 @@ def examine(
     parameter = att_svm(problem, chosen, of=of, norm=norm, relaxed=relaxed)
     if value is not None and value.status != "solved":
         return Solution(chosen, parameter, value, False, False)
-    scores = problem.scores() if value is None else problem.scores(value.solution)
+    scores, known = (problem.scores(), 0.0) if value is None else (problem.scores(value.solution), SUPPORT)
     rows = np.arange(len(chosen))
     best = np.where(problem.present, scores, -np.inf).max(axis=1)
-    globally = bool((scores[rows, chosen] >= best).all())
-    return Solution(chosen, parameter, value, _locally_optimal(problem, of, chosen, parameter, scores), globally)
+    globally = bool((scores[rows, chosen] >= best - known).all())
+    locally = _locally_optimal(problem, of, chosen, parameter, scores, known)
+    return Solution(chosen, parameter, value, locally, globally)
 
 
-def _locally_optimal(problem: Problem, of: str, chosen: Selection, parameter: MaxMargin, scores: Floats) -> bool:
+def _locally_optimal(
+    problem: Problem, of: str, chosen: Selection, parameter: MaxMargin, scores: Floats, known: float
+) -> bool:
     if parameter.status != "solved":
         return False
     _, samples, tokens = _pairs(problem, of, chosen)
     best = scores[np.arange(len(chosen)), chosen]
-    return bool((best[samples] > scores[samples, tokens])[parameter.support].all())
+    return bool((best[samples] > scores[samples, tokens] + known)[parameter.support].all())
 
 
 def optimal_tokens(problem: Problem) -> Selection:

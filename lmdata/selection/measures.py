@@ -19,6 +19,9 @@ from lmdata.selection.problem import Problem
 from lmdata.selection.programs import Norm
 from lmdata.selection.variables import INFEASIBLE, SOLVED, UNFINISHED, VARIABLES, describe
 
+EQUAL = 1e-9
+"""Weights of attention within this of each other, relatively, are equal: above their rounding for scores up to 1e6."""
+
 _STATUS = {"solved": SOLVED, "infeasible": INFEASIBLE, "unfinished": UNFINISHED}
 
 
@@ -261,7 +264,8 @@ def norms(ds: xr.Dataset) -> xr.Dataset:
 def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return which solution each member selects at its last stored iteration, (<swept>, start, seed).
 
-    The locally optimal solution whose selected tokens have the most weight in every sample; -1 if none has.
+    The locally optimal solution whose selected tokens have the most weight in every sample, to one part in 1e9; the
+    first of several, -1 if none has.
 
     Parameters
     ----------
@@ -283,7 +287,7 @@ def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     array([0, 1])
     """
     end = ds.isel(iteration=-1, drop=True)
-    most = attention(end).max("token") <= selected_mass(end, found)
+    most = attention(end).max("token") <= selected_mass(end, found) * (1.0 + EQUAL)
     wins = most.all("sample") & found.locally_optimal
     number = wins.argmax("solution").where(wins.any("solution"), -1)
     return _named(ds, number.astype(np.int64), "winner")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import inner
 from lmdata.numerics.checks import as_real_array, as_text
 from lmdata.wording import counted
 
@@ -121,8 +122,11 @@ class Problem:
         return keys
 
     def scores(self, value: Floats | None = None) -> Floats:
-        """Return the token scores ``y_i <x_it, v>`` (definition 1 of arXiv 2306.13596), (sample, token)."""
-        return np.asarray(self.labels[:, None] * (self.tokens @ (self.value if value is None else value)))
+        """Return the token scores ``y_i <x_it, v>`` (definition 1 of arXiv 2306.13596), (sample, token).
+
+        Summed in the order of the features, so that equal tokens have equal scores.
+        """
+        return self.labels[:, None] * inner(self.tokens, self.value if value is None else value)
 
 
 def _array(values: Any, argument: str, shape: tuple[int, ...]) -> Floats:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.dynamics.kernels.canonical import alignment_keys, scores
 from lmdata.dynamics.kernels.certificate import proof
 from lmdata.dynamics.kernels.intervals import first_flips, listen, load_state, prepare, scratch
 from lmdata.numerics.threads import parallel_for
@@ -61,9 +62,8 @@ def axes_of(d: int) -> tuple[int, ...]:
 
 def largest_gap(tokens: Floats, axis: Axis) -> float:
     """Return the largest gap max_l s_il - s_ij of a start (n, d): beyond, every token listens to all."""
-    keys = tokens if axis.matrix.size == 0 else tokens @ axis.matrix
-    scores = keys @ tokens.T
-    return float((scores.max(axis=1) - scores.min(axis=1)).max())
+    score = scores(alignment_keys(tokens, axis.matrix if axis.matrix.size else None), tokens)
+    return float((score.max(axis=1) - score.min(axis=1)).max())
 
 
 def parts_of(starts: Floats, axis: Axis, wanted: int) -> list[Part]:

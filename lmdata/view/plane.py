@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.numerics.arrays import oriented
+
 Basis = Literal["initial", "record"]
 
 
@@ -62,8 +64,7 @@ def plane(position: NDArray[np.float64], *, basis: Basis = "initial") -> Plane:
     _, scale, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
     matrix = np.zeros((d, 2))
     matrix[:, : min(2, len(axes))] = axes[:2].T
-    leading = np.abs(matrix).argmax(axis=0)
-    matrix *= np.where(matrix[leading, [0, 1]] < 0, -1.0, 1.0)
+    matrix = oriented(matrix)
     shares = 100 * np.append(scale**2, 0.0)[:2] / max(float((scale**2).sum()), np.finfo(float).tiny)
     of = "the initial tokens" if basis == "initial" else "the whole record"
     first, second = (

@@ -11,6 +11,7 @@ import xarray
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import oriented
 from lmdata.selection import measures
 from lmdata.view import naming, theme
 from lmdata.view.plane import limits
@@ -202,7 +203,8 @@ def _plane(runs: _Runs) -> tuple[NDArray[np.float64], tuple[str, str]]:
         return np.eye(d)[:, :2], ("feature 0 (dimensionless)", "feature 1 (dimensionless)")
     ends = runs.ds.prompt.isel(iteration=-1).fillna(0.0).values
     basis, _ = np.linalg.qr(np.concatenate([spanned[:2], ends]).T)
-    basis = basis[:, :2] * np.where((spanned[:1] @ basis[:, :2] < 0), -1.0, 1.0)
+    along, across = basis[:, :1], basis[:, 1:2]
+    basis = np.hstack([along if spanned[0] @ along > 0 else -along, oriented(across)])
     return basis, ("along p_mm 0 (dimensionless)", "across p_mm 0 (dimensionless)")
 
 

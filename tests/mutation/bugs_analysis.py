@@ -225,7 +225,7 @@ BUGS = [
         "inner, np.array([0]))[0])",
         FAMILY,
     ),
-    Bug("analysis/attention.py", "state, int(step[frame]))", "state, int(step[0]))", FAMILY),
+    Bug("analysis/attention.py", "state, int(step[frame]), tokens)", "state, int(step[0]), tokens)", FAMILY),
     Bug("analysis/attention.py", "int(number[place]), state", "0, state", FAMILY),
     Bug(
         "analysis/attention.py",

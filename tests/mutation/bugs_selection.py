@@ -14,22 +14,29 @@ STORED = "selection/test_runs.py"
 BUGS = [
     Bug(
         "selection/geometry.py",
-        "(best[samples] > scores[samples, tokens])",
-        "(best[samples] >= scores[samples, tokens])",
+        "(best[samples] > scores[samples, tokens] + known)",
+        "(best[samples] >= scores[samples, tokens] + known)",
         GEOMETRY,
     ),
     Bug(
         "selection/geometry.py",
-        "scores[samples, tokens])[parameter.support].all()",
-        "scores[samples, tokens]).all()",
+        "scores[samples, tokens] + known)[parameter.support].all()",
+        "scores[samples, tokens] + known).all()",
         GEOMETRY,
     ),
     Bug(
         "selection/geometry.py",
-        "bool((scores[rows, chosen] >= best).all())",
-        "bool((scores[rows, chosen] > best).all())",
+        "bool((scores[rows, chosen] >= best - known).all())",
+        "bool((scores[rows, chosen] > best - known).all())",
         GEOMETRY,
     ),
+    Bug(
+        "selection/geometry.py",
+        "(problem.scores(value.solution), SUPPORT)",
+        "(problem.scores(value.solution), 0.0)",
+        GEOMETRY,
+    ),
+    Bug("selection/measures.py", "* (1.0 + EQUAL)", "* (1.0 - EQUAL)", "selection/test_selection_dataset.py"),
     Bug(
         "selection/geometry.py",
         "bounds[np.isin(samples, list(relaxed))] = 0.0",

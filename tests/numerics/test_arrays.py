@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from lmdata.numerics.arrays import apply, exponential_of, inner
+from lmdata.numerics.arrays import apply, exponential_of, inner, oriented
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 7])
@@ -31,3 +31,15 @@ def test_ordered_products_agree_with_blas():
     np.testing.assert_allclose(apply(one, tokens), tokens @ one.T, rtol=0, atol=1e-14)
     np.testing.assert_allclose(apply(many, tokens), np.einsum("mek,mnk->mne", many, tokens), rtol=0, atol=1e-14)
     np.testing.assert_allclose(inner(tokens, tokens), (tokens**2).sum(axis=-1), rtol=1e-14)
+
+
+def test_orientation_is_that_of_the_axis_and_not_of_its_sign_or_rounding():
+    random = np.random.default_rng(5)
+    for d in (1, 2, 5):
+        axes = random.integers(-1, 2, (d, 3)) * (1 + random.uniform(-1, 1, (d, 3)) * 1e-15)
+        axes[0] = np.where((axes == 0).all(axis=0), 1.0, axes[0])
+        found = oriented(axes)
+        np.testing.assert_array_equal(oriented(-axes), found)
+        np.testing.assert_array_equal(np.abs(found), np.abs(axes))
+        first = (found != 0).argmax(axis=0)
+        assert (found[first, np.arange(3)] > 0).all()

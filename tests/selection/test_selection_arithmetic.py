@@ -262,4 +262,4 @@ def test_attention_is_a_softmax_of_the_tokens_that_are_there():
     shares = equations.attention(scores, present)
     np.testing.assert_allclose(shares[0], [1 / (1 + math.e), math.e / (1 + math.e), 0.0], rtol=1e-15)
     np.testing.assert_allclose(shares[1], np.exp(scores[1]) / np.exp(scores[1]).sum(), rtol=1e-15)
-    np.testing.assert_array_equal(equations.attention(scores)[1], shares[1])
+    np.testing.assert_allclose(equations.attention(scores)[1], shares[1], rtol=1e-15)

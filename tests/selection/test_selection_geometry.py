@@ -95,6 +95,26 @@ def test_a_token_that_ties_for_the_best_score_is_globally_optimal():
     assert examine(problem, [1]).globally_optimal
 
 
+@pytest.mark.parametrize("angle", np.linspace(0.1, 6.2, 12))
+def test_scores_of_a_learned_value_that_tie_do_so_whatever_their_last_bits(angle):
+    """Both tokens of the first sample lie on the margin of v_mm = (1, 0), turned: the first is best, and not alone."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    problem = Problem(np.array([[[1, 0.3], [1, -0.7]], [[-1, 0.4], [-0.5, -3.1]]]) @ turn.T, [1, -1], value=[1, 0])
+    found = examine(problem, [0, 0], joint=True)
+    np.testing.assert_allclose(found.value.solution, turn[:, 0], atol=1e-6)
+    assert found.parameter.support[0]
+    assert not found.locally_optimal
+    assert found.globally_optimal
+
+
+def test_equal_tokens_have_equal_scores():
+    """The order of a matrix product's sums is another at the end of its blocks."""
+    random = np.random.default_rng(3)
+    for d in (1, 2, 3, 5, 8, 13, 33):
+        problem = Problem(np.tile(random.normal(size=d), (3, 29, 1)), [1, 1, 1], value=random.normal(size=d))
+        assert len(np.unique(problem.scores())) == 1
+
+
 def test_places_beyond_a_sample_are_no_tokens():
     """All scores are negative, and the zeros that fill up the second sample would be the best of it."""
     problem = Problem([[[-1, 0], [-2, 1], [-3, 5]], [[-4, 1], [-2, 2], [0, 0]]], [1, 1], value=[1, 0], lengths=[3, 2])

@@ -66,6 +66,19 @@ def test_runs_of_many_features_and_starts_are_projected_and_thinned():
     assert len(layer(scene, hv.Points, "Starts")) == 60
 
 
+def test_the_last_bits_of_a_run_do_not_turn_its_figure():
+    ds = train(TokenSelection(), gaussian(2, 3, 4), steps=20, starts=starts(count=2))
+    random = np.random.default_rng(1)
+
+    def drawn_paths(ds):
+        return layer(figures.paths(ds), hv.Segments, "Paths").dframe()[["x1", "y1"]].values
+
+    expected = drawn_paths(ds)
+    for _ in range(6):
+        near = ds.assign(token_vector=ds.token_vector * (1 + random.uniform(-1, 1, ds.token_vector.shape) * 1e-15))
+        np.testing.assert_allclose(drawn_paths(near), expected, atol=1e-9)
+
+
 def test_weights_have_correlation_and_mass_but_no_paths():
     source = gaussian(2, 3, 4, queries="first token")
     ds = train(TokenSelection(trained="weight"), source, steps=50, sweep={"step": [0.1, 0.2]})

@@ -159,3 +159,17 @@ def test_a_part_of_the_axis():
     inside = low[(low > 0.1) & (low < 0.3)]
     np.testing.assert_array_equal(part.sensitivity_from.values, [0.1, *inside])
     np.testing.assert_array_equal(part.sensitivity_to.values, [*inside, 0.3])
+
+
+def test_the_largest_gap_is_of_the_scores_that_the_dynamics_compare():
+    """The order of a matrix product's sums depends on its size, and so would the width of what stays unresolved."""
+    random = np.random.default_rng(11)
+    for n, d in ((3, 2), (7, 3), (5, 9)):
+        tokens, root = random.normal(size=(n, d)), random.normal(size=(d, d))
+        for matrix in (np.empty((0, 0)), root @ root.T):
+            asked = axis.Axis(matrix, 1.0, np.ones(1), np.ones(1), np.ones(1), 0.0, 1.0, False, 1e-9, False)
+            gap = axis.largest_gap(tokens, asked)
+            assert {axis.largest_gap(np.tile(tokens, (k, 1)), asked) for k in (2, 5, 8)} == {gap}
+            keys = canonical.alignment_keys(tokens, matrix if matrix.size else None)
+            one_by_one = [[canonical.scores(keys[[i]], tokens[[j]]).item() for j in range(n)] for i in range(n)]
+            assert gap == max(max(row) - min(row) for row in one_by_one)

@@ -16,7 +16,7 @@ from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
-from lmdata.numerics.arrays import inner
+from lmdata.numerics.arrays import apply, inner
 from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores, unlabelled
 from lmdata.wording import counted
 
@@ -167,8 +167,7 @@ class Localmax:
         check_scores(tokens, matrix)
         for model in models:
             model._check_length(n, steps)
-        keys = tokens if matrix is None else tokens @ matrix
-        resolution = np.spacing(inner(keys, tokens).max())
+        resolution = np.spacing(inner(apply(matrix, tokens), tokens).max())
         largest = np.array([model._largest_sensitivity(steps) for model in models])
         unresolved = largest[(largest > 0.0) & (largest < resolution)]
         if unresolved.size:
