@@ -27,6 +27,7 @@ from lmdata.dynamics.models.sinkformer import Sinkformer
 from lmdata.dynamics.models.softmax import Softmax
 from lmdata.dynamics.models.weights import uniform_weights
 from lmdata.errors import InvalidInput
+from lmdata.wording import counted
 
 SOURCE = "attention rollout, arXiv 2005.00928, with the weights of the step"
 
@@ -235,8 +236,8 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
     labels = ds["token"].values.tolist()
     if sources is None and len(labels) > MOST_SOURCES:
         raise InvalidInput(
-            f"rollout of all {len(labels)} tokens has {len(labels)} numbers a token and frame: name the sources that "
-            "are wanted (sources=[...]; lmdata.influence tells which count), or sources=ds.token.values for all"
+            f"rollout of all {counted(len(labels), 'token')} has {len(labels)} numbers a token and frame: name the "
+            "sources that are wanted (sources=[...]; lmdata.influence tells which count), or sources=ds.token.values for all"
         )
     places = (
         list(range(len(labels))) if sources is None else [_place(labels, label) for label in np.array(sources).flat]
@@ -326,7 +327,7 @@ def _place(labels: list[Any], label: Any) -> int:
     label = label.item() if isinstance(label, np.generic) else label
     if labels.count(label) != 1:
         raise InvalidInput(
-            f"sources names {label!r}, which is the label of {labels.count(label)} tokens; name one of "
+            f"sources names {label!r}, which is the label of {counted(labels.count(label), 'token')}; name one of "
             f"{', '.join(map(repr, labels))!s:.80}"
         )
     return labels.index(label)

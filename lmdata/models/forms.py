@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.wording import counted
 
 
 class Linear(NamedTuple):
@@ -162,7 +163,7 @@ class Config:
         """Return the number of heads, which share the components evenly."""
         heads = self.count(name)
         if width % heads:
-            raise InvalidInput(f"{self.file}: {width} components cannot be shared by {heads} heads")
+            raise InvalidInput(f"{self.file}: {counted(width, 'component')} cannot be shared by {heads} heads")
         return heads
 
 

@@ -125,6 +125,7 @@ def _names(tokenizer: Any, ids: Any, shape: tuple[int, ...]) -> list[list[str]] 
     numbers = _array(ids)
     if numbers.shape != (shape[0], shape[2]):
         raise InvalidInput(
-            f"input_ids has shape {numbers.shape}; the hidden states are of {(shape[0], shape[2])} tokens"
+            f"input_ids has shape {numbers.shape}, and the hidden states are of "
+            f"sequences and tokens {(shape[0], shape[2])}"
         )
     return [[str(name) for name in tokenizer.convert_ids_to_tokens(row)] for row in numbers.tolist()]

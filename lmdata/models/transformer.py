@@ -23,6 +23,7 @@ from lmdata.models.forward import ACTIVATIONS, Passed, forward
 from lmdata.numerics.checks import as_count, as_path, as_text
 from lmdata.numerics.threads import parallel_for
 from lmdata.outside.trajectory import from_trajectory
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -267,7 +268,7 @@ class Transformer:
         vocabulary, longest = len(self.network.words), len(self.network.places)
         if found.ndim != 1 or not 1 <= found.size <= longest:
             raise InvalidInput(
-                f"{argument} has {found.size} tokens; the model takes a sequence of 1 to {longest}: shorten it"
+                f"{argument} has {counted(found.size, 'token')}; the model takes 1 to {longest}: shorten it"
             )
         if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= vocabulary:
             raise InvalidInput(

@@ -145,7 +145,7 @@ def on_one_grid(attention: Any, states: States) -> NDArray[np.floating]:
     if states.lengths is not None and _is_list(attention, 4):
         values, lengths = padded([real(a, f"attention[{i}]") for i, a in enumerate(attention)], "attention", (2, 3))
         if lengths != states.lengths:
-            raise InvalidInput(f"attention is of {lengths} tokens by run, and position of {states.lengths}")
+            raise InvalidInput(f"by run, attention is of so many tokens: {lengths}, and position of {states.lengths}")
     else:
         values = real(attention, "attention")
     if values.ndim == 4 and not states.runs:

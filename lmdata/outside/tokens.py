@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_text
 from lmdata.outside.arrays import States
+from lmdata.wording import counted
 
 
 def present_tokens(present: Any, states: States) -> NDArray[np.bool_] | None:
@@ -66,7 +67,7 @@ def words_of(token: Any, states: States, there: NDArray[np.bool_] | None) -> NDA
     for i, (own, has) in enumerate(zip(given, rows, strict=True)):
         count = int(has.sum())
         if len(own) not in (count, n):
-            raise InvalidInput(f"token[{i}] holds {len(own)} texts, and the run has {count} tokens of {n}")
+            raise InvalidInput(f"token[{i}] holds {len(own)} texts, and the run has {counted(count, 'token')} of {n}")
         words[i, has] = _texts(own, len(own), f"token[{i}]")[has if len(own) == n else slice(None)]
     if rows.all() and (words == words[0]).all():
         return np.asarray(words[0], np.str_)

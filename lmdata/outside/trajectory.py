@@ -18,6 +18,7 @@ from lmdata.outside.frames import Frame, framed
 from lmdata.outside.tokens import distinct, left, present_tokens, words_of
 from lmdata.runs.memory import Memory
 from lmdata.runs.road import versions
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,7 +153,7 @@ def _times(time: Any, states: States) -> tuple[NDArray[Any], str]:
     frames = states.values.shape[-3]
     times: NDArray[Any] = np.arange(frames) if time is None else real(time, "time")
     if times.shape != (frames,) or not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-        raise InvalidInput(f"time is {times.tolist()!r:.80}; {frames} frames need a number each, ascending")
+        raise InvalidInput(f"time is {times.tolist()!r:.80}; {counted(frames, 'frame')} need a number each, ascending")
     times = times.astype(np.float64 if times.dtype.kind == "f" else np.int64)
     return times, "layer" if states.unit == "layer" else "step" if times.dtype.kind == "i" else "1"
 

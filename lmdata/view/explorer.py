@@ -22,6 +22,7 @@ from lmdata.view.intervals import MOST_FRAMES, Intervals, next_steps
 from lmdata.view.scene import Live, Scenes
 from lmdata.view.trajectories import dress as dress_path
 from lmdata.view.trajectories import scene as path_scene
+from lmdata.wording import counted
 
 MOST_INTERVALS = 200_000
 """Intervals that a page holds."""
@@ -88,8 +89,8 @@ def sensitivity_explorer(
     atlas = shown.bands
     if atlas.sizes["seed"] > MOST_ROWS or atlas.sizes["interval"] > MOST_INTERVALS:
         raise InvalidInput(
-            f"the atlas has {atlas.sizes['seed']} starts and {atlas.sizes['interval']:,} intervals; a page holds "
-            f"{MOST_ROWS} and {MOST_INTERVALS:,}: choose some with seeds=[...]"
+            f"the atlas has {counted(atlas.sizes['seed'], 'start')} and {atlas.sizes['interval']:,} intervals; a "
+            f"page holds {MOST_ROWS} and {MOST_INTERVALS:,}: choose some with seeds=[...]"
         )
     if of not in shown.numbers:
         raise UnknownName.among("whole number of an atlas", of, shown.numbers)

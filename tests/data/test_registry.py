@@ -6,7 +6,7 @@ from lmdata.data.registry import VARIABLES, Variable, Variables, variable
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.selection.variables import VARIABLES as TRAINING
 
-DIMS = {"*", "seed", "time", "token", "component", "vertex", "share", "direction", "bin", "key", "clusters"}
+DIMS = {"*", "seed", "time", "token", "component", "vertex", "share", "direction", "bin", "key", "clusters", "source"}
 
 
 @pytest.mark.parametrize("spec", VARIABLES.values(), ids=VARIABLES)
