@@ -237,7 +237,8 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
     if sources is None and len(labels) > MOST_SOURCES:
         raise InvalidInput(
             f"rollout of all {counted(len(labels), 'token')} has {len(labels)} numbers a token and frame: name the "
-            "sources that are wanted (sources=[...]; lmdata.influence tells which count), or sources=ds.token.values for all"
+            "sources that are wanted (sources=[...]; lmdata.influence tells which count), or take "
+            "sources=ds.token.values for all"
         )
     places = (
         list(range(len(labels))) if sources is None else [_place(labels, label) for label in np.array(sources).flat]

@@ -123,11 +123,11 @@ def test_options_are_checked(tmp_path, options, words):
     [
         ([], "ids is empty"),
         ([[]], r"ids\[0\] has 0 tokens"),
-        ([[2, 3], [2] * 17], r"ids\[1\] has 17 tokens; the model takes a sequence of 1 to 16"),
+        ([[2, 3], [2] * 17], r"ids\[1\] has 17 tokens; the model takes 1 to 16"),
         ([[2, 12]], "outside the vocabulary: whole numbers below 12"),
         ([[-1]], "outside the vocabulary"),
         ([[0.5]], "outside the vocabulary"),
-        ([[[2, 3]]], "takes a sequence"),
+        ([[[2, 3]]], "takes 1 to"),
     ],
 )
 def test_tokens_that_the_model_cannot_take_are_refused(tmp_path, ids, words):
