@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from lmdata import __version__
-from lmdata.errors import ClusterLost, InvalidInput, LmdataError, StoreError
+from lmdata.errors import BackendUnavailable, ClusterLost, InvalidInput, LmdataError, StoreError
 from lmdata.terminal import escaped
 from lmdata.wording import counted
 
@@ -621,13 +621,26 @@ def _catalog_check(options: argparse.Namespace) -> dict[str, Any]:
     import lmdata
 
     names = options.names or [name for name in lmdata.catalog if lmdata.catalog.info(name).get("recipe")]
-    wrong = {}
+    wrong, elsewhere = {}, {}
     for name in names:
-        report = lmdata.catalog.check(name)
+        try:
+            report = lmdata.catalog.check(name)
+        except BackendUnavailable as error:
+            if options.names:
+                raise
+            elsewhere[name] = f"not built here: {error}"
+            continue
         if not report.ok:
             wrong[name] = str(report)
-    text = "\n".join(f"{name}: {wrong.get(name, 'as catalogued')}" for name in names)
-    return {"checked": names, "wrong": wrong, "text": text, "exit_code": WRONG_DATA if wrong else DONE}
+    text = "\n".join(f"{name}: {(wrong | elsewhere).get(name, 'as catalogued')}" for name in names)
+    checked = [name for name in names if name not in elsewhere]
+    return {
+        "checked": checked,
+        "not_built": elsewhere,
+        "wrong": wrong,
+        "text": text,
+        "exit_code": WRONG_DATA if wrong else DONE,
+    }
 
 
 def _catalog_export(options: argparse.Namespace) -> dict[str, Any]:

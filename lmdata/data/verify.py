@@ -73,6 +73,8 @@ class Report:
         Numbers of the members that were computed again.
     version
         The published version that was looked at; the last commit without it.
+    tolerance
+        To which share of the largest number members were compared that were computed again; None to the last bit.
     """
 
     location: str
@@ -84,6 +86,7 @@ class Report:
     advice: str
     recomputed: tuple[int, ...] = ()
     version: str | None = None
+    tolerance: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -100,6 +103,7 @@ class Report:
         depth = "every number read" if self.full else "numbers not read"
         if self.recomputed:
             depth += f", {counted(len(self.recomputed), 'member')} computed again"
+            depth += f" and compared to {self.tolerance:g} of the largest number" if self.tolerance else ""
         name = f"{self.location}@{self.version}" if self.version else self.location
         head = f"{name}: {self.complete} of {counted(self.members, 'member')} complete, {depth}"
         lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -191,7 +191,12 @@ class Transformer:
             return self._pass([sequence.tolist() for sequence in sequences], attention)
 
     def run(
-        self, texts: str | Sequence[str], *, attention: bool = True, store: str | os.PathLike[str] | None = None
+        self,
+        texts: str | Sequence[str],
+        *,
+        attention: bool = True,
+        source: Mapping[str, Any] | None = None,
+        store: str | os.PathLike[str] | None = None,
     ) -> xarray.Dataset:
         """Return the states of texts in every layer as a dataset, which is measured, drawn and kept like any.
 
@@ -203,6 +208,8 @@ class Transformer:
             One text, or one for each run.
         attention : bool
             Whether to keep the weights: of n tokens layers x heads x n x n.
+        source : mapping, optional
+            What else to say of where the states are from, as in `lmdata.from_trajectory`.
         store : path or address, optional
             Where to keep the dataset; in memory without it.
 
@@ -237,7 +244,7 @@ class Transformer:
             [found.states[:, 0] for _, found in sorted(passed.items())],
             token=[found.pieces for found in words],
             attention=weights or None,
-            source=self.provenance() | {"texts_sha256": sha256_of_json(several)},
+            source={**self.provenance(), "texts_sha256": sha256_of_json(several), **(source or {})},
             store=store,
         )
 
