@@ -125,6 +125,26 @@ def models_of(ds: xr.Dataset, measure: str) -> Models:
     return Models(tuple(models), number)
 
 
+def check_stepped(ds: xr.Dataset, measure: str) -> None:
+    """Refuse states that came from elsewhere, for what is about the steps that a model takes.
+
+    Raises
+    ------
+    InvalidInput
+        Whatever model they are looked at under.
+    """
+    if _from_elsewhere(ds):
+        raise InvalidInput(
+            f"{measure} is about runs whose model steps from each frame to the next; states that came from elsewhere "
+            "were moved by something else"
+        )
+
+
+def _from_elsewhere(ds: xr.Dataset) -> bool:
+    """Whether states were computed by something else: they have a source and no recipe (`lmdata.from_trajectory`)."""
+    return "source" in ds.attrs and "recipe" not in ds.attrs
+
+
 def localmax_of(ds: xr.Dataset, measure: str) -> Models:
     """Return the members' models if they are localmax, whose neighbourhoods ``measure`` needs."""
     model = model_of(ds, measure)
@@ -303,7 +323,7 @@ def alignment_of(ds: xr.Dataset, models: Models, measure: str) -> NDArray[np.flo
 
 
 def _specification(ds: xr.Dataset, measure: str) -> dict[str, Any]:
-    if "model" not in ds.attrs and "source" in ds.attrs:
+    if "model" not in ds.attrs and _from_elsewhere(ds):
         raise InvalidInput(
             f"{measure} is about a model, and states that came from elsewhere have none: say under which, as in "
             f"{measure}(lmdata.with_model(ds, lmdata.Localmax(0.1)))"

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.parameters import CORE, check_all, check_order, models_of, sensitivities_at
+from lmdata.analysis.parameters import CORE, check_all, check_order, check_stepped, models_of, sensitivities_at
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import above_threshold, alignment_keys, scores
@@ -310,11 +310,7 @@ def influence(ds: xr.Dataset) -> xr.DataArray:
 def _asked(ds: xr.Dataset, measure: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Run]:
     """Return positions, step numbers, the number of each member's model, and the run."""
     position = positions(ds, measure)
-    if "source" in ds.attrs:
-        raise InvalidInput(
-            f"{measure} is about runs whose model steps from each frame to the next; states that came from elsewhere "
-            "were moved by something else"
-        )
+    check_stepped(ds, measure)
     tokens, components = check_all(ds, "token", measure), check_all(ds, "component", measure)
     models = models_of(ds, measure)
     for model in models.distinct:

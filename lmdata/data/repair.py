@@ -26,8 +26,10 @@ from lmdata.data.store.prevented import fetched, looking
 from lmdata.data.store.reading import Stored
 from lmdata.data.store.storage import Place, writing
 from lmdata.data.store.writer import RunStore
+from lmdata.data.trajectory import TrajectoryLayout
 from lmdata.data.verify import Report, verify
 from lmdata.errors import CorruptDataset, InvalidInput, StoreError
+from lmdata.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def repair_store(location: str | os.PathLike[str]) -> Report:
     Raises
     ------
     CorruptDataset
-        If no commit can be read: the store has to be made again.
+        If no commit can be read: the store has to be made again. So has one of states that came from elsewhere.
     Prevented
         If the machine or missing rights prevent it; what could be read before can be read after.
     StoreLocked
@@ -73,6 +75,12 @@ def repair_store(location: str | os.PathLike[str]) -> Report:
     with writing(place, storage.AGAIN), WriterLock(place.folder / storage.LOCK_FILE):
         _go_back(place, place.folder, _latest(place, place.folder))
     report = verify(place.folder)
+    if report.damaged and Stored.open(place).layout.form == TrajectoryLayout.form:
+        raise CorruptDataset(
+            f"{place} holds states that came from elsewhere, which nothing can compute again: "
+            f"{counted(len(report.damaged), 'run')} of {report.members} are damaged, and left as they are. Take them "
+            "over anew from their source"
+        )
     if report.damaged or any(problem.subject == "digest" for problem in report.problems):
         with RunStore.append_to(place.folder) as store:
             store.reset(report.damaged)

@@ -21,6 +21,7 @@ from lmdata.data.store.prevented import looking
 from lmdata.data.store.reading import Stored, read_failures
 from lmdata.data.store.storage import Place
 from lmdata.data.store.stored_as import GROUP, StoredAs, is_plain, stored_as
+from lmdata.data.trajectory import TrajectoryLayout
 from lmdata.errors import CorruptDataset, LmdataError
 from lmdata.wording import counted
 
@@ -164,6 +165,7 @@ def _verified(place: Place, *, full: bool, version: str | None) -> Report:
         complete=int(source.members.complete.sum()),
         damaged=tuple(damaged),
         version=version,
+        form=source.layout.form,
     )
 
 
@@ -176,12 +178,13 @@ def _report(
     complete: int = 0,
     damaged: tuple[int, ...] = (),
     version: str | None = None,
+    form: str = "",
 ) -> Report:
     kinds = {problem.kind for problem in problems}
     advice = []
     if kinds & {"missing", "failed"}:
         advice.append(f"`lmdata resume {place}` computes the missing and failed members")
-    if (version or is_plain(place)) and kinds & {"damaged", "unreadable"}:
+    if (version or is_plain(place) or form == TrajectoryLayout.form) and kinds & {"damaged", "unreadable"}:
         advice.append("keep it aside and make it again from its recipe or source, or fetch another copy")
     elif damaged:
         advice.append(f"`lmdata repair {place}` computes the damaged members again and touches nothing else")

@@ -243,6 +243,8 @@ def stored_specification(attrs: Mapping[str, Any]) -> dict[str, Any]:
     ...
     lmdata.errors.RecipeMismatch: the store holds no recipe that its members could be computed from: open it as it is
     """
+    if "recipe" not in attrs and "source" in attrs:
+        raise RecipeMismatch("the store holds states that came from elsewhere: there is nothing to compute, open it")
     try:
         return dict(json.loads(attrs["recipe"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.parameters import CORE, check_order, check_whole, localmax_of, numbers_of
+from lmdata.analysis.parameters import CORE, check_order, check_stepped, check_whole, localmax_of, numbers_of
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels import canonical, fused
 from lmdata.dynamics.models.localmax import Localmax
@@ -241,6 +241,7 @@ def certify(ds: xr.Dataset, *, exact: bool = False) -> xr.Dataset:
 def _members(ds: xr.Dataset, what: str) -> tuple[xr.DataArray, list[Localmax], xr.DataArray]:
     """Return positions, the distinct models, and which is whose, of a dataset that can be stepped again to the bit."""
     position = positions(ds, what)
+    check_stepped(ds, what)
     check_whole(ds, what, "run")
     if (order := numbers_of(ds, "component", what).tolist()) != list(range(len(order))):
         raise InvalidInput(f"the components are in the order {order}; {what} steps the tokens anew: sort them")

@@ -17,6 +17,7 @@ from lmdata import analysis
 from lmdata.analysis.clusters import clusters
 from lmdata.data.registry import COMPLETE, FAILED
 from lmdata.errors import IncompleteDataset, InvalidInput
+from lmdata.outside.alone import alone
 from lmdata.view import naming, theme
 from lmdata.view.plane import Basis, Plane, plane
 from lmdata.view.scene import Scene, Scenes
@@ -258,7 +259,7 @@ class Members:
             said = ", ".join(naming.setting(dim, value) for dim, value in key.items())
             state = "failed" if status == FAILED else "was not computed yet"
             raise IncompleteDataset(f"the member {said} {state}; run lmdata.resume on the store, or choose another")
-        return Member(self._source.sel({dim: [value] for dim, value in key.items()}))
+        return Member(alone(self._source.sel({dim: [value] for dim, value in key.items()})))
 
     @cached_property
     def _source(self) -> xarray.Dataset:

@@ -78,8 +78,13 @@ def setting(name: str, value: object) -> str:
 
 
 def dataset_name(dataset: xarray.Dataset) -> str:
-    """Return what a dataset is called: by its name in the catalogue, else the folder it is in, else ``dataset``."""
+    """Return what a dataset is called: by its name in the catalogue, else the folder it is in, else ``dataset``.
+
+    States that came from elsewhere have the name of their source.
+    """
     name = dataset.attrs.get("catalogue_name") or Path(str(dataset.encoding.get("source", ""))).name
+    if not name and "recipe" not in dataset.attrs:
+        name = json.loads(dataset.attrs.get("source", "{}")).get("name")
     return plain(name or "dataset", longest=40)
 
 
@@ -112,10 +117,10 @@ def time_label(unit: str) -> str:
 
     Examples
     --------
-    >>> time_label("step"), time_label("1")
-    ('time (steps)', 'time (dimensionless)')
+    >>> time_label("step"), time_label("layer"), time_label("1")
+    ('time (steps)', 'layer', 'time (dimensionless)')
     """
-    return "time (steps)" if unit == "step" else "time (dimensionless)"
+    return {"step": "time (steps)", "layer": "layer"}.get(unit, "time (dimensionless)")
 
 
 def time_of(value: float, unit: str) -> str:
@@ -123,7 +128,9 @@ def time_of(value: float, unit: str) -> str:
 
     Examples
     --------
-    >>> time_of(1, "step"), time_of(2, "step"), time_of(0.5, "1")
-    ('t = 1 step', 't = 2 steps', 't = 0.5')
+    >>> time_of(1, "step"), time_of(2, "step"), time_of(0.5, "1"), time_of(2, "layer")
+    ('t = 1 step', 't = 2 steps', 't = 0.5', 'layer 2')
     """
+    if unit == "layer":
+        return f"layer {number(value)}"
     return f"t = {number(value)}{'' if unit != 'step' else ' step' if value == 1 else ' steps'}"

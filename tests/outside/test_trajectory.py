@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 import lmdata
 import lmdata.analysis
 from lmdata.data import registry
-from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists
+from lmdata.data.export import export_zarr, import_zarr
+from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreExists
+from lmdata.outside.alone import alone
 
 LENGTHS = (5, 2, 3)
 CALLS = {
@@ -112,7 +114,7 @@ def test_a_store_has_what_memory_has_and_is_verified(tmp_path):
         assert array.dims == spec.dimensions(())
     with pytest.raises(StoreExists):
         lmdata.from_trajectory(runs(), store=tmp_path / "s")
-    with pytest.raises(RecipeMismatch, match="no recipe"):
+    with pytest.raises(RecipeMismatch, match="nothing to compute"):
         lmdata.resume(tmp_path / "s")
 
 
@@ -143,3 +145,89 @@ def test_what_disagrees_is_refused_and_nothing_is_written(arguments, words, tmp_
     with pytest.raises(InvalidInput, match=words):
         lmdata.from_trajectory(**arguments, store=tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- what the rest of the package makes of it ---
+
+
+def test_a_damaged_store_is_noticed_and_left_as_it_is(tmp_path):
+    lmdata.from_trajectory(runs(d=384), store=tmp_path / "s")
+    chunk = max((tmp_path / "s" / "chunks").iterdir(), key=lambda file: file.stat().st_size)
+    found = bytearray(chunk.read_bytes())
+    found[len(found) // 2] ^= 1
+    chunk.write_bytes(found)
+    report = lmdata.verify(tmp_path / "s")
+    assert {problem.kind for problem in report.problems} == {"damaged"}
+    assert "repair" not in report.advice
+    with pytest.raises(CorruptDataset, match="from elsewhere"):
+        lmdata.repair(tmp_path / "s")
+    assert lmdata.verify(tmp_path / "s").problems == report.problems
+
+
+def test_it_is_exported_and_imported_as_it_is(tmp_path):
+    words = [list("abcde"), list("ab"), list("xyz")]
+    made = lmdata.from_trajectory(runs(), token=words, store=tmp_path / "s").compute()
+    export_zarr(tmp_path / "s", tmp_path / "e")
+    import_zarr(tmp_path / "e", tmp_path / "i")
+    for copy in (tmp_path / "e", tmp_path / "i"):
+        assert lmdata.verify(copy).ok
+        xr.testing.assert_equal(lmdata.open(copy).compute(), made)
+
+
+def test_what_is_about_the_steps_of_a_model_refuses_states_from_elsewhere():
+    ds = lmdata.with_model(lmdata.from_trajectory(runs(dtype=np.float64)), MODEL)
+    for function in (lmdata.certify, lmdata.rollout, lmdata.influence, lambda ds: lmdata.continue_to(ds, 9)):
+        with pytest.raises(InvalidInput, match="moved by something else"):
+            function(ds)
+
+
+def test_one_run_alone_has_its_words_and_its_numbers():
+    states = runs()
+    whole = lmdata.from_trajectory(states, token=[["a", "b", "c", "d", "a"], ["b", "a"], ["x", "y", "z"]])
+    for run, own in enumerate(states):
+        one = alone(whole.isel(seed=[run]))
+        np.testing.assert_array_equal(one.position[0], own)
+        under = lmdata.with_model(one, MODEL)
+        expected = lmdata.leaders(lmdata.with_model(lmdata.from_trajectory(own), MODEL))
+        np.testing.assert_array_equal(lmdata.leaders(under), expected)
+    assert alone(whole.isel(seed=[0])).token.values.tolist() == ["a@1", "b", "c", "d", "a@5"]
+    with pytest.raises(InvalidInput, match="select one"):
+        alone(whole)
+
+
+def test_figures_show_the_tokens_that_a_run_has():
+    view = pytest.importorskip("lmdata.view", exc_type=ImportError)
+    from lmdata.view.members import Members
+
+    whole = lmdata.from_trajectory(runs(), token=[list("abcde"), ["fox", "dog"], list("xyz")], source={"name": "tale"})
+    member = Members(whole)({"seed": 1})
+    assert member.names.tolist() == ["fox", "dog"]
+    assert np.isfinite(member.position).all()
+    assert member.title("Words", time=2).split("\n") == ["Words · tale", "seed 1 · layer 2"]
+    assert type(view.words(whole.isel(seed=[1]), time=2)).__name__ == "Overlay"
+
+
+def test_clouds_of_other_tokens_are_not_compared():
+    one, other = lmdata.from_trajectory(runs()), lmdata.from_trajectory(runs((5, 3, 2)))
+    assert lmdata.transport_distance(one, one).max() == 0
+    with pytest.raises(InvalidInput, match="token_present"):
+        lmdata.transport_distance(one, other)
+    with pytest.raises(InvalidInput, match="token_present"):
+        lmdata.transport_distance(one, lmdata.from_trajectory(runs((5, 5, 5))))
+
+
+def test_without_its_mask_padding_is_refused_and_not_measured():
+    bare = lmdata.from_trajectory(runs()).drop_vars("token_present")
+    with pytest.raises(InvalidInput, match="NaN or infinite"):
+        lmdata.mean_width(bare)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", MEASURES)
+def test_hidden_states_of_384_components_are_measured_or_refused(name):
+    states = [one.copy() for one in runs((50, 31, 12), frames=7, d=384)]
+    whole, *singles = [lmdata.from_trajectory(states), *map(lmdata.from_trajectory, states)]
+    if isinstance(refused := outcome(MEASURES[name], whole), InvalidInput):
+        assert "came from elsewhere" in str(refused)
+        return
+    check_padding(MEASURES[name], whole, singles)
