@@ -17,6 +17,8 @@ from zarr.storage import LocalStore
 from lmdata.data.safetensors import Safetensors
 from lmdata.data.store import guard
 from lmdata.data.store.prevented import looking, summary
+from lmdata.data.store.storage import Place
+from lmdata.data.store.stored_as import is_plain
 from lmdata.errors import InvalidInput
 
 EXECUTING = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
@@ -129,7 +131,7 @@ def _netcdf(file: Path) -> xr.Dataset:
 def _zarr(folder: Path) -> xr.Dataset:
     if (folder / "repo").is_file():
         raise InvalidInput(f"{folder} is a store of lmdata, or another icechunk repository; open it with lmdata.open")
-    if not any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata")):
+    if not is_plain(Place(folder)) and not (folder / ".zgroup").is_file():
         raise InvalidInput(f"{folder} is a folder without a group of zarr in it; {REMEDY}")
     guard.check_links(folder)
     try:
