@@ -6,6 +6,7 @@
 """
 
 from lmdata.classification.corpus import Corpus
+from lmdata.classification.leading import leading_words
 from lmdata.classification.logistic import Logistic, logistic_regression
 from lmdata.classification.model import Classifier
 from lmdata.classification.reading import evidence, interval
@@ -17,6 +18,7 @@ __all__ = [
     "Logistic",
     "evidence",
     "interval",
+    "leading_words",
     "logistic_regression",
     "train",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from lmdata.classification.corpus import Corpus
 from lmdata.classification.encoding import Encoded, encode, known_words, pretrained_embedding, texts_of
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number
+from lmdata.runs.sweep import check_seeds
 
 TOLERANCE = 1e-10
 """Newton's steps end where the gradient is shorter."""
@@ -32,9 +34,14 @@ class Logistic(NamedTuple):
 
 
 def logistic_regression(
-    corpus: Corpus, *, seed: int = 0, components: int = 256, penalty: float = 1e-3, test_share: float = 0.2
-) -> Logistic:
-    r"""Fit logistic regression on the mean pretrained embedding of each text, on the split of a seed.
+    corpus: Corpus,
+    *,
+    seeds: Sequence[int] = (0,),
+    components: int = 256,
+    penalty: float = 1e-3,
+    test_share: float = 0.2,
+) -> tuple[Logistic, ...]:
+    r"""Fit logistic regression on the mean pretrained embedding of each text, on the split of each seed.
 
     .. math:: \min_{w, b} \frac 1 m \sum_i \log(1 + e^{-y_i (\langle w, x_i \rangle + b)}) + \frac \lambda 2 |w|^2
 
@@ -44,8 +51,8 @@ def logistic_regression(
     Parameters
     ----------
     corpus
-    seed : int
-        Of the split, as in `train`.
+    seeds : sequence of int
+        Of the splits, as in `train`.
     components : int
         Of the embedding, from the first, at most 256.
     penalty : float
@@ -55,8 +62,8 @@ def logistic_regression(
 
     Returns
     -------
-    Logistic
-        w, b and the accuracies.
+    tuple of Logistic
+        For each seed w, b and the accuracies.
 
     Raises
     ------
@@ -68,13 +75,17 @@ def logistic_regression(
     Examples
     --------
     >>> corpus = Corpus(("a fine film", "a dull film", "fine", "dull", "so fine", "so dull") * 5, (1, 0) * 15)
-    >>> logistic_regression(corpus, components=64).test_accuracy
+    >>> logistic_regression(corpus, components=64)[0].test_accuracy
     1.0
     """
     penalty = as_number(penalty, "penalty", minimum=0, above=True)
     encoded = encode(corpus)
-    held = corpus.held_out(seed, test_share)
+    held_out = [corpus.held_out(seed, test_share) for seed in check_seeds(seeds)]
     embedding = pretrained_embedding(encoded.words, as_count(components, "components"))
+    return tuple(_of_split(encoded, embedding, held, penalty) for held in held_out)
+
+
+def _of_split(encoded: Encoded, embedding: NDArray[np.float64], held: NDArray[np.bool_], penalty: float) -> Logistic:
     features = mean_embeddings(encoded, embedding, held)
     features = features / np.sqrt((features[~held] ** 2).mean())
     signs = 2.0 * encoded.labels - 1.0
