@@ -306,3 +306,13 @@ def test_a_negative_tolerance_and_unfit_directions_are_refused():
         hull(np.eye(2), rank_tolerance=-1.0)
     with pytest.raises(InvalidInput, match=r"must be \(k, 2\)"):
         mean_width(np.eye(2), np.eye(3))
+
+
+@pytest.mark.parametrize("d", [4, 6])
+def test_beyond_three_dimensions_a_vertex_is_a_billionth_from_the_hull_of_the_others(d):
+    """A point above the middle of a facet of the simplex, by so much of the largest coordinate."""
+    for scale in (1e-3, 1.0, 1e6):
+        for above, extreme in ((0.0, False), (1e-11, False), (1e-8, True), (1e-3, True)):
+            middle = np.full(d, 1 / d) + above / np.sqrt(d)
+            found = vertices(scale * np.vstack([np.zeros(d), np.eye(d), middle]))
+            assert found.tolist() == [True] * (d + 1) + [extreme]

@@ -70,7 +70,7 @@ def test_distances_are_from_the_boundary_or_the_origin():
     about_the_origin = [*(SQUARE - 2), [0.0, 0.0], [0.25, 0.0]]
     np.testing.assert_allclose(measured(about_the_origin, np.eye(2))[1][4:], [0, 0.25], atol=1e-14)
     line = [[-2.0, 9.0], [1.5, -9.0], [4.0, 0.0], [0.5, 3.0]]
-    assert measured(line, np.diag([1.0, 0.5]))[1].tolist() == [0, 1.5, 0, 0.5]
+    np.testing.assert_allclose(measured(line, np.diag([1.0, 0.5]))[1], [0, 1.5, 0, 0.5], atol=1e-14)
 
 
 def test_coincident_and_single_tokens():

@@ -48,6 +48,11 @@ def test_every_parameter_has_a_part_in_the_id():
     assert all(len(one) == 16 for one in ids)
 
 
+def test_zero_has_one_id_whatever_its_sign():
+    model = lmdata.Localmax(0.0).specification()
+    assert model_ids(model, {"alignment_sensitivity": [-0.0, 0.0]}).tolist() == [model_ids(model, {}).item()] * 2
+
+
 def test_ids_are_the_same_for_ever():
     """They are stored with what people keep, and compared with what a later lmdata computes."""
     assert model_ids({"kind": "localmax", "influence": 1.0}, {"influence": [0.5]}).tolist() == ["0a8001917f539af0"]

@@ -56,12 +56,15 @@ def test_descent_of_fisher_and_rao_ends_where_the_exponentiated_one_does():
 
 
 def test_a_mass_that_leaves_its_bound_is_warned_of(monkeypatch):
-    """Without the division by the sum the descent loses its mass, and says so."""
+    """Without the division by the sum the descent loses its mass, and says so.
+
+    What a rounding is off grows to 1 by time 30, and to some 1e-6 by time 20: whatever the roundings are.
+    """
     monkeypatch.setattr("lmdata.dynamics.models.geometry.Simplex.tangent", lambda self, points, velocity: velocity)
     monkeypatch.setattr("lmdata.dynamics.models.geometry.Simplex.retract", lambda self, points: points)
     with pytest.warns(AccuracyWarning, match=r"the total mass is not one by more than 1e-12 .* lower step_size, 0\.05"):
-        path = run("fisher-rao", "rk4", "descent", 800)
-    assert path[-1].sum() < 0.9
+        path = run("fisher-rao", "rk4", "descent", 400)
+    assert 1e-9 < abs(path[-1].sum() - 1) < 1e-2
 
 
 @pytest.mark.filterwarnings("ignore:step_size is")
