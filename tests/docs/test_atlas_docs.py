@@ -8,7 +8,8 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "atlas.md"
 
 
-def test_the_page_runs():
+def test_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it writes a page
     space: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
         exec(compile(block, str(PAGE), "exec"), space)
