@@ -98,7 +98,7 @@ def wrong_clock(tmp_path, monkeypatch):
 YEAR = 86400 * 365
 
 
-@pytest.mark.parametrize("step", [-YEAR, YEAR], ids=["back", "ahead"])
+@pytest.mark.parametrize("step", [-YEAR, pytest.param(YEAR, marks=pytest.mark.long)], ids=["back", "ahead"])
 def test_clock_that_is_set_while_a_run_is_written(tmp_path, writer, wrong_clock, check_finished, capfd, step):
     """icechunk refuses a commit that is older than the one before, or newer than its files: what is there stays."""
     place, is_set = tmp_path / "run", wrong_clock(step)
@@ -118,7 +118,7 @@ def test_clock_that_is_set_while_a_run_is_written(tmp_path, writer, wrong_clock,
     check_finished(place, 100)
 
 
-@pytest.mark.parametrize("step", [-YEAR, YEAR], ids=["back", "ahead"])
+@pytest.mark.parametrize("step", [-YEAR, pytest.param(YEAR, marks=pytest.mark.long)], ids=["back", "ahead"])
 def test_garbage_collected_by_a_wrong_clock(tmp_path, example, small_blocks, wrong_clock, step):
     made = example()
     place, is_set = made.write(tmp_path / "run"), wrong_clock(step)

@@ -209,6 +209,7 @@ def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
     assert {seed for seed, _ in computed(folder)} == {3, 4, 5}
 
 
+@pytest.mark.long
 def test_a_member_that_takes_more_memory_than_a_worker_has_says_so_after_two_restarts(
     plan, serial, tmp_path, folder, monkeypatch
 ):

@@ -57,7 +57,7 @@ def test_ties_of_lattices_fall_as_in_the_definition(lattice, unit, delta):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, 6])
+@pytest.mark.parametrize("d", [1, 2, 3, pytest.param(6, marks=pytest.mark.long)])
 def test_tree_has_the_canonical_neighbourhoods(kind, d):
     for n, leaf, share in [(1, 8, 0.1), (9, 8, 0.0), (70, 8, 0.02), (70, 64, 0.3), (130, 16, 0.0), (130, 8, 0.3)]:
         state, alignment = tokens_of(kind, n, d, n), alignment_of(d, leaf // 8)
@@ -67,7 +67,7 @@ def test_tree_has_the_canonical_neighbourhoods(kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, 6])
+@pytest.mark.parametrize("d", [1, 2, 3, pytest.param(6, marks=pytest.mark.long)])
 def test_tree_gives_the_canonical_states(kind, d):
     for n, leaf, seed in [(1, 8, 0), (60, 8, 1), (150, 16, 2), (150, 8, 3), (150, 64, 4)]:
         batch = batch_of(kind, 2, n, d, 25, seed)
