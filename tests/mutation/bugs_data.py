@@ -177,6 +177,25 @@ BUGS = [
         "            if True:",
         "data/catalog",
     ),
+    Bug(
+        "data/catalog/sources.py",
+        '        with WriterLock(record.with_suffix(".lock"), wait=True):',
+        "        if True:",
+        "data/catalog",
+    ),
+    Bug(
+        "data/repair.py",
+        "with writing(place, storage.AGAIN), WriterLock(place.folder / storage.LOCK_FILE):",
+        "with writing(place, storage.AGAIN):",
+        "test_upkeep.py",
+    ),
+    Bug("data/store/lock.py", 'mark = ABANDONED if self.abandoned else b""', 'mark = b""', "data/store"),
+    Bug(
+        "data/store/maintenance.py",
+        "        with WriterLock(place.folder / storage.LOCK_FILE):",
+        "        if True:",
+        "data",
+    ),
     Bug("data/catalog/own.py", "        if path in self._named():", "        if False:", "data/catalog"),
     Bug("data/catalog/own.py", "                if entries != before:", "                if entries:", "data/catalog"),
     Bug(
