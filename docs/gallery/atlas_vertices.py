@@ -5,6 +5,7 @@
 import numpy as np
 
 import lmdata
+from lmdata import view
 
 ds = lmdata.open("atlas-uniform-square").load()
 starts = ds.sizes["seed"]
@@ -44,6 +45,8 @@ rises = np.array([(np.diff(count[known]) > 0).sum() for _, _, count, known in ma
 often = rises.argmax()
 print(f"{(rises > 0).sum()} of {starts} starts regain a vertex somewhere; start {often} does so {rises[often]} times")
 assert (rises > 0).mean() > 0.5
+where = np.concatenate([b[1:][k[1:] & k[:-1] & (np.diff(c) > 0)] for b, _, c, k in map(of_start, ds.seed.values)])
+print("  of these rises 10, 50 and 90 % lie below delta =", *(f"{q:.3g}" for q in np.quantile(where, [0.1, 0.5, 0.9])))
 
 # %% [markdown]
 # The share of the axis on which some token ends at no vertex (S2 is not empty), exactly.
@@ -57,33 +60,39 @@ some = np.unique(ds.interval_seed.values[s2]).size
 share = width[s2].sum() / starts
 print(f"S2 is not empty on {share:.3%} of the axis up to consensus, in {some} of {starts} starts somewhere")
 assert 0.005 < share < 0.2
+nonempty = lmdata.breakpoints(ds, (ds.s2_size > 0).astype(int).rename("s2_nonempty"))
+lengths = (nonempty.sensitivity_to - nonempty.sensitivity_from).values[(nonempty.value == 1).values]
+print(f"  on {len(lengths):,} stretches: half are shorter than {np.median(lengths):.2g},", end=" ")
+print(f"the longest is {lengths.max():.3f}")
 
 # %% [markdown]
 # From which sensitivity on all agree, against the bound D^2 / 2 of the vertex gap (D the diameter of the start).
 
 # %%
-ratio = []
+found, bound = [], []
 for number, seed in enumerate(ds.seed.values):
     _, ends, count, known = of_start(seed)
-    consensus = ends[(count != 1) | ~known][-1]
+    found.append(ends[(count != 1) | ~known][-1])
     tokens = ds.initial_position.values[number]
-    ratio.append(consensus / (((tokens[:, None] - tokens[None]) ** 2).sum(axis=-1).max() / 2))
+    bound.append(((tokens[:, None] - tokens[None]) ** 2).sum(axis=-1).max() / 2)
+ratio = np.array(found) / np.array(bound)
 print(f"consensus from {np.min(ratio):.2f} to {np.max(ratio):.2f} of the bound on, {np.mean(ratio):.2f} on average")
 assert np.max(ratio) < 1.0, "the bound is one"
 
 # %% [markdown]
-# Hardmax as the beginning of the axis: up to where the number of vertices is that of sensitivity 0.
+# The number of vertices, and of tokens at none, over the axis: the share of the starts that has each.
 
 # %%
-hardmax = lmdata.simulate(
-    lmdata.Localmax(), lmdata.tokens.uniform(16, 2), steps=200, seeds=ds.seed.values.tolist(), record=[0, 200]
-)
-vertices = lmdata.limit_polytope(hardmax).vertex_count.values
-until = []
-for number, seed in enumerate(ds.seed.values):
-    begins, _, count, known = of_start(seed)
-    other = begins[known & (count != vertices[number])]
-    until.append(other[0])
-print(f"as many vertices as hardmax up to delta = {np.median(until):.3f} (median),", end=" ")
-print(f"from {np.min(until):.1e} to {np.max(until):.2f}")
-assert np.median(until) > 0.01
+figures = {
+    "atlas-vertices": view.sensitivity_shares(ds),
+    "atlas-s2": view.sensitivity_shares(ds, of="s2_size", since=0.02),
+    "atlas-consensus": view.curves(
+        {"starts": (bound, found)},
+        title="From where on all agree",
+        note="200 starts; the bound of the vertex gap is D²/2",
+        x="D²/2 of the start",
+        y="sensitivity from which all agree",
+        dots=True,
+    ),
+}
+figures["atlas-vertices"]

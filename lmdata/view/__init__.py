@@ -8,10 +8,12 @@ if _missing := ExtraMissing.of(
     raise _missing
 
 from lmdata.view.atlas import limits_along, sensitivity_bands
+from lmdata.view.curves import curves
 from lmdata.view.explorer import sensitivity_explorer
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page
 from lmdata.view.quiescent import quiescent_raster
+from lmdata.view.shares import sensitivity_shares
 from lmdata.view.static import save
 from lmdata.view.trajectories import trajectories
 from lmdata.view.volume import volume_decay
@@ -19,12 +21,14 @@ from lmdata.view.words import words
 
 __all__ = [
     "Section",
+    "curves",
     "limits_along",
     "occupancy",
     "quiescent_raster",
     "save",
     "sensitivity_bands",
     "sensitivity_explorer",
+    "sensitivity_shares",
     "trajectories",
     "volume_decay",
     "words",

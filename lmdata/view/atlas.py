@@ -28,7 +28,7 @@ ROW, LEAST_ROW, TALLEST = 26, 3, 420
 BARE = 14
 """Height of a row below which it has no number and no gap to the next, in pixels."""
 MOST_SHADES = 12
-"""Values that have a colour of their own; larger ones share the last."""
+"""Colours of values; where there are more values, neighbouring ones share a colour."""
 WIDTH = 560
 """Of the frame, in pixels."""
 UNSEEN = 1.5
@@ -96,8 +96,7 @@ def band_scene(ds: xarray.Dataset, *, of: str, scale: Scale, since: float | None
     row = np.array([rows[seed] for seed in pieces["piece_seed"].values.tolist()])[shown]
     value, known = pieces["value"].values[shown], pieces["known"].values[shown]
     left, right = np.maximum(left[shown], start), right[shown]
-    first, width = _shades(ds, of)
-    shade = np.where(known, np.clip((value - first) // width + 1, 1, MOST_SHADES), 0)
+    shade = np.where(known, shaded(ds, of, value), 0)
     said = np.array([str(v) if k else "not known" for v, k in zip(value.tolist(), known.tolist(), strict=True)])
     half = 0.4 if row_height(len(seeds)) >= BARE else 0.5
     bands = {
@@ -108,7 +107,7 @@ def band_scene(ds: xarray.Dataset, *, of: str, scale: Scale, since: float | None
     numbers = _numbers(bands, scale, (start, high)) if row_height(len(seeds)) >= BARE else _numbers({}, scale, (0, 1))
     layers = (Layer("Rectangles", "Bands", bands), Layer("Labels", "Numbers", numbers))
     y = Axis("seed", (-0.6, len(seeds) - 0.4))
-    return Scene(f"{SUBJECTS[of]}\n{subject(ds)}", _axis(scale, start, high), y, layers)
+    return Scene(f"{SUBJECTS[of]}\n{subject(ds)}", x_axis(scale, start, high), y, layers)
 
 
 def _numbers(bands: Mapping[str, NDArray[Any]], scale: Scale, ends: tuple[float, float]) -> dict[str, Any]:
@@ -146,11 +145,15 @@ def row_height(rows: int) -> int:
 
 
 def _shades(ds: xarray.Dataset, of: str) -> tuple[int, int]:
-    """Return the value of the first colour, and how many values share one: all that are larger share the last."""
+    """Return the value of the first colour, which it has alone, and how many values share each other one."""
     first = 1 if of in ("vertex_count", "limit_count") else 0
-    if first:
-        return first, 1
-    return first, max(1, -(-(int(ds[of].max()) + 1) // MOST_SHADES))
+    return first, max(1, -(-(int(ds[of].max()) - first) // (MOST_SHADES - 1)))
+
+
+def shaded(ds: xarray.Dataset, of: str, value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place in the palette of each value."""
+    first, width = _shades(ds, of)
+    return np.clip((value - first - 1) // width + 2, 1, MOST_SHADES)
 
 
 def legend(ds: xarray.Dataset, of: str) -> dict[int, str]:
@@ -165,13 +168,11 @@ def legend(ds: xarray.Dataset, of: str) -> dict[int, str]:
     """
     first, width = _shades(ds, of)
     most = int(ds[of].max())
-    last = min(MOST_SHADES, (most - first) // width + 1)
-    said = {0: "?"}
-    for shade in range(1, last + 1):
-        begin = first + (shade - 1) * width
+    last = int(shaded(ds, of, np.array(most)))
+    said = {0: "?", 1: str(first)}
+    for shade in range(2, last + 1):
+        begin = first + 1 + (shade - 2) * width
         said[shade] = str(begin) if width == 1 else f"{begin}–{begin + width - 1}"
-    if first + last * width <= most:
-        said[last] += "+"
     return said
 
 
@@ -193,7 +194,7 @@ def dress_bands(figure: hv.Overlay, ds: xarray.Dataset, of: str, scale: Scale) -
             text_font_size="12px",
         ),
         size=(WIDTH, max(60, row_height(len(seeds)) * len(seeds))),
-        yticks=theme.ticks([str(seed) for seed in seeds[::-1]], most=20),
+        yticks=[(len(seeds) - 1.0 - row, name) for row, name in theme.ticks(list(map(str, seeds)), most=20)][::-1],
         logx=scale == "log",
     )  # fmt: skip
 
@@ -267,7 +268,7 @@ def limit_scene(one: xarray.Dataset, *, component: int, scale: Scale, since: flo
     edge = float(np.abs(one["initial_position"].values[..., component]).max()) * 1.05 or 1.0
     return Scene(
         f"Limits over the sensitivity\nseed {one['seed'].item()} · dark: vertices · {proved(one)}",
-        _axis(scale, start, high),
+        x_axis(scale, start, high),
         Axis(f"component {component} of the limits", (-edge, edge)),
         tuple(layers),
     )
@@ -302,7 +303,8 @@ def _position(sensitivity: NDArray[np.float64], scale: Scale) -> NDArray[np.floa
     return np.log10(sensitivity) if scale == "log" else sensitivity
 
 
-def _axis(scale: Scale, start: float, high: float) -> Axis:
+def x_axis(scale: Scale, start: float, high: float) -> Axis:
+    """Return the axis of sensitivities."""
     return Axis(naming.parameter("alignment_sensitivity") + (" (log scale)" if scale == "log" else ""), (start, high))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import lmdata
+from lmdata import view
 from lmdata.data.catalog.file import read_catalog
 from lmdata.runs.recipe import Recipe
 
@@ -31,12 +32,25 @@ def cache(tmp_path_factory):
 @pytest.mark.parametrize(
     "page", [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.long) for p in PAGES]
 )
-def test_a_page_of_the_gallery_holds(page, cache, capsys):
+def test_a_page_of_the_gallery_holds(page, cache, capsys, tmp_path):
     needed = PACKAGES.get(page.stem)
     if needed and not list(metadata.distributions(name=needed)):
         pytest.skip(f"the page needs the package {needed}, which is not installed")
-    runpy.run_path(str(page))
+    figures = runpy.run_path(str(page)).get("figures", {})
     assert capsys.readouterr().out
+    assert figures or not page.stem.startswith("atlas")
+    for name, figure in figures.items():
+        assert view.save(figure, tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+def test_every_picture_of_a_page_is_shown_and_every_page_on_atlases_has_one():
+    table = (ROOT / "docs" / "gallery" / "README.md").read_text()
+    for page in PAGES:
+        found = re.findall(r'"(atlas-[a-z0-9-]+)": view\.', page.read_text())
+        assert found or not page.stem.startswith("atlas")
+        for name in found:
+            assert (ROOT / "docs" / "images" / f"{name}.png").is_file()
+            assert f"(../images/{name}.png)" in table
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -52,10 +52,32 @@ def test_numbers_and_colours_tell_the_value_of_their_band(atlas, of, scale):
     key = legend(atlas, of)
     for shade, said in zip(bands["shade"].astype(int), bands["said"], strict=True):
         if shade:
-            ends = key[shade].rstrip("+").split("–")
-            assert int(ends[0]) <= int(said) <= (int(ends[-1]) if not key[shade].endswith("+") else 10**9)
+            ends = key[shade].split("–")
+            assert int(ends[0]) <= int(said) <= int(ends[-1])
         else:
             assert said == "not known"
+
+
+@pytest.mark.parametrize("of", ["vertex_count", "s2_size"])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_shares_are_those_of_the_starts_at_a_sensitivity(of, scale, tmp_path):
+    ds = lmdata.atlas(lmdata.Localmax(), lmdata.tokens.uniform(6, 2), seeds=range(7), limits=False)
+    figure = view.sensitivity_shares(ds, of=of, scale=scale)
+    drawn, key = columns(figure), legend(ds, of)
+    compared = 0
+    for edge in np.unique(drawn["x"])[::40]:
+        own = drawn["x"] == edge
+        end = drawn["x1"][own][0]
+        middle = np.sqrt(edge * end) if scale == "log" else (edge + end) / 2
+        there = ds.atlas.at(middle)
+        assert np.isclose((drawn["y1"] - drawn["y"])[own].sum(), 1.0)
+        for shade, part in zip(drawn["shade"][own], (drawn["y1"] - drawn["y"])[own], strict=True):
+            if shade and key[int(shade)].isdigit():
+                alike = (there.certified & (there[of] == int(key[int(shade)]))).values
+                assert np.isclose(part, alike.mean())
+                compared += 1
+    assert compared > 12
+    assert view.save(figure, tmp_path / "shares.png").stat().st_size > 1000
 
 
 def test_limits_are_those_of_the_atlas(atlas, tmp_path):
