@@ -22,8 +22,8 @@ import numpy as np
 import lmdata
 from benchmarks.report import PAGE, describe_machine
 from lmdata.dynamics.kernels import fused
+from lmdata.dynamics.limits.axis import Part, walk_part
 from lmdata.numerics.threads import parallel_for
-from lmdata.sensitivity.axis import Part, walk_part
 from lmdata.sensitivity.recipe import AtlasRecipe
 
 RESOLUTION = 1e-6

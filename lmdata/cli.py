@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--store", help="where to keep the run: a path or s3://... (default: the file's name without its ending)"
     )
+    simulate.add_argument("--certify", action="store_true", help="prove the limits of localmax for all time, too")
     _computed(simulate)
     _durable(simulate)
 
@@ -398,7 +399,8 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdata.runs.means import Means
 
     store = options.store or _named_after(options.spec)
-    dataset = run_file(options.spec, Means(store=store, durable=options.durable, **_means(options)))
+    means = Means(store=store, durable=options.durable, certify=options.certify, **_means(options))
+    dataset = run_file(options.spec, means)
     return _describe(dataset, str(store))
 
 

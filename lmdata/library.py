@@ -72,6 +72,8 @@ def _read(specification: Mapping[str, Any]) -> Callable[[Means], xarray.Dataset]
 
 def _run_atlas(recipe: AtlasRecipe, means: Means) -> xarray.Dataset:
     """Make an atlas with what of the means it has a use for."""
+    if means.certify:
+        raise InvalidInput("certify is True, and an atlas is proved anyhow; leave it out")
     progress = means.progress if callable(means.progress) else None
     return made(recipe, store=means.store, scheduler=means.scheduler, progress=progress)
 

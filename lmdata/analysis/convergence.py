@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.ends import marked
+from lmdata.analysis.ends import marked, proved_members
 from lmdata.analysis.fit_kernels import decay_rate
 from lmdata.analysis.measuring import LOCALMAX, measure, measured, positions
 from lmdata.analysis.parameters import CORE, models_of, times_of
@@ -116,6 +116,7 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
         expected.attrs = registry.variable("rate_expected").attributes() | {"source": LOCALMAX}
         out["rate_expected"] = expected
     if "certified_rate" in ds and "certified" in ds:  # the proved one, where tokens between clusters make it slower
-        out["certified_rate"] = ds["certified_rate"]
-        return marked(out, ds["certified"].astype(bool))
+        certified = proved_members(ds)
+        out["certified_rate"] = ds["certified_rate"].where(certified)
+        return marked(out, certified)
     return out

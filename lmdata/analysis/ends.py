@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from lmdata.analysis.parameters import Among
+from lmdata.data.registry import COMPLETE
 
 CERTIFIED = "limits_certified"
 """Coordinate of what is measured: true where the limits are proved ones."""
@@ -35,8 +36,14 @@ def ends(position: xr.DataArray, ds: xr.Dataset, among: Among) -> tuple[xr.DataA
     last = position.isel(time=-1, drop=True)
     if among != "run" or "certified" not in ds or "certified_limit" not in ds:
         return last, None
-    certified = ds["certified"].astype(bool).assign_attrs(long_name="the limits are proved ones")
+    certified = proved_members(ds).assign_attrs(long_name="the limits are proved ones")
     return ds["certified_limit"].where(certified, last).transpose(*last.dims), certified
+
+
+def proved_members(ds: xr.Dataset) -> xr.DataArray:
+    """Return which members are complete, and have limits that are proved."""
+    certified = ds["certified"].astype(bool)
+    return (certified & (ds["status"] == COMPLETE) if "status" in ds else certified).drop_attrs()
 
 
 def marked(found: xr.Dataset, certified: xr.DataArray | None) -> xr.Dataset:

@@ -130,6 +130,18 @@ def member_digests(keys: Iterable[str], position: NDArray[Any], *others: NDArray
     ]
 
 
+def array_digest(values: NDArray[Any]) -> list[Any]:
+    """Return what an array is, and the SHA-256 (hex) of its numbers or its text.
+
+    Examples
+    --------
+    >>> array_digest(np.zeros(2))[:2]
+    ['<f8', [2]]
+    """
+    plain = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    return [plain.dtype.str, list(plain.shape), hashlib.sha256(plain.tobytes()).hexdigest()]
+
+
 def dataset_digest(recipe: str, members: Iterable[str]) -> str:
     """Return the SHA-256 (hex) of a recipe id and the digests of all members in grid order.
 

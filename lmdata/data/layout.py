@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import dataset_digest, sha256_of_json
+from lmdata.data.digest import array_digest, dataset_digest, sha256_of_json
 from lmdata.data.grid import Grid, chunk_of
 from lmdata.data.identity import model_ids, steps_of
 from lmdata.errors import InvalidInput
@@ -23,6 +23,8 @@ from lmdata.wording import counted
 if TYPE_CHECKING:
     import xarray as xr
 
+PROVED = "proved for the canonical floats"
+"""Comment of what is proved of limits."""
 MiB = 2**20
 BLOCK_BYTES = 8 * MiB
 """Small members share a storage chunk until it has this size: below, each chunk costs more than its bytes."""
@@ -64,6 +66,9 @@ class Layout(Grid):
         long member. Tokens and components are never split.
     foreign
         What a store itself says of diagnostics that models of other packages have declared.
+    certificates
+        What is proved of the members' limits, by name, as declared in `lmdata.data.registry.CERTIFICATES`: it follows
+        from where members start, so that it is known before they move. It is covered by the layout's digest.
 
     Raises
     ------
@@ -94,6 +99,7 @@ class Layout(Grid):
     attrs: Mapping[str, Any] = field(default_factory=dict)
     chunk: tuple[int, ...] = ()
     foreign: Mapping[str, registry.Variable] = field(default_factory=dict)
+    certificates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float64", "float32"):
@@ -115,6 +121,10 @@ class Layout(Grid):
         for name in self.diagnostics:
             if self.variable(name).role != "diagnostic":
                 raise InvalidInput(f"diagnostics has {name!r}, which is declared as something else")
+        for name, values in self.certificates.items():
+            shape = tuple(self.sizes[dim] for dim in self.dimensions(name))
+            if values.shape != shape:
+                raise InvalidInput(f"{name} has shape {values.shape}; the members and their tokens give {shape}")
         if not self.chunk:
             object.__setattr__(self, "chunk", chosen_chunk(self))
         elif len(self.chunk) != len(self.shape) + 1 or min(self.chunk) < 1:
@@ -129,8 +139,12 @@ class Layout(Grid):
                 **{name: getattr(self, name) for name in ("dtype", "diagnostics", "attrs", "chunk")},
                 "swept": list(self.swept.items()),
                 "time": self.time.tolist(),
+                **({"certificates": proofs} if (proofs := self._proofs()) else {}),
             }
         )
+
+    def _proofs(self) -> dict[str, Any]:
+        return {name: array_digest(values) for name, values in self.certificates.items()}
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -159,15 +173,20 @@ class Layout(Grid):
 
     def variable(self, name: str) -> registry.Variable:
         """Return the declaration of a variable of this dataset."""
-        return self.foreign[name] if name in self.foreign else registry.variable(name)
+        proof = next((spec for spec in registry.CERTIFICATES if spec.name == name), None)
+        return proof or self.foreign.get(name) or registry.variable(name)
 
     def extends(self, other: Any) -> bool:
         """Return whether this is ``other`` with more seeds or swept values at the end, and other attributes."""
         if not isinstance(other, Layout) or list(self.swept) != list(other.swept):
             return False
+        if list(self.certificates) != list(other.certificates):
+            return False
         longer = all(tuple(self.axes[name])[: len(values)] == tuple(values) for name, values in other.axes.items())
-        wider = replace(other, swept=self.swept, seeds=self.seeds, attrs=self.attrs) if longer else None
-        return wider is not None and wider.digest == self.digest
+        if not longer:
+            return False
+        own = {name: getattr(self, name) for name in ("swept", "seeds", "attrs", "certificates")}
+        return replace(other, **own).digest == self.digest
 
     def coords(self) -> dict[str, Any]:
         """Return the coordinates as xarray takes them: name -> (dims, values, attributes)."""
@@ -188,6 +207,13 @@ class Layout(Grid):
                 attrs["units"] = self.time_unit
             made[name] = ((name,), column, attrs)
         return made
+
+    def given(self) -> dict[str, Any]:
+        """Return what is proved of the members' limits, as `coords` does."""
+        return {
+            name: (self.dimensions(name), values, self.variable(name).attributes() | {"comment": PROVED})
+            for name, values in self.certificates.items()
+        }
 
     def numbers(self) -> dict[str, Any]:
         """Return the coordinates by which parts of the dataset are known again, as `coords` does; none is stored.

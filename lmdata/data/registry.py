@@ -229,6 +229,25 @@ TRAJECTORY = Variables()
 """What trajectories that were computed elsewhere may have besides the variables of a dataset of tokens in motion."""
 
 
+_TOKEN = (*GRID, "token")
+_BY = ((0, "none"), (1, "distance"), (2, "rest"))
+
+CERTIFICATES = (
+    Variable("certified", GRID, "bool", "limits are proved for all time", None),
+    Variable("certified_by", GRID, "uint8", "what the limits are certified by", None, "measure", None, _BY),
+    Variable("frozen_from", GRID, "int64", "step from which no neighbourhood ever changes", "step"),
+    Variable("certified_step", GRID, "int64", "steps to the proof, or that were tried", "step"),
+    Variable("certified_margin", GRID, "float64", "what the proof leaves on the narrower side of the sensitivity"),
+    Variable("certified_rate", GRID, "float64", "factor of the distance from the limits per step", "step-1"),
+    Variable("certified_limit", (*_TOKEN, "component"), "float64", "proved limit of the token"),
+    Variable("certified_error", GRID, "float64", "bound of the error of every component of a proved limit"),
+    Variable("certified_cluster", _TOKEN, "int64", "number of the token's proved limit, those of vertices first", None),
+    Variable("certified_vertex_count", GRID, "int64", "vertices of the proved limit polytope"),
+    Variable("proved_exactly", GRID, "bool", "rational arithmetic proves it too", None),
+)
+"""What is proved of the limits of members: `lmdata.certify` measures it, and a run may hold it beside its members."""
+
+
 VARIABLES = Variables()
 """Variables of a dataset of tokens in motion, and of the measures that have been imported."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data import registry
-from lmdata.data.digest import sha256_of_json
+from lmdata.data.digest import array_digest, sha256_of_json
 from lmdata.data.grid import Grid
 from lmdata.data.layout import check_columns, check_sizes, check_swept, chosen_chunk
 from lmdata.errors import InvalidInput
@@ -97,7 +96,7 @@ class TrainingLayout(Grid):
                 **{name: getattr(self, name) for name in ("starts", "seeds", "trained", "features", "attrs", "chunk")},
                 "swept": list(self.swept.items()),
                 "iteration": self.iteration.tolist(),
-                "problems": {name: [dims, *_digested(values)] for name, (dims, values) in self.problems.items()},
+                "problems": {name: [dims, *array_digest(values)] for name, (dims, values) in self.problems.items()},
             }
         )
 
@@ -152,9 +151,3 @@ class TrainingLayout(Grid):
         return {
             name: (dims, values, registry.TRAINING[name].attributes()) for name, (dims, values) in self.problems.items()
         }
-
-
-def _digested(values: NDArray[Any]) -> list[Any]:
-    """Return what an array is, and the SHA-256 (hex) of its numbers or its text."""
-    plain = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-    return [plain.dtype.str, list(plain.shape), hashlib.sha256(plain.tobytes()).hexdigest()]

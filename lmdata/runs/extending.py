@@ -12,6 +12,7 @@ from lmdata.data.layout import Layout
 from lmdata.data.registry import COMPLETE
 from lmdata.errors import InvalidInput, RecipeMismatch
 from lmdata.runs.means import Means
+from lmdata.runs.proving import proved
 from lmdata.runs.recipe import Recipe, stored_recipe, stored_specification
 from lmdata.runs.road import Kind, resumable, versions
 from lmdata.runs.sizes import check_size
@@ -139,4 +140,5 @@ def _widened(layout: Layout, recipe: Recipe) -> Layout:
         "recipe_id": recipe.id,
         "history": "\n".join(filter(None, [str(layout.attrs.get("history", "")), extended])),
     }
-    return replace(layout, swept=recipe.sweep, seeds=recipe.seeds, attrs=attrs)
+    certificates = proved(recipe) if layout.certificates else {}
+    return replace(layout, swept=recipe.sweep, seeds=recipe.seeds, attrs=attrs, certificates=certificates)

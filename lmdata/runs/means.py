@@ -11,17 +11,17 @@ from lmdata.runs.progress import Progress
 
 @dataclass(frozen=True)
 class Means:
-    """Backend, store, scheduler and progress of a run, which are no part of its recipe.
+    """Backend, store, scheduler, progress and proofs of a run, which are no part of its recipe.
 
     Parameters
     ----------
-    backend, store, durable, scheduler, progress
+    backend, store, durable, scheduler, progress, certify
         As for `lmdata.simulate`.
 
     Raises
     ------
     InvalidInput
-        If the store is no path, or there is none and something needs it.
+        If the store is no path, or there is none and something needs it, or ``certify`` is no truth value.
 
     Examples
     --------
@@ -36,8 +36,11 @@ class Means:
     durable: bool = False
     scheduler: int | str | None = None
     progress: Progress | bool | None = None
+    certify: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.certify, bool):
+            raise InvalidInput(f"certify is {self.certify!r}; it must be True or False")
         if self.store is not None:
             if not isinstance(self.store, str | os.PathLike) or not os.fspath(self.store):
                 raise InvalidInput(f"store must be a path; got {self.store!r}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lmdata.data.frames import Frames, Sink
+from lmdata.data.layout import Layout
 from lmdata.data.store import storage
 from lmdata.data.store.prevented import fetched
 from lmdata.data.store.reading import Stored, read_initial
@@ -19,7 +20,8 @@ from lmdata.data.store.stored_as import StoredAs, stored_as
 from lmdata.data.verify import Problem, Report
 from lmdata.errors import InvalidInput
 from lmdata.runs.means import Means
-from lmdata.runs.recipe import stored_recipe
+from lmdata.runs.proving import proved
+from lmdata.runs.recipe import Recipe, stored_recipe
 from lmdata.runs.road import Kind
 
 if TYPE_CHECKING:
@@ -91,11 +93,24 @@ def recomputed(
     sink = _Comparing(source)
     work = kind.prepare(recipe, Means(backend, location), source.layout)
     work([(member,) for member in chosen], sink)
+    if isinstance(recipe, Recipe) and isinstance(source.layout, Layout):
+        _compare_proofs(recipe, source.layout, chosen, sink.differences)
     problems = [Problem("different", source.layout.key(member), why) for member, why in sink.differences.items()]
     advice = report.advice
     if problems:
         advice = f"To do: {ADVICE}." if advice == "Nothing to do." else f"{advice.rstrip('.')}; {ADVICE}."
     return dataclasses.replace(report, problems=(*report.problems, *problems), advice=advice, recomputed=tuple(chosen))
+
+
+def _compare_proofs(recipe: Recipe, layout: Layout, members: Sequence[int], differences: dict[int, str]) -> None:
+    """Prove the limits of members anew, and note where another proof is stored."""
+    if not layout.certificates or not members:
+        return
+    for name, made in proved(recipe, members).items():
+        there = layout.certificates[name].reshape(layout.size, *made.shape[1:])
+        for member, own in zip(members, made, strict=True):
+            if own.tobytes() != there[member].tobytes():
+                differences.setdefault(member, f"proved here, its {name} is not what is stored")
 
 
 class _Comparing(Sink):

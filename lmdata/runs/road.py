@@ -96,7 +96,7 @@ def run[R: AnyRecipe](kind: Kind[R], recipe: R, means: Means) -> xarray.Dataset:
 
     if means.store is not None and Place.of(means.store).taken():
         kind.check(recipe, means)
-        return _open_finished(recipe, means.store)
+        return _open_finished(recipe, means.store, certified=means.certify)
     work = kind.prepare(recipe, means)
     if means.store is None:
         return in_memory(work.layout, work)
@@ -210,7 +210,7 @@ def _how_far(means: Means) -> str:
     )
 
 
-def _open_finished(recipe: AnyRecipe, store: str | os.PathLike[str]) -> xarray.Dataset:
+def _open_finished(recipe: AnyRecipe, store: str | os.PathLike[str], *, certified: bool) -> xarray.Dataset:
     """Open an existing store if it is finished and of this recipe; say what is different otherwise."""
     from lmdata.data.opening import open_dataset
 
@@ -220,6 +220,11 @@ def _open_finished(recipe: AnyRecipe, store: str | os.PathLike[str]) -> xarray.D
         raise RecipeMismatch(
             f"{store} holds a dataset of another recipe and is left as it is; choose another place. They differ in\n"
             + difference(recipe.specification(), there)
+        )
+    if certified and "certified" not in dataset:
+        raise RecipeMismatch(
+            f"{store} holds this run without certificates, and is left as it is; lmdata.certify(lmdata.open(...)) "
+            "proves what there is, or choose another place"
         )
     return open_dataset(store)
 

@@ -21,6 +21,7 @@ from lmdata.runs.cluster import checked, connected
 from lmdata.runs.means import Means
 from lmdata.runs.progress import Progress
 from lmdata.runs.provenance import check_returns
+from lmdata.runs.proving import check_provable, proved
 from lmdata.runs.recipe import Recipe
 from lmdata.runs.runner import Runner
 from lmdata.runs.sizes import check_size
@@ -47,6 +48,7 @@ def simulate(
     durable: bool = False,
     scheduler: int | str | None = None,
     progress: Progress | bool | None = None,
+    certify: bool = False,
 ) -> xarray.Dataset:
     r"""Simulate every member of a sweep and return the trajectories as a labelled dataset.
 
@@ -86,19 +88,30 @@ def simulate(
         that starts workers needs the usual ``if __name__ == "__main__":``.
     progress : callable, bool or None
         Called as ``progress(done, total)`` after each batch; True shows a bar; silent by default.
+    certify : bool
+        Prove the members' limits for all time, as `lmdata.certify` does of a record, before any of them moves: they
+        follow from where members start. The proofs are kept beside the members, in a store too, where the digest of
+        the layout covers them; `lmdata.verify` with ``recompute`` proves some again, and `lmdata.extend` proves those
+        of new members. This process finds them, also where workers compute. Recipe, digests and frames are those of
+        the run without, to the last step: no member is cut short where it is proved. The closed form of its later
+        states (`lmdata.continue_to`) has not the bits of its steps, a record with holes would be none to measure, and
+        the kernels stop by themselves where a state repeats to the bit. To keep less, ask for fewer ``steps``:
+        ``frozen_from`` and ``certified_step`` say how many decide.
 
     Returns
     -------
     xarray.Dataset
         ``position`` (<swept>, seed, time, token, component), with ``status``, ``digest`` and ``steps_done`` a
-        member. In memory without a store; with one, lazy, as `lmdata.open` returns it.
+        member, and with ``certify`` the variables of `lmdata.certify` but ``proved_exactly``. In memory without a
+        store; with one, lazy, as `lmdata.open` returns it.
 
     Raises
     ------
     InvalidInput
         Before any work, naming the argument, its value and the remedy.
     StoreExists, RecipeMismatch, IncompleteDataset
-        If ``store`` holds something else, another recipe, or an unfinished run (resume it).
+        If ``store`` holds something else, another recipe, an unfinished run (resume it), or one without the proofs
+        that are asked for.
     BackendUnavailable
         If the backend cannot run here, or no scheduler answers.
     ClusterLost
@@ -114,9 +127,14 @@ def simulate(
     ...                      sweep={"alignment_sensitivity": [0, 0.1]}, seeds=range(3))
     >>> dict(ds.sizes)
     {'alignment_sensitivity': 2, 'seed': 3, 'time': 21, 'token': 16, 'component': 2}
+    >>> proved = lmdata.simulate(lmdata.Localmax(0.1), lmdata.tokens.uniform(16, 2), steps=2, certify=True)
+    >>> bool(proved.certified[0]), int(proved.certified_vertex_count[0])
+    (True, 4)
     """
     recipe = Recipe.of(model, tokens, steps=steps, seeds=seeds, sweep=sweep, record=record)
-    means = Means(backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress)
+    means = Means(
+        backend=backend, store=store, durable=durable, scheduler=scheduler, progress=progress, certify=certify
+    )
     return road.run(SIMULATION, recipe, means)
 
 
@@ -128,7 +146,9 @@ class Simulation:
         return Recipe.from_specification(specification, initial=initial)
 
     def check(self, recipe: Recipe, means: Means) -> None:
-        """Check backend and scheduler."""
+        """Check backend and scheduler, and that there is something to be proved, if that is asked for."""
+        if means.certify:
+            check_provable(recipe)
         n, d = recipe.tokens.shape
         choose(means.backend, kind=recipe.model.kind, members=recipe.size, tokens=n, components=d)
         if means.scheduler is not None:
@@ -141,8 +161,12 @@ class Simulation:
         if means.store is not None:
             _check_returns(recipe)
         check_size(recipe, means.store)
+        if means.certify:
+            check_provable(recipe)
         runner = Runner.of(recipe, means.backend, means.progress)
         layout = _layout(runner)
+        if means.certify:
+            layout = replace(layout, certificates=proved(recipe))
         return Simulating(runner, layout if means.scheduler is None else _spread_out(layout, runner.most), means)
 
 

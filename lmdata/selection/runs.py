@@ -111,6 +111,8 @@ class Training:
         InvalidInput, BackendUnavailable
             Naming the argument.
         """
+        if means.certify:
+            raise InvalidInput("certify is True, and only limits of localmax are proved; leave it out")
         if means.scheduler is not None:
             raise InvalidInput(f"scheduler is {means.scheduler!r}, and training runs are computed here; leave it out")
         if means.backend not in ("auto", "numpy", BACKEND):

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from lmdata.dynamics.limits.walk import Leaves
 from lmdata.dynamics.model import Model
 from lmdata.errors import InvalidInput
 from lmdata.runs.cluster import checked
 from lmdata.sensitivity.dataset import assemble
 from lmdata.sensitivity.recipe import RESOLUTION, AtlasRecipe, prepared
 from lmdata.sensitivity.storing import Progress, kept, walked
-from lmdata.sensitivity.walk import Leaves
 
 if TYPE_CHECKING:
     import xarray

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,168 +10,20 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_order, check_stepped, check_whole, localmax_of, numbers_of
-from lmdata.data.registry import Variable
-from lmdata.dynamics.kernels import canonical, fused
+from lmdata.data.layout import PROVED
+from lmdata.data.registry import CERTIFICATES
+from lmdata.dynamics.kernels import canonical
+from lmdata.dynamics.limits.certificates import Certificates, certificates, frames_of
+from lmdata.dynamics.limits.rational import MOST_TOKENS
+from lmdata.dynamics.limits.walk import AT_REST
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count
-from lmdata.numerics.threads import parallel_for
-from lmdata.sensitivity.axis import Axis, Part, walk_part
-from lmdata.sensitivity.rational import MOST_STEPS, MOST_TOKENS, prove
-from lmdata.sensitivity.recipe import horizon_of
-from lmdata.sensitivity.shapes import Shape, shape_of
-from lmdata.sensitivity.walk import AT_REST, CERTIFIED
 
 type Floats = NDArray[np.float64]
 
-GRID = ("*", "seed")
-TOKEN = (*GRID, "token")
-BY = ((0, "none"), (1, "distance"), (2, "rest"))
-"""What a limit is certified by."""
-LONGER = 10
-"""Steps that a proof in rational arithmetic may take beyond the one in floats: it needs hardly more."""
 
-
-class Certificates(NamedTuple):
-    """What `certificates` finds, for each member."""
-
-    certified: NDArray[np.bool_]
-    certified_by: NDArray[np.uint8]
-    frozen_from: NDArray[np.int64]
-    certified_step: NDArray[np.int64]
-    certified_margin: Floats
-    certified_rate: Floats
-    certified_limit: Floats
-    certified_error: Floats
-    certified_cluster: NDArray[np.int64]
-    certified_vertex_count: NDArray[np.int64]
-    proved_exactly: NDArray[np.bool_]
-
-
-def certificates(
-    first: Floats,
-    family: NDArray[np.int64],
-    *,
-    models: list[Localmax],
-    exact: bool = False,
-) -> Certificates:
-    """Return the certificates of members; shapes are those of `certify`.
-
-    Parameters
-    ----------
-    first : (..., n, d)
-        The state at step 0; one with NaN is absent.
-    family : (...)
-        Which of the models is that of the member.
-    models
-        One model for every set of parameters.
-    exact
-        Repeat the proof in rational arithmetic.
-    """
-    *shape, n, d = first.shape
-    states = np.ascontiguousarray(first.reshape(-1, n, d), np.float64)
-    m = len(states)
-    numbers = np.broadcast_to(family, shape).reshape(-1)
-    found = Certificates(
-        certified=np.zeros(m, np.bool_),
-        certified_by=np.zeros(m, np.uint8),
-        frozen_from=np.full(m, -1),
-        certified_step=np.full(m, -1),
-        certified_margin=np.full(m, np.nan),
-        certified_rate=np.full(m, np.nan),
-        certified_limit=np.full((m, n, d), np.nan),
-        certified_error=np.full(m, np.nan),
-        certified_cluster=np.full((m, n), -1),
-        certified_vertex_count=np.full(m, -1),
-        proved_exactly=np.zeros(m, np.bool_),
-    )
-    ones = np.ones(max(map(horizon_of, models), default=0) + 1)  # the shape of all constants: held once
-    axes = [_axis_of(model, ones) for model in models]
-
-    def work(begin: int, end: int) -> None:
-        for member in range(begin, end):
-            if not np.isnan(states[member]).any():
-                own = int(numbers[member])
-                _certify_member(states[member], models[own], axes[own], exact, member, found)
-
-    parallel_for(work, m, 8)
-    return Certificates._make(array.reshape((*shape, *array.shape[1:])) for array in found)
-
-
-def _axis_of(model: Localmax, ones: Floats) -> Axis:
-    """Return the axis of a single member: from its sensitivity, or the scale 1 of its schedule, to the next float."""
-    steps = horizon_of(model)
-    own = model.alignment_sensitivity
-    shape = Shape(*[ones[: steps + 1]] * 3) if isinstance(own, float) else shape_of(model, steps)
-    low = float(own) if isinstance(own, float) else 1.0
-    matrix = np.empty((0, 0)) if model.matrix is None else np.ascontiguousarray(model.matrix)
-    return Axis(matrix, model.influence, *shape, low, math.nextafter(low, math.inf), False, 0.0, True)
-
-
-def _certify_member(tokens: Floats, model: Localmax, axis: Axis, exact: bool, member: int, found: Certificates) -> None:
-    leaves = walk_part(tokens, axis, Part(0, axis.lower, axis.upper))
-    outcome, step, frozen, _, vertices, *_ = leaves.counts[0].tolist()
-    found.certified_step[member] = step
-    if outcome not in (CERTIFIED, AT_REST):
-        return
-    found.certified[member] = True
-    found.certified_by[member] = outcome
-    found.frozen_from[member] = frozen
-    found.certified_margin[member], found.certified_error[member] = leaves.numbers[0]
-    found.certified_limit[member] = leaves.limit[0]
-    found.certified_cluster[member] = leaves.clique[0]
-    found.certified_vertex_count[member] = vertices
-    found.certified_rate[member] = _rate(tokens, model, frozen, leaves.clique[0] >= vertices)
-    if exact and isinstance(model.alignment_sensitivity, float):
-        most = min(step + LONGER, MOST_STEPS)
-        proof = prove(tokens, model.alignment_sensitivity, model.influence, model.matrix, most=most)
-        if proof.proved and proof.limit is not None and proof.frozen_from <= frozen:
-            away = np.abs(np.array(proof.limit, float) - leaves.limit[0]).max()
-            allowed = leaves.numbers[0, 1] if outcome == CERTIFIED else 2.0**-30 * np.abs(tokens).max()
-            same = all(
-                [np.flatnonzero(row).tolist() for row in own] == graph
-                for own, graph in zip(_graphs(tokens, model, proof.frozen_from), proof.graphs, strict=False)
-            )
-            found.proved_exactly[member] = same and away <= 2.0 * allowed
-
-
-def _frames(tokens: Floats, model: Localmax, steps: int, keep: tuple[int, ...]) -> Floats:
-    """Return canonical frames of one member."""
-    delta = model.schedule.values(steps)[None]
-    frames, _ = fused.advance(tokens[None], delta, np.array([model.influence]), model.matrix, keep, threads=1)
-    found: Floats = frames[0]
-    return found
-
-
-def _graphs(tokens: Floats, model: Localmax, steps: int) -> NDArray[np.bool_]:
-    """Return the neighbourhoods (steps + 1, n, n) at steps 0 to the last."""
-    frames = _frames(tokens, model, steps, tuple(range(steps + 1)))
-    return np.asarray(canonical.neighbourhoods(frames, model.schedule.values(steps + 1), model.matrix))
-
-
-def _rate(tokens: Floats, model: Localmax, frozen: int, travelling: NDArray[np.bool_]) -> float:
-    """Return (1 + alpha mu) / (1 + alpha), mu the largest eigenvalue in modulus of P among tokens outside cliques."""
-    mu = 0.0
-    if travelling.any():
-        graph = _graphs(tokens, model, frozen)[frozen]
-        means = graph / graph.sum(axis=1, keepdims=True)
-        mu = float(np.abs(np.linalg.eigvals(means[np.ix_(travelling, travelling)])).max())
-    return (1.0 + model.influence * mu) / (1.0 + model.influence)
-
-
-@measure(
-    Variable("certified", GRID, "bool", "limits are proved for all time", None),
-    Variable("certified_by", GRID, "uint8", "what the limits are certified by", None, "measure", None, BY),
-    Variable("frozen_from", GRID, "int64", "step from which no neighbourhood ever changes", "step"),
-    Variable("certified_step", GRID, "int64", "steps to the proof, or that were tried", "step"),
-    Variable("certified_margin", GRID, "float64", "what the proof leaves on the narrower side of the sensitivity"),
-    Variable("certified_rate", GRID, "float64", "factor of the distance from the limits per step", "step-1"),
-    Variable("certified_limit", (*TOKEN, "component"), "float64", "proved limit of the token"),
-    Variable("certified_error", GRID, "float64", "bound of the error of every component of a proved limit"),
-    Variable("certified_cluster", TOKEN, "int64", "number of the token's proved limit, those of vertices first", None),
-    Variable("certified_vertex_count", GRID, "int64", "vertices of the proved limit polytope"),
-    Variable("proved_exactly", GRID, "bool", "rational arithmetic proves it too", None),
-)
+@measure(*CERTIFICATES)
 def certify(ds: xr.Dataset, *, exact: bool = False) -> xr.Dataset:
     """Prove the limits of every member for all time, and from which step on no neighbourhood ever changes.
 
@@ -232,7 +83,7 @@ def certify(ds: xr.Dataset, *, exact: bool = False) -> xr.Dataset:
         family,
         names=Certificates._fields,
         core=(CORE[1:], ()),
-        comment="proved for the canonical floats",
+        comment=PROVED,
         models=models,
         exact=exact,
     )
@@ -311,10 +162,10 @@ def _continued(first: Floats, family: NDArray[np.int64], *, models: list[Localma
         model = models[numbers[member]]
         step = int(found.certified_step.reshape(-1)[member])
         if time <= step:
-            result[member] = _frames(states[member], model, time, (time,))[0] if time else states[member]
+            result[member] = frames_of(states[member], model, time, (time,))[0] if time else states[member]
             errors[member] = 0.0
             continue
-        now = _frames(states[member], model, step, (step,))[0] if step else states[member]
+        now = frames_of(states[member], model, step, (step,))[0] if step else states[member]
         if found.certified_by.reshape(-1)[member] == AT_REST:
             result[member], errors[member] = now, 0.0
             continue

@@ -9,9 +9,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.data.digest import canonical_json
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, RECORDED, Leaves
 from lmdata.sensitivity.recipe import ATLAS, AtlasRecipe
 from lmdata.sensitivity.variables import OUTCOMES, attributes
-from lmdata.sensitivity.walk import AT_REST, CERTIFIED, RECORDED, Leaves
 
 type Floats = NDArray[np.float64]
 

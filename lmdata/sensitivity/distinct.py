@@ -7,9 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.dynamics.kernels.certificate import SAME
+from lmdata.dynamics.limits.walk import AT_REST
 from lmdata.errors import InvalidInput
 from lmdata.sensitivity.functions import check_atlas, slices
-from lmdata.sensitivity.walk import AT_REST
 
 type Floats = NDArray[np.float64]
 

@@ -10,15 +10,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from lmdata.dynamics.limits.shapes import model_at
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, RECORDED
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.checks import as_number
 from lmdata.runs.simulation import simulate
 from lmdata.sensitivity.recipe import ATLAS
-from lmdata.sensitivity.shapes import model_at
 from lmdata.sensitivity.variables import VARIABLES
-from lmdata.sensitivity.walk import AT_REST, CERTIFIED, RECORDED
 
 type Floats = NDArray[np.float64]
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.data.digest import sha256_of_json
+from lmdata.dynamics.limits.axis import Axis
+from lmdata.dynamics.limits.shapes import horizon_of, shape_of
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
@@ -20,8 +22,6 @@ from lmdata.memory import available_memory
 from lmdata.numerics.checks import as_number
 from lmdata.runs.recipe import read_seeds
 from lmdata.runs.sweep import check_seeds, check_steps
-from lmdata.sensitivity.axis import Axis
-from lmdata.sensitivity.shapes import shape_of
 from lmdata.wording import counted
 
 type Floats = NDArray[np.float64]
@@ -35,8 +35,6 @@ PIECES = 12
 """Intervals of a start, over the squared number of its tokens: about twice what was measured for n = 8 to 64."""
 MOST_WORK = 2.0**40
 """Pairs of tokens, times intervals, of one atlas: about a day of one core."""
-MOST_STEPS = 2**21
-"""Steps within which a proof is sought, at most."""
 
 
 @dataclass(frozen=True)
@@ -196,19 +194,6 @@ class AtlasRecipe:
         for tokens in drawn if self.tokens.depends_on_seed else drawn[:1]:
             checked.check(tokens, 0)
         return drawn
-
-
-def horizon_of(model: Localmax) -> int:
-    """Return within how many steps a proof is sought; a sequence that ends has no more than it holds.
-
-    Examples
-    --------
-    >>> horizon_of(Localmax())
-    3000
-    """
-    steps = min(MOST_STEPS, 1000 + math.ceil(1000 * (1.0 + model.influence) / model.influence))
-    own = model.alignment_sensitivity
-    return min(steps, len(own.sequence)) if isinstance(own, Explicit) else steps
 
 
 def prepared(recipe: AtlasRecipe) -> Floats:

@@ -21,13 +21,13 @@ from lmdata.data.store.lock import HELD
 from lmdata.data.store.making import clear, hold
 from lmdata.data.store.storage import ELSEWHERE, LOCK_FILE, Place, writing
 from lmdata.data.store.stored_as import StoredAs, stored_as
+from lmdata.dynamics.limits.axis import Axis, walk_axis
+from lmdata.dynamics.limits.walk import Leaves
 from lmdata.errors import InvalidInput, RecipeMismatch, StoreError, StoreExists
 from lmdata.numerics.checks import as_path
 from lmdata.runs.cluster import connected
-from lmdata.sensitivity.axis import Axis, walk_axis
 from lmdata.sensitivity.dataset import assemble
 from lmdata.sensitivity.recipe import AtlasRecipe, prepared
-from lmdata.sensitivity.walk import Leaves
 
 if TYPE_CHECKING:
     import xarray

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lmdata.data.registry import Variable, Variables
-from lmdata.sensitivity.walk import AT_REST, CERTIFIED, OPEN, RECORDED, UNRESOLVED
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, OPEN, RECORDED, UNRESOLVED
 
 INTERVAL = ("interval",)
 OUTCOMES = (

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import xarray
 
+from lmdata.dynamics.limits.shapes import shape_of
 from lmdata.dynamics.model import model_from_specification
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.sensitivity.functions import check_atlas, slices
-from lmdata.sensitivity.shapes import shape_of
 from lmdata.view import naming
 from lmdata.view.atlas import MOST_ROWS, Scale, band_scene, dress_bands, dress_limits, limit_scene, mark, stretched
 from lmdata.view.intervals import MOST_FRAMES, Intervals, next_steps

@@ -13,7 +13,7 @@ from lmdata.errors import InvalidInput
 from lmdata.sensitivity.variables import VARIABLES
 
 from .starts import adversarial_start, random_start
-from .test_walk import trajectories
+from .test_records import trajectories
 
 CERTIFIED, AT_REST, UNRESOLVED = 1, 2, 3
 

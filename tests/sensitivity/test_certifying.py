@@ -11,9 +11,9 @@ import lmdata
 from lmdata.dynamics.kernels import canonical, fused
 from lmdata.dynamics.kernels.certificate import ERROR, FROM, SLACK, TO, certify, proof
 from lmdata.dynamics.kernels.intervals import listen, load_state, prepare, scratch
+from lmdata.dynamics.limits import rational
+from lmdata.dynamics.limits.axis import axes_of
 from lmdata.errors import InvalidInput
-from lmdata.sensitivity import rational
-from lmdata.sensitivity.axis import axes_of
 
 from .starts import adversarial_start, random_start
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import lmdata
+from lmdata.dynamics.limits.rational import prove
 from lmdata.errors import InvalidInput
 from lmdata.sensitivity.distinct import families
 from lmdata.sensitivity.functions import slices
-from lmdata.sensitivity.rational import prove
 
 
 def by_all_pairs(points, error):

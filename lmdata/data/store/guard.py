@@ -98,6 +98,9 @@ def _check_simulation(group: zarr.Group, place: str) -> None:
     _check_array(position, "position", sizes, place)
     for name, spec in diagnostics(group).items():
         _check_array(storage.array(group, name), name, sizes, place, spec)
+    for name, spec in certificates(group).items():
+        _check_array(storage.array(group, name), name, sizes, place, spec)
+        _check_eager(storage.array(group, name), name, place)
 
 
 def _check_trajectory(group: zarr.Group, place: str) -> None:
@@ -180,6 +183,11 @@ def problems(group: zarr.Group) -> tuple[str, ...]:
     return tuple(
         name for name, spec in TRAINING.items() if spec.role == "data" and spec.dims[0] == "#" and name in group
     )
+
+
+def certificates(group: zarr.Group) -> dict[str, Variable]:
+    """Return the declarations of what a dataset holds of proofs of its members' limits, by name."""
+    return {spec.name: spec for spec in registry.CERTIFICATES if spec.name in group}
 
 
 def diagnostics(group: zarr.Group) -> dict[str, Variable]:

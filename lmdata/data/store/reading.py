@@ -266,6 +266,7 @@ def _fields(group: zarr.Group, attrs: dict[str, Any]) -> dict[str, Any]:
         "foreign": {name: spec for name, spec in diagnostics.items() if name not in registry.of_data()},
         "attrs": attrs,
         "chunk": position.chunks[:-2],
+        "certificates": {name: read(group, name) for name in guard.certificates(group)},
     }
 
 

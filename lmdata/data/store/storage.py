@@ -349,10 +349,10 @@ def declare(group: zarr.Group, layout: Grid) -> None:
 
 
 def enlarge(group: zarr.Group, layout: Grid) -> None:
-    """Make the variables of a group as large as a wider layout, and write its coordinates and attributes."""
+    """Make the variables of a group as large as a wider layout, and write what is known of it."""
     kept = {name: value for name, value in group.attrs.asdict().items() if name in RESERVED}
     group.attrs.put({**kept, "layout_digest": layout.digest, **layout.attrs})
-    for name, (_, values, _) in layout.coords().items():
+    for name, (_, values, _) in {**layout.coords(), **layout.given()}.items():
         column = array(group, name)
         if column.shape != values.shape:
             column.resize(values.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from lmdata.dynamics.schedules import Explicit, Geometric, Periodic, Piecewise, 
 from lmdata.errors import InvalidInput
 
 type Floats = NDArray[np.float64]
+
+MOST_STEPS = 2**21
+"""Steps within which a proof is sought, at most."""
 
 
 class Shape(NamedTuple):
@@ -81,6 +85,19 @@ def _afterwards(schedule: Schedule, values: Floats) -> tuple[float, float]:
         f"alignment_sensitivity is {schedule!r}; an atlas knows numbers, and the schedules Geometric, Power, Periodic, "
         "Piecewise and Explicit, each times one scale"
     )
+
+
+def horizon_of(model: Localmax) -> int:
+    """Return within how many steps a proof is sought; a sequence that ends has no more than it holds.
+
+    Examples
+    --------
+    >>> horizon_of(Localmax())
+    3000
+    """
+    steps = min(MOST_STEPS, 1000 + math.ceil(1000 * (1.0 + model.influence) / model.influence))
+    own = model.alignment_sensitivity
+    return min(steps, len(own.sequence)) if isinstance(own, Explicit) else steps
 
 
 def model_at(model: Localmax, sensitivity: float) -> Localmax:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kernels.canonical import alignment_keys, scores
 from lmdata.dynamics.kernels.certificate import proof
 from lmdata.dynamics.kernels.intervals import first_flips, listen, load_state, prepare, scratch
+from lmdata.dynamics.limits.walk import COUNT, DEPTH, UNRESOLVED, Leaves, Stack, System, walk
 from lmdata.numerics.threads import parallel_for
-from lmdata.sensitivity.walk import COUNT, DEPTH, UNRESOLVED, Leaves, Stack, System, walk
 
 type Floats = NDArray[np.float64]
 

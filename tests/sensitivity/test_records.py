@@ -10,8 +10,8 @@ import pytest
 
 import lmdata
 from lmdata.dynamics.kernels import canonical, fused
-from lmdata.sensitivity import axis
-from lmdata.sensitivity.shapes import model_at
+from lmdata.dynamics.limits import axis
+from lmdata.dynamics.limits.shapes import model_at
 
 from .starts import random_start
 
