@@ -119,4 +119,4 @@ def convergence(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
         certified = proved_members(ds)
         out["certified_rate"] = ds["certified_rate"].where(certified)
         return marked(out, certified)
-    return out
+    return marked(out, None)

@@ -9,6 +9,8 @@ from lmdata.data.registry import COMPLETE
 
 CERTIFIED = "limits_certified"
 """Coordinate of what is measured: true where the limits are proved ones."""
+LIMITS = "limits"
+"""Attribute of what is measured: which limits it stands on."""
 
 
 def ends(position: xr.DataArray, ds: xr.Dataset, among: Among) -> tuple[xr.DataArray, xr.DataArray | None]:
@@ -47,7 +49,11 @@ def proved_members(ds: xr.Dataset) -> xr.DataArray:
 
 
 def marked(found: xr.Dataset, certified: xr.DataArray | None) -> xr.Dataset:
-    """Return what was measured with the coordinate that says whose limits are proved, if any could be."""
+    """Return what was measured with the attribute that says which limits it stands on.
+
+    Where some could be proved, the coordinate ``limits_certified`` says whose are.
+    """
     if certified is None:
-        return found
-    return found.assign_coords({CERTIFIED: certified.reset_coords(drop=True)})
+        return found.assign_attrs({LIMITS: "of the last stored frame"})
+    told = {LIMITS: f"certified where {CERTIFIED}, else of the last stored frame"}
+    return found.assign_coords({CERTIFIED: certified.reset_coords(drop=True)}).assign_attrs(told)

@@ -230,7 +230,7 @@ TRAJECTORY = Variables()
 
 
 _TOKEN = (*GRID, "token")
-_BY = ((0, "none"), (1, "distance"), (2, "rest"))
+_BY = ((0, "none"), (1, "distance"), (2, "rest"), (3, "enclosure"))
 
 CERTIFICATES = (
     Variable("certified", GRID, "bool", "limits are proved for all time", None),

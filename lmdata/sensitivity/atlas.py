@@ -79,10 +79,13 @@ def atlas(
 
         - ``sensitivity_from``, ``sensitivity_to``: every float delta in [from, to) has this trajectory
         - ``outcome``: ``certified``, a proof covers the interval; ``at_rest``, the state repeats to the bit;
+          ``enclosed``, of schedules that change for ever: the tokens of each limit are in a box that they never
+          leave, and never listen outside, though who of them listens to whom may differ at the last bits;
           ``unresolved``, several trajectories narrower than the resolution; ``open``, no proof was found;
           ``recorded``, of a record
-        - ``certified``: one of the first two
-        - ``steps_done``, ``frozen_from``: steps to the proof; step from which no neighbourhood ever changes
+        - ``certified``: one of the first three
+        - ``steps_done``, ``frozen_from``: steps to the proof; step from which no neighbourhood ever changes, -1
+          where enclosed
         - ``margin``: by how much the proof exceeds the interval on its narrower side
         - ``vertex_count``, ``limit_count``: vertices of the limit polytope; different limits, vertices among them
         - ``s1_size``, ``s2_size``: tokens that end at a vertex (S1), and the others

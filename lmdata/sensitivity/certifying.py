@@ -13,9 +13,9 @@ from lmdata.analysis.parameters import CORE, check_order, check_stepped, check_w
 from lmdata.data.layout import PROVED
 from lmdata.data.registry import CERTIFICATES
 from lmdata.dynamics.kernels import canonical
-from lmdata.dynamics.limits.certificates import Certificates, certificates, frames_of
+from lmdata.dynamics.limits.certificates import BY, Certificates, certificates, frames_of
 from lmdata.dynamics.limits.rational import MOST_TOKENS
-from lmdata.dynamics.limits.walk import AT_REST
+from lmdata.dynamics.limits.walk import AT_REST, ENCLOSED
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count
@@ -46,8 +46,9 @@ def certify(ds: xr.Dataset, *, exact: bool = False) -> xr.Dataset:
     xarray.Dataset
         Lazy where ``ds`` is; ``ds.merge(lmdata.certify(ds))`` lets `limit_polytope` use it.
 
-        - ``certified`` (<swept>, seed), ``certified_by``: ``distance`` or ``rest``
-        - ``frozen_from``: the step from which no neighbourhood ever changes; -1 where nothing is certified
+        - ``certified`` (<swept>, seed), ``certified_by``: ``distance``, ``rest`` or ``enclosure``
+        - ``frozen_from``: the step from which no neighbourhood ever changes; -1 where nothing is certified, or limits
+          are by enclosure
         - ``certified_step``: steps to the proof, or that were tried
         - ``certified_margin``: distance of the sensitivity from the nearest that the proof does not cover
         - ``certified_rate``: ``(1 + alpha mu) / (1 + alpha)``
@@ -166,8 +167,13 @@ def _continued(first: Floats, family: NDArray[np.int64], *, models: list[Localma
             errors[member] = 0.0
             continue
         now = frames_of(states[member], model, step, (step,))[0] if step else states[member]
-        if found.certified_by.reshape(-1)[member] == AT_REST:
+        by = found.certified_by.reshape(-1)[member]
+        if by == BY[AT_REST]:
             result[member], errors[member] = now, 0.0
+            continue
+        if by == BY[ENCLOSED]:
+            result[member] = found.certified_limit.reshape(-1, n, d)[member]
+            errors[member] = found.certified_error.reshape(-1)[member]
             continue
         delta = float(model.schedule.values(step + 1, start=step)[0])
         graph = np.asarray(canonical.neighbourhoods(now, delta, model.matrix))

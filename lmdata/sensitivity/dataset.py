@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.data.digest import canonical_json
-from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, RECORDED, Leaves
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, ENCLOSED, RECORDED, Leaves
 from lmdata.sensitivity.recipe import ATLAS, AtlasRecipe
 from lmdata.sensitivity.variables import OUTCOMES, attributes
 
@@ -22,7 +22,7 @@ def assemble(recipe: AtlasRecipe, starts: Floats, found: list[Leaves]) -> xr.Dat
     bounds, numbers, integers, limit, cluster = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     n, d = recipe.tokens.shape
     outcome = integers[:, 0].astype(np.uint8)
-    proved = np.isin(outcome, (CERTIFIED, AT_REST))
+    proved = np.isin(outcome, (CERTIFIED, AT_REST, ENCLOSED))
     known = np.isin(outcome, (CERTIFIED, AT_REST, RECORDED))
     values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
         "interval_count": (("seed",), counts),
@@ -78,7 +78,7 @@ def _attributes(recipe: AtlasRecipe, starts: Floats, ds: xr.Dataset) -> dict[str
         "tokens": canonical_json(recipe.tokens.specification()),
         "resolution": recipe.resolution,
         "steps": -1 if recipe.steps is None else recipe.steps,
-        "proved_share": by_outcome["certified"] + by_outcome["at_rest"],
+        "proved_share": sum(by_outcome[meaning] for meaning in ("certified", "at_rest", "enclosed")),
         "unresolved_share": by_outcome["unresolved"],
     }
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.dynamics.limits.shapes import model_at
-from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, RECORDED
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, ENCLOSED, RECORDED
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.errors import InvalidInput, UnknownName
@@ -262,7 +262,8 @@ def member_of(ds: xr.Dataset, sensitivity: float) -> Localmax:
 
 def _step_function(ds: xr.Dataset, of: str | xr.DataArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the value on each interval, and where it is known."""
-    known = np.isin(ds["outcome"].values, (CERTIFIED, AT_REST, RECORDED))
+    proofs = (CERTIFIED, AT_REST, RECORDED) + (() if isinstance(of, str) and of == "frozen_from" else (ENCLOSED,))
+    known = np.isin(ds["outcome"].values, proofs)
     if isinstance(of, xr.DataArray):
         if of.dims != ("interval",) or of.sizes["interval"] != ds.sizes["interval"]:
             raise InvalidInput(f"of has the dimensions {of.dims}; it must be one number an interval")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lmdata.data.registry import Variable, Variables
-from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, OPEN, RECORDED, UNRESOLVED
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, ENCLOSED, OPEN, RECORDED, UNRESOLVED
 
 INTERVAL = ("interval",)
 OUTCOMES = (
@@ -15,8 +15,9 @@ OUTCOMES = (
     (UNRESOLVED, "unresolved"),
     (RECORDED, "recorded"),
     (OPEN, "open"),
+    (ENCLOSED, "enclosed"),
 )
-"""How an interval ends; the first two are proofs."""
+"""How an interval ends; the first two and the last are proofs."""
 
 
 def _of_atlases() -> Iterator[Variable]:

@@ -39,11 +39,29 @@ def test_a_short_record_has_the_limits_of_a_long_one(short, proved, long):
 
 def test_what_stands_on_the_limits_says_which_it_used(proved, long):
     quiet, occupied = lmdata.quiescent_sets(proved), lmdata.vertex_occupancy(proved)
-    for found in (quiet, occupied, lmdata.convergence(proved)):
+    for found in (quiet, occupied, lmdata.convergence(proved), lmdata.limit_polytope(proved)):
         assert bool(found.limits_certified.all())
+        assert found.attrs["limits"] == "certified where limits_certified, else of the last stored frame"
     assert "certified limits" in quiet.closed.attrs["comment"]
     np.testing.assert_array_equal(lmdata.convergence(proved).certified_rate, proved.certified_rate)
     assert occupied.sizes["vertex"] == 12
+
+
+def test_without_proofs_they_say_that_the_last_frame_stands_in(short):
+    for measure in (lmdata.quiescent_sets, lmdata.vertex_occupancy, lmdata.convergence, lmdata.limit_polytope):
+        found = measure(short)
+        assert found.attrs["limits"] == "of the last stored frame"
+        assert "limits_certified" not in found.coords
+
+
+def test_proofs_of_members_that_are_not_complete_do_not_count(proved):
+    status = proved.status.copy(deep=True)
+    status[1, 2] = 2
+    found = lmdata.limit_polytope(proved.assign_coords(status=status))
+    assert not bool(found.limits_certified[1, 2])
+    assert int(found.limits_certified.sum()) == 7
+    assert found.limit_position[1, 2].isnull().all()
+    assert np.isnan(lmdata.convergence(proved.assign_coords(status=status)).certified_rate[1, 2])
 
 
 def test_members_without_a_proof_keep_their_last_frame(proved, short):

@@ -13,6 +13,7 @@ from lmdata.dynamics.kernels.certificate import ERROR, FROM, SLACK, TO, certify,
 from lmdata.dynamics.kernels.intervals import listen, load_state, prepare, scratch
 from lmdata.dynamics.limits import rational
 from lmdata.dynamics.limits.axis import axes_of
+from lmdata.dynamics.limits.certificates import certificates
 from lmdata.errors import InvalidInput
 
 from .starts import adversarial_start, random_start
@@ -127,6 +128,64 @@ def test_adversarial_certificates_are_sound():
         tokens, influence, matrix = adversarial_start(rng)
         claims += assert_certificate_is_sound(rng, tokens[:7], influence, matrix)[0]
     assert claims > 500
+
+
+def followed(rng, copies):
+    """Certify near copies of an adversarial start, and follow them: no neighbourhood changes; return how many."""
+    tokens, influence, matrix = adversarial_start(rng)
+    scale = float(np.abs(tokens).max())
+    near = tokens + rng.normal(0, 1e-4, (copies, *tokens.shape)) * scale
+    delta = float(rng.choice([0.01, 0.05, 0.3])) * scale**2
+    found = certificates(near, np.zeros(copies, int), models=[lmdata.Localmax(delta, influence, matrix)])
+    last = int(found.certified_step.max()) + 1000
+    keep = tuple(sorted({*range(min(last, 40)), *np.geomspace(1, last, 40).astype(int).tolist()}))
+    frames = simulated(near, delta, influence, keep, matrix)
+    away = np.abs(frames[:, -1] - found.certified_limit).max(axis=(1, 2))
+    assert (away[found.certified] <= found.certified_error[found.certified]).all()
+    for member in np.flatnonzero(found.certified):
+        graphs = canonical.neighbourhoods(frames[member], delta, matrix)
+        assert (graphs[np.array(keep) >= found.frozen_from[member]] == graphs[-1]).all()
+    return int(found.certified.sum())
+
+
+def test_no_neighbourhood_of_certified_members_changes_later():
+    assert sum(followed(np.random.default_rng(seed), 5) for seed in range(30)) >= 145
+
+
+@pytest.mark.long
+def test_no_neighbourhood_of_ten_thousand_certified_members_changes_later():
+    assert sum(followed(np.random.default_rng(seed), 30) for seed in range(1000, 1360)) >= 10_000
+
+
+def assert_hardmax_is_certified(count, further):
+    """Sensitivity 0: all are certified, by rest, and none is wrong."""
+    for n, d in SIZES:
+        tokens = starts(n, d, count)
+        found = certificates(tokens, np.zeros(count, int), models=[lmdata.Localmax()])
+        assert found.certified.mean() == 1.0
+        assert (found.certified_by == 2).all()
+        last = int(found.certified_step.max()) + further
+        frames = simulated(tokens, 0.0, 1.0, (last,))[:, 0]
+        np.testing.assert_array_equal(frames, found.certified_limit)
+
+
+def test_hardmax_is_certified_by_rest():
+    assert_hardmax_is_certified(4, 500)
+
+
+@pytest.mark.long
+def test_three_hundred_starts_of_hardmax_are_certified_by_rest():
+    assert_hardmax_is_certified(60, 5000)
+
+
+@pytest.mark.long
+def test_the_share_of_hardmax_that_rational_arithmetic_proves():
+    """What is left are chains, whose targets move themselves."""
+    shares = []
+    for n in (4, 6, 8):
+        ds = lmdata.simulate(lmdata.Localmax(), starts(n, 2, 60), steps=0, seeds=range(60))
+        shares.append(float(lmdata.certify(ds, exact=True).proved_exactly.mean()))
+    assert min(shares) >= 0.9, shares
 
 
 def test_a_tampered_atlas_is_caught():

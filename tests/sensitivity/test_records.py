@@ -96,6 +96,63 @@ def test_breakpoints_are_those_of_rational_arithmetic(seed):
     assert all(abs(Fraction(own) - other) < 1e-14 for own, other in zip(found.tolist(), exact, strict=True))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_breakpoints_of_lattices_are_those_of_rational_arithmetic(seed):
+    """Exact ties are one breakpoint, which rounding may draw out over a few floats: within 1e-12 are both or none."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(-3, 4, (5, 2)) / 2
+    tokens[0, 0] = 2.0
+    exact = exact_walk(tokens, 1.0, 3)
+    assert min(b - a for a, b in itertools.pairwise(exact)) > 1e-9
+    found = lmdata.atlas(lmdata.Localmax(), tokens, steps=3).sensitivity_from.values[1:].tolist()
+    assert all(min(abs(Fraction(own) - other) for other in exact) < 1e-12 for own in found)
+    assert all(min(abs(Fraction(own) - other) for own in found) < 1e-12 for other in exact)
+
+
+def every_flip(tokens, influence, matrix, steps):
+    """Return every breakpoint of the record by brute force: at each, all comparisons of all steps are bisected."""
+    found, delta = [], 0.0
+    while True:
+        frames, graphs = trajectories(tokens, [delta], influence, matrix, steps)
+        keys = canonical.alignment_keys(frames[0], matrix)
+        scores = canonical.scores(keys, frames[0])
+        tops = np.broadcast_to(scores.max(axis=-1, keepdims=True), scores.shape)
+        scores, tops = scores[~graphs[0]], tops[~graphs[0]]
+        if not len(scores):
+            return found
+        low = np.full(len(scores), delta).view(np.int64)
+        high = (4.0 * (np.abs(tops) + np.abs(scores))).view(np.int64)
+        while (high - low > 1).any():
+            middle = low + (high - low) // 2
+            listens = scores >= tops - middle.view(np.float64)
+            low, high = np.where(listens, low, middle), np.where(listens, middle, high)
+        delta = float(high.view(np.float64).min())
+        found.append(delta)
+
+
+def assert_no_flip_is_missed(seed):
+    rng = np.random.default_rng(seed)
+    tokens, influence, matrix = random_start(rng, most=5)
+    steps = 4
+    found = lmdata.atlas(lmdata.Localmax(influence=influence, alignment=matrix), tokens, steps=steps)
+    every = every_flip(tokens, influence, matrix, steps)
+    assert found.sensitivity_from.values.tolist() == [0.0, *every]
+    below = np.nextafter(every, 0.0)
+    _, graphs = trajectories(tokens, np.concatenate([below, every]), influence, matrix, steps)
+    assert (graphs[: len(every)] != graphs[len(every) :]).any(axis=(1, 2, 3)).all()
+    return len(every)
+
+
+def test_no_flip_of_small_systems_is_missed():
+    """To the bit, lattices and duplicates among them; and floats on both sides of each have different graphs."""
+    assert sum(map(assert_no_flip_is_missed, range(8))) > 200
+
+
+@pytest.mark.long
+def test_no_flip_of_many_small_systems_is_missed():
+    assert sum(map(assert_no_flip_is_missed, range(100, 200))) > 2000
+
+
 def test_a_flip_is_not_the_float_next_to_the_gap():
     """fl(max - delta) rounds at the spacing of max: the flip is the midpoint, to even, and the gap is far from it."""
     tokens = np.array([[1.0], [1.0 - 2.0**-53]])

@@ -24,6 +24,10 @@ Why r bounds the floats, rounding included:
 - *travellers*. x' <= W x + eta for absolute values, eta the rounding of one step and what the computed Z* lacks to
   Z* = P Z*. With h >= (1 - P)^-1 1 over the travellers, checked and not trusted, r + (eta / gain) h is an invariant.
 
+Where sensitivities change for ever, as vanishing ones do, graphs among tokens of one limit may change for ever too,
+down to the last bit. Then `enclose` proves less: *groups* of tokens that listen to nobody outside, now and at all later
+sensitivities. Whomever of its group a token listens to, the box of the group does not grow, for the same reason.
+
 The reported error of the limit follows the box of a clique until it is as small as rounding keeps it; by then the mean
 has wandered by less than the number of steps times eta, and afterwards it stays in that box.
 """
@@ -412,4 +416,109 @@ def certify(positions: Floats, heard: Bytes, matrix: Floats, influence: float, p
         error = max(error, proof.error[k])
     proof.found[ERROR] = error
     _separate(positions, matrix, proof)
+    return True
+
+
+@compiled(no_refcount=True)
+def _find_groups(near: Bytes, group: Integers) -> int:
+    """Number the sets of tokens that are connected by the graph, whoever listens; return how many there are."""
+    n = near.shape[0]
+    for i in range(n):
+        group[i] = i
+    changed = True
+    while changed:
+        changed = False
+        for i in range(n):
+            for j in range(n):
+                if near[i, j] and group[i] != group[j]:
+                    group[i] = group[j] = min(group[i], group[j])
+                    changed = True
+    count = 0
+    for i in range(n):  # a group has the number of its first token so far
+        if group[i] == i:
+            group[i] = count
+            count += 1
+        else:
+            group[i] = group[group[i]]
+    return count
+
+
+@compiled(no_refcount=True)
+def _box_groups(positions: Floats, count: int, influence: float, middle: Floats, radius: Floats, proof: Proof) -> bool:
+    """Fill middles and radii (group, d) of the boxes; return whether they are small, and sure to nest."""
+    n, d = proof.limit.shape
+    error = 0.0
+    for k in range(d):
+        grid = _grid(proof.reach[k], n)
+        for number in range(count):
+            low, high = np.inf, -np.inf
+            for i in range(n):
+                if proof.clique[i] == number:
+                    low, high = min(low, positions[k, i]), max(high, positions[k, i])
+            moving = low != high
+            if high - low > SAME * proof.reach[k]:
+                return False
+            if moving and influence > 2.0 and not (min(abs(low), abs(high)) >= 2.0**53 * grid and low * high > 0.0):
+                return False
+            middle[number, k] = low + (high - low) / 2.0
+            radius[number, k] = ((high - low) / 2.0 + 4.0 * UNIT * max(abs(low), abs(high)) + 2.0 * grid) * UP * moving
+            error = max(error, radius[number, k])
+    proof.found[ERROR] = error
+    return True
+
+
+@compiled(no_refcount=True)
+def _keep_apart(count: int, matrix: Floats, middle: Floats, radius: Floats, proof: Proof) -> float:
+    """Return a sensitivity below which no token of any box listens to one of another box, wherever they are in them."""
+    d = proof.reach.size
+    size = 0.0
+    for row in range(d):
+        for k in range(d):
+            entry = (1.0 if row == k else 0.0) if matrix.size == 0 else abs(matrix[row, k])
+            size += entry * proof.reach[row] * proof.reach[k]
+    sigma = (20 * d + 100) * UNIT * size * UP  # the scores, the largest of them, the threshold, and what follows
+    stop = np.inf
+    for own in range(count):
+        for other in range(count):
+            if own == other:
+                continue
+            least = 0.0
+            for row in range(d):
+                key, spread = 0.0, 0.0
+                for k in range(d):
+                    entry = (1.0 if row == k else 0.0) if matrix.size == 0 else matrix[row, k]
+                    key += entry * middle[own, k]
+                    spread += abs(entry) * radius[own, k]
+                way = middle[own, row] - middle[other, row]
+                wide = radius[own, row] + radius[other, row]
+                least += key * way - (abs(key) * wide + spread * (abs(way) + wide)) * UP
+            stop = min(stop, least - sigma)
+    return stop
+
+
+@compiled(no_refcount=True)
+def enclose(positions: Floats, heard: Bytes, matrix: Floats, influence: float, proof: Proof) -> bool:
+    """Fill the proof for positions (d, padded) of groups that keep to themselves; return whether they are small.
+
+    If so, and all later sensitivities are below TO, then no token ever listens to another group than its own, and all
+    of a group stay within ERROR of its limit, in every component, for ever.
+    """
+    n, d = proof.limit.shape
+    if not influence <= LARGEST_INFLUENCE:
+        return False
+    read_graph(heard, proof.near)
+    count = _find_groups(proof.near, proof.clique)
+    for k in range(d):
+        reach = 0.0
+        for i in range(n):
+            reach = max(reach, abs(positions[k, i]))
+        proof.reach[k] = max(reach, 2.0**SMALLEST_EXPONENT)
+    middle, radius = proof.keys, proof.sides
+    if not _box_groups(positions, count, influence, middle, radius, proof):
+        return False
+    proof.found[CLIQUES] = count
+    proof.found[TO] = _keep_apart(count, matrix, middle, radius, proof)
+    for i in range(n):
+        for k in range(d):
+            proof.limit[i, k] = middle[proof.clique[i], k]
     return True

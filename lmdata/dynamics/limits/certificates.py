@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kernels import canonical, fused
 from lmdata.dynamics.limits.axis import Axis, Part, walk_part
 from lmdata.dynamics.limits.rational import MOST_STEPS, prove
-from lmdata.dynamics.limits.shapes import Shape, horizon_of, shape_of
-from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED
+from lmdata.dynamics.limits.shapes import Shape, horizon_of, shape_for_ever
+from lmdata.dynamics.limits.walk import AT_REST, CERTIFIED, ENCLOSED
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.numerics.threads import parallel_for
 
 type Floats = NDArray[np.float64]
 
+BY = {CERTIFIED: 1, AT_REST: 2, ENCLOSED: 3}
+"""What ``certified_by`` says of an outcome; see `lmdata.data.registry.CERTIFICATES`."""
 LONGER = 10
 """Steps that a proof in rational arithmetic may take beyond the one in floats: it needs hardly more."""
 
@@ -92,7 +94,7 @@ def _axis_of(model: Localmax, ones: Floats) -> Axis:
     """Return the axis of a single member: from its sensitivity, or the scale 1 of its schedule, to the next float."""
     steps = horizon_of(model)
     own = model.alignment_sensitivity
-    shape = Shape(*[ones[: steps + 1]] * 3) if isinstance(own, float) else shape_of(model, steps)
+    shape = Shape(*[ones[: steps + 1]] * 3) if isinstance(own, float) else shape_for_ever(model.schedule, steps)
     low = float(own) if isinstance(own, float) else 1.0
     matrix = np.empty((0, 0)) if model.matrix is None else np.ascontiguousarray(model.matrix)
     return Axis(matrix, model.influence, *shape, low, math.nextafter(low, math.inf), False, 0.0, True)
@@ -102,15 +104,17 @@ def _certify_member(tokens: Floats, model: Localmax, axis: Axis, exact: bool, me
     leaves = walk_part(tokens, axis, Part(0, axis.lower, axis.upper))
     outcome, step, frozen, _, vertices, *_ = leaves.counts[0].tolist()
     found.certified_step[member] = step
-    if outcome not in (CERTIFIED, AT_REST):
+    if outcome not in BY:
         return
     found.certified[member] = True
-    found.certified_by[member] = outcome
-    found.frozen_from[member] = frozen
+    found.certified_by[member] = BY[outcome]
     found.certified_margin[member], found.certified_error[member] = leaves.numbers[0]
     found.certified_limit[member] = leaves.limit[0]
     found.certified_cluster[member] = leaves.clique[0]
     found.certified_vertex_count[member] = vertices
+    if outcome == ENCLOSED:  # within its box a token may listen to others yet
+        return
+    found.frozen_from[member] = frozen
     found.certified_rate[member] = _rate(tokens, model, frozen, leaves.clique[0] >= vertices)
     if exact and isinstance(model.alignment_sensitivity, float):
         most = min(step + LONGER, MOST_STEPS)

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.models.localmax import Localmax
-from lmdata.dynamics.schedules import Explicit, Geometric, Periodic, Piecewise, Power, Scaled, Schedule
+from lmdata.dynamics.schedules import Constant, Explicit, Geometric, Periodic, Piecewise, Power, Scaled, Schedule
 from lmdata.errors import InvalidInput
 
 type Floats = NDArray[np.float64]
 
+KNOWN = (Geometric, Power, Periodic, Piecewise, Explicit)
+"""Schedules that have an atlas."""
 MOST_STEPS = 2**21
 """Steps within which a proof is sought, at most."""
 
@@ -47,13 +49,30 @@ def shape_of(model: Localmax, steps: int) -> Shape:
     if not isinstance(sensitivity, Schedule):
         one = np.ones(steps + 1)
         return Shape(one, one, one)
-    values = _values(sensitivity, steps)
-    if not values.any():
+    found = shape_for_ever(sensitivity, steps)
+    if not found.values.any():
         raise InvalidInput(
             f"alignment_sensitivity is {sensitivity!r}, which is 0 at every step: no scale changes it; "
             "give a schedule that is not 0, or a number"
         )
-    low, high = _afterwards(sensitivity, values)
+    if type(sensitivity) not in KNOWN:
+        raise InvalidInput(
+            f"alignment_sensitivity is {sensitivity!r}; an atlas knows numbers, and the schedules "
+            f"{', '.join(kind.__name__ for kind in KNOWN)}, each times one scale"
+        )
+    return found
+
+
+def shape_for_ever(schedule: Schedule, steps: int) -> Shape:
+    """Return the sensitivities of a schedule of any kind, and what is known of those to come.
+
+    Examples
+    --------
+    >>> shape_for_ever(Power(1.0, 1.0), 1)
+    Shape(values=array([1. , 0.5]), least=array([0., 0.]), most=array([1. , 0.5]))
+    """
+    values = _values(schedule, steps)
+    low, high = _afterwards(schedule, values)
     least = np.minimum.accumulate(np.minimum(values, low)[::-1])[::-1]
     most = np.maximum.accumulate(np.maximum(values, high)[::-1])[::-1]
     return Shape(values, np.ascontiguousarray(least), np.ascontiguousarray(most))
@@ -67,7 +86,7 @@ def _values(schedule: Schedule, steps: int) -> Floats:
 
 
 def _afterwards(schedule: Schedule, values: Floats) -> tuple[float, float]:
-    """Return bounds of the shape beyond its last value here."""
+    """Return bounds of a schedule beyond its last value here."""
     last = float(values[-1])
     match schedule:
         case Geometric():
@@ -79,12 +98,12 @@ def _afterwards(schedule: Schedule, values: Floats) -> tuple[float, float]:
         case Piecewise():
             later = schedule.pieces[sum(switch < len(values) for switch in schedule.switches) :]
             return min(later), max(later)
-        case Explicit():
-            return 0.0, np.inf
-    raise InvalidInput(
-        f"alignment_sensitivity is {schedule!r}; an atlas knows numbers, and the schedules Geometric, Power, Periodic, "
-        "Piecewise and Explicit, each times one scale"
-    )
+        case Constant():
+            return last, last
+        case Scaled():  # rounding is monotone
+            low, high = _afterwards(schedule.shape, _values(schedule.shape, len(values) - 1))
+            return schedule.scale * low, schedule.scale * high if schedule.scale > 0.0 else 0.0
+    return 0.0, np.inf  # sequences end; of schedules of other packages nothing is known
 
 
 def horizon_of(model: Localmax) -> int:

@@ -8,7 +8,10 @@ step that two intervals share is computed twice.
 A node ends as a leaf:
 
 - `CERTIFIED`, when a proof (`lmdata.dynamics.kernels.certificate`) covers its interval;
-- `AT_REST`, when its state repeats to the bit, which is a proof too, of the canonical floats;
+- `AT_REST`, when its state repeats to the bit, whatever of the later sensitivities is taken, which is a proof too, of
+  the canonical floats;
+- `ENCLOSED`, where sensitivities change for ever, when tokens of one limit are in a box that they never leave, and
+  listen to nobody outside: their limits are proved, though not who of them listens to whom at the last bits;
 - `UNRESOLVED`, when it would have to be cut, and is narrower than the resolution;
 - `RECORDED`, when it came to the end of a record;
 - `OPEN`, when no proof was found in the number of steps that was allowed.
@@ -35,6 +38,7 @@ from lmdata.dynamics.kernels.certificate import (
     TRAVELLER,
     Proof,
     certify,
+    enclose,
     follow,
     number_limits,
 )
@@ -45,7 +49,7 @@ type Floats = NDArray[np.float64]
 type Bytes = NDArray[np.uint8]
 type Integers = NDArray[np.int64]
 
-CERTIFIED, AT_REST, UNRESOLVED, RECORDED, OPEN = 1, 2, 3, 4, 5
+CERTIFIED, AT_REST, UNRESOLVED, RECORDED, OPEN, ENCLOSED = 1, 2, 3, 4, 5, 6
 """How a leaf ends."""
 
 PATIENCE = 2
@@ -141,6 +145,18 @@ def _estimate(room: Scratch, n: int) -> float:
 
 
 @compiled(no_refcount=True)
+def _settles(now: Floats, room: Scratch, n: int) -> bool:
+    """Return whether every pull is small, so that it is worth while to ask for groups."""
+    for k in range(now.shape[0]):
+        reach, way = 0.0, 0.0
+        for i in range(n):
+            reach, way = max(reach, abs(now[k, i])), max(way, abs(room.pulls[k, i]))
+        if way > SAME * reach:
+            return False
+    return True
+
+
+@compiled(no_refcount=True)
 def _emit(
     leaves: Leaves,
     place: Integers,
@@ -170,9 +186,9 @@ def _emit(
         leaves.counts[at, k] = counts[k]
     for k in range(4, 7):
         leaves.counts[at, k] = -1
-    proved = end in (CERTIFIED, AT_REST)
+    proved = end in (CERTIFIED, AT_REST, ENCLOSED)
     if proved:
-        error = proof.found[ERROR] if end == CERTIFIED else 0.0
+        error = 0.0 if end == AT_REST else proof.found[ERROR]
         if end == AT_REST:
             reach = 0.0
             for i in range(n):
@@ -193,6 +209,16 @@ def _emit(
                 if end == UNRESOLVED:
                     leaves.limit[at, i, k] = np.nan
     place[COUNT] = at + 1
+
+
+@compiled(no_refcount=True)
+def _stays(
+    now: Floats, room: Scratch, least: float, most: float, lower: float, last: float, axes: tuple[int, ...]
+) -> bool:
+    """Return whether a state that did not move never will: its graph is the same at all later sensitivities."""
+    if least == most:
+        return True
+    return most < np.inf and not listen(now, lower * least, last * most, room, axes)
 
 
 @compiled(no_refcount=True)
@@ -285,6 +311,17 @@ def walk(
                                 _emit(leaves, place, lower, outer, (CERTIFIED, step, frozen, chain), now,
                                       stop - outer, proof)  # fmt: skip
                                 break
+                changing = system.least[step] < system.most[step] < np.inf  # for ever
+                if (
+                    changing
+                    and _settles(now, room, n)
+                    and enclose(now, room.heard, system.matrix, system.influence, proof)
+                ):
+                    stop = proof.found[TO]
+                    if stop == np.inf or last * system.most[step] < stop:  # a single group is sure of itself
+                        margin = stop / system.most[step] - upper if stop < np.inf else np.inf
+                        _emit(leaves, place, lower, upper, (ENCLOSED, step, frozen, chain), now, margin, proof)
+                        break
             if step == final:
                 end = RECORDED if system.record else OPEN
                 _emit(leaves, place, lower, upper, (end, step, frozen, chain), now, 0.0, proof)
@@ -297,7 +334,7 @@ def walk(
                     now[k, j] = after
                 for j in range(n, now.shape[1]):
                     now[k, j] = now[k, 0]
-            if not moved and system.least[step] == system.most[step]:  # nor will it ever
+            if not moved and _stays(now, room, system.least[step], system.most[step], lower, last, axes):
                 follow(room.heard, proof)
                 end, step = (RECORDED, final) if system.record else (AT_REST, step)
                 _emit(leaves, place, lower, upper, (end, step, frozen, chain), now, 0.0, proof)
