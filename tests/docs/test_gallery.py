@@ -32,10 +32,12 @@ def cache(tmp_path_factory):
 @pytest.mark.parametrize(
     "page", [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.long) for p in PAGES]
 )
-def test_a_page_of_the_gallery_holds(page, cache, capsys, tmp_path):
+def test_a_page_of_the_gallery_holds(page, cache, capsys, tmp_path, request, monkeypatch):
     needed = PACKAGES.get(page.stem)
     if needed and not list(metadata.distributions(name=needed)):
         pytest.skip(f"the page needs the package {needed}, which is not installed")
+    if "LMDATA_REVIEWS" in page.read_text():
+        monkeypatch.setenv("LMDATA_REVIEWS", str(request.getfixturevalue("movie_reviews")))
     figures = runpy.run_path(str(page)).get("figures", {})
     assert capsys.readouterr().out
     assert figures or not page.stem.startswith("atlas")
