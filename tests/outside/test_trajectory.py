@@ -80,6 +80,16 @@ def test_padding_never_changes_a_number(name):
         xr.testing.assert_identical(lazy.compute(), MEASURES[name](whole))
 
 
+def test_sums_over_vertices_are_in_the_order_that_a_run_has_alone():
+    """Zeros behind the last summand change how numpy groups eight and more of them, and so the last bit."""
+    angles = [2 * np.pi * np.arange(n) / n for n in (40, *range(9, 24))]
+    circles = [np.stack([np.cos(angle), np.sin(angle)], axis=-1) for angle in angles]
+    states = [np.stack([np.roll(circle, 1, axis=0) * 0.9, circle]) for circle in circles]
+    datasets = [lmdata.from_trajectory(states), *map(lmdata.from_trajectory, states)]
+    whole, *singles = (lmdata.with_model(ds, MODEL) for ds in datasets)
+    check_padding(lmdata.vertex_occupancy, whole, singles)
+
+
 @given(data=st.data())
 @settings(max_examples=8, deadline=None, derandomize=True)
 def test_what_pads_is_never_looked_at(data):
