@@ -22,7 +22,7 @@ BUGS = [
         TRAJECTORY,
     ),
     Bug("analysis/parameters.py", '"source" in ds.attrs and "recipe" not in ds.attrs', "False", TRAJECTORY),
-    Bug("data/trajectory.py", "[super().digest, self.heads, *whose]", "super().digest", TRAJECTORY),
+    Bug("data/trajectory.py", "[super().digest, self.heads, *whose]", "super().digest", "data/test_trajectory.py"),
     Bug("data/repair.py", "report.damaged and Stored.open(place)", "False and Stored.open(place)", TRAJECTORY),
     Bug("outside/alone.py", "assign_attrs(count=len(kept))", "assign_attrs()", TRAJECTORY),
     Bug("outside/arrays.py", "whole[row][tuple(slice(0, size) for", "whole[0][tuple(slice(0, size) for", TRAJECTORY),
