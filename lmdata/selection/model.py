@@ -137,8 +137,8 @@ def loss_of(margin: NDArray[Any], loss: str) -> NDArray[Any]:
 
     Examples
     --------
-    >>> loss_of(np.array([0.0]), "logistic") == np.log(2)
-    array([ True])
+    >>> loss_of(np.array([0.0]), "logistic").round(6)  # log 2
+    array([0.693147])
     """
     if loss == "logistic":
         positive = np.real(margin) >= 0  # exponents below zero: nothing overflows
