@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bugs_analysis
 import bugs_data
 import bugs_dynamics
+import bugs_models
 import bugs_outside
 import bugs_runs
 import bugs_selection
@@ -43,6 +44,7 @@ BUGS: list[Bug] = [
     *bugs_selection.BUGS,
     *bugs_runs.BUGS,
     *bugs_outside.BUGS,
+    *bugs_models.BUGS,
 ]
 SECONDS = 900
 """A run of tests beyond this counts as a bug caught: it hangs."""
