@@ -136,7 +136,7 @@ BUGS = [
         "selection/test_selection_arithmetic.py selection/test_selection_dataset.py",
     ),
     Bug("data/store/transaction.py", "for name in self.layout.parts]", "for name in self.layout.parts[:1]]", STORED),
-    Bug("data/training.py", '"problems": {name: [dims, *_digested(values)]', '"problems": {name: [dims]', STORED),
+    Bug("data/training.py", '"problems": {name: [dims, *array_digest(values)]', '"problems": {name: [dims]', STORED),
     Bug("data/verify.py", "for name in names]", "for name in names[:1]]", STORED),
     Bug("selection/training.py", "elif not _same(layout.given(), drawn.given()):", "elif False:", STORED),
     Bug("selection/training.py", "[numbers[row] for row in kept]", "[numbers[row] for row in rows]", STORED),
