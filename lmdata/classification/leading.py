@@ -15,6 +15,7 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number, as_text
 from lmdata.numerics.random import counted_words, lengths, normal_of
 from lmdata.numerics.threads import parallel_for
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -117,7 +118,7 @@ def compared(
 
     if chosen.all() or not chosen.any():
         raise InvalidInput(
-            f"of the {len(chosen)} words of the corpus {int(chosen.sum())} are among those in question; "
+            f"of {counted(len(chosen), 'word')} of the corpus {int(chosen.sum())} are among those in question; "
             "some have to be, and some not"
         )
     texts = Texts(encoded.occurrences, encoded.first, encoded.labels)

@@ -34,6 +34,7 @@ from lmdata.numerics.random import counted_words
 from lmdata.numerics.threads import parallel_for
 from lmdata.runs.progress import Progress, reporting
 from lmdata.runs.sweep import check_seeds, check_sweep
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -258,8 +259,8 @@ def _empty(training: Training, encoded: Encoded, members: int) -> dict[str, NDAr
     room = available_memory()
     if size + working > room:
         raise InvalidInput(
-            f"the training takes {size + working:,} B for {members} members, and {room:,} B are free: train fewer "
-            "seeds or swept values at a time, or fewer components, or read fewer words of a text (most_words)"
+            f"the training takes {size + working:,} B for {counted(members, 'member')}, and {room:,} B are free: train "
+            "fewer seeds or swept values at a time, or fewer components, or read fewer words of a text (most_words)"
         )
     epochs, reviews, d = training.epochs + 1, len(training.corpus), components
     return {

@@ -72,6 +72,7 @@ def seconds(tmp_path_factory):
     return time.monotonic() - begun
 
 
+@pytest.mark.long
 def test_killed_while_it_writes_and_while_it_resumes(tmp_path, writer, check_finished):
     for delay in (0.3, 0.2):
         kill_once(writer, tmp_path / "run", delay)

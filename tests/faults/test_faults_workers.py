@@ -193,6 +193,7 @@ def test_members_that_record_nothing_on_the_way_are_finished_and_resumed_by_work
     check_finished(tmp_path / "run", lmdata.simulate(MODEL, TOKENS, **run))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("all_blocks_in_a_task")
 def test_a_block_that_kills_its_workers_is_marked_failed_while_the_others_go_on(
     address, plan, serial, tmp_path, folder

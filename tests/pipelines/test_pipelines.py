@@ -65,7 +65,7 @@ def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_pat
     assert lmdata.catalog.info(name)["derived_from"] == "hardmax-square"
 
 
-@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("pipeline", [PIPELINES[0], *(pytest.param(p, marks=pytest.mark.long) for p in PIPELINES[1:])])
 def test_a_store_opened_by_path_is_named_by_folder_and_recipe(pipeline, store, tmp_path):
     page = study(pipeline).run(str(store), output=tmp_path / "figures")
     recipe = lmdata.open(store).attrs["recipe_id"]

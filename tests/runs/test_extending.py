@@ -193,7 +193,7 @@ lmdata.extend(place, seeds=(4, 0, 7, 1, 2), progress=kill)
 """
 
 
-@pytest.mark.parametrize("when", ["while it is widened", "while it computes"])
+@pytest.mark.parametrize("when", ["while it is widened", pytest.param("while it computes", marks=pytest.mark.long)])
 def test_a_killed_extension_is_all_or_nothing_and_recovers(tmp_path, when):
     place = tmp_path / "run"
     narrow = simulate(store=place).load()

@@ -99,7 +99,10 @@ run_to_store(SelectionRecipe.from_specification(json.loads(sys.argv[1])), sys.ar
 
 @pytest.mark.parametrize(
     ("trained", "resume"),
-    [("joint", lmdata.resume), ("weight", lambda place: cli.main(["resume", str(place)]))],
+    [
+        pytest.param("joint", lmdata.resume, marks=pytest.mark.long),
+        ("weight", lambda place: cli.main(["resume", str(place)])),
+    ],
     ids=["lmdata.resume", "lmdata resume"],
 )
 def test_killed_and_resumed_it_has_the_same_digest(tmp_path, trained, resume):

@@ -172,6 +172,7 @@ def open_in_process(folder, queue):
     queue.put((value, len(build.built)))
 
 
+@pytest.mark.long
 def test_two_processes_build_once(catalog, tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

@@ -88,7 +88,7 @@ def test_reader_of_a_while_ago_has_its_commit_or_is_told_that_it_is_gone(tmp_pat
     assert 3 <= gone <= 9
 
 
-@pytest.mark.parametrize("lives", [1, 4, 40])
+@pytest.mark.parametrize("lives", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 40))])
 def test_disk_grows_with_the_data_whoever_commits(tmp_path, example, monkeypatch, tidied, lives):
     monkeypatch.setattr(module, "KEPT_BYTES", 2**18)
     monkeypatch.setattr(module, "COMMIT_BYTES", 2**12)

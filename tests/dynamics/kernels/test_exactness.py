@@ -164,6 +164,7 @@ for kind in KINDS:
 """
 
 
+@pytest.mark.long
 def test_the_library_of_matrix_products_does_not_matter():
     """OpenBLAS picks its kernels by processor: three picks that every x86-64 with AVX2 can run."""
     printed = set()
