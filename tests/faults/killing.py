@@ -45,7 +45,10 @@ from lmdata.sensitivity import storing
 from ..data.conftest import flip
 from .failing import Failing
 
-ENVIRONMENT = {"ICECHUNK_NO_LOGS": "1", **dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")}
+ENVIRONMENT = {
+    "ICECHUNK_NO_LOGS": "1",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+}
 """And ``LD_PRELOAD`` is the library of `failing.build`."""
 MODEL, TOKENS = lmdata.Localmax(), lmdata.tokens.uniform(5, 2)
 SEEDS, WIDER = range(3), range(5)
