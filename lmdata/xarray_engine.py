@@ -90,6 +90,8 @@ class LmdataBackend(BackendEntrypoint):
 def _catalogued(location: str | os.PathLike[str]) -> str | None:
     """Return the name in ``lmdata:NAME``, or None; xarray makes an absolute path of it in `open_mfdataset`.
 
+    That takes names from xarray 2026.7 on.
+
     Examples
     --------
     >>> _catalogued("lmdata:hardmax-square"), _catalogued("/home/me/lmdata:hardmax-square"), _catalogued("run")
