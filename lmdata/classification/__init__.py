@@ -5,6 +5,7 @@
 >>> ds = train(Classifier(components=4, layers=1), corpus, epochs=2)
 """
 
+from lmdata.classification.attended import attended_words
 from lmdata.classification.corpus import Corpus
 from lmdata.classification.leading import leading_words
 from lmdata.classification.logistic import Logistic, logistic_regression
@@ -16,6 +17,7 @@ __all__ = [
     "Classifier",
     "Corpus",
     "Logistic",
+    "attended_words",
     "evidence",
     "interval",
     "leading_words",

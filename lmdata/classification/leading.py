@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.classification.chance import bands, exchanged, in_question, p_values
 from lmdata.classification.corpus import Corpus
 from lmdata.classification.encoding import Encoded, encode, pretrained_embedding
 from lmdata.classification.kernel import Layers, Texts, Weights, read_all, space
 from lmdata.errors import InvalidInput
-from lmdata.numerics.checks import as_count, as_number, as_text
+from lmdata.numerics.checks import as_count, as_number
 from lmdata.numerics.random import counted_words, lengths, normal_of
 from lmdata.numerics.threads import parallel_for
-from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -94,8 +94,6 @@ def leading_words(
     """
     if not isinstance(corpus, Corpus):
         raise InvalidInput(f"corpus must be a Corpus, as lmdata.reviews returns; got {type(corpus).__name__}")
-    if isinstance(words, str):
-        raise InvalidInput(f"words is {words!r:.40}, one text; give a list of words, such as {words.split()!r:.60}")
     gain = as_number(influence, "influence", minimum=0, above=True)
     layer = Layers(
         as_count(layers, "layers", minimum=0),
@@ -104,8 +102,7 @@ def leading_words(
         as_number(alignment_sensitivity, "alignment_sensitivity", minimum=0),
     )
     encoded = encode(corpus)
-    wanted = {as_text(word, "a word").lower() for word in words}
-    chosen = np.array([word in wanted for word in encoded.words])
+    chosen = in_question(words, encoded.words)
     embedding = pretrained_embedding(encoded.words, as_count(components, "components"))
     return compared(encoded, embedding, chosen, layer, as_count(draws, "draws"), as_count(seed, "seed", minimum=0))
 
@@ -116,11 +113,6 @@ def compared(
     """Return what `leading_words` does, of any embedding (word, component) and chosen words (word,)."""
     import xarray
 
-    if chosen.all() or not chosen.any():
-        raise InvalidInput(
-            f"of {counted(len(chosen), 'word')} of the corpus {int(chosen.sum())} are among those in question; "
-            "some have to be, and some not"
-        )
     texts = Texts(encoded.occurrences, encoded.first, encoded.labels)
     frequency = np.bincount(encoded.occurrences, minlength=len(chosen))
     observed, leader = _statistics(texts, embedding, chosen, layers)
@@ -133,13 +125,11 @@ def compared(
             drawn[which, draw] = _statistics(texts, other, chosen, layers)[0]
 
     parallel_for(task, len(NULLS) * draws, 1)
-    below, above = ((drawn <= observed).sum(axis=1), (drawn >= observed).sum(axis=1))
-    p_value = np.minimum(1.0, 2.0 * (1.0 + np.minimum(below, above)) / (1.0 + draws))
     led = np.bincount(encoded.occurrences, leader, minlength=len(chosen))
     values: dict[str, tuple[tuple[str, ...], Any, str]] = {
         "observed": (("statistic",), observed, "of the words as they are"),
         "drawn": (("null", "statistic", "draw"), drawn.transpose(0, 2, 1), "of a draw of the null model"),
-        "p_value": (("null", "statistic"), p_value, "chance to be as far out, of both sides"),
+        "p_value": (("null", "statistic"), p_values(observed, drawn), "chance to be as far out, of both sides"),
         "lead_rate": (("word",), led / np.maximum(frequency, 1), "share of the word's occurrences that lead"),
         "frequency": (("word",), frequency, "occurrences of the word"),
         "length": (("word",), lengths(embedding), "length of the word's vector"),
@@ -167,18 +157,14 @@ def null_embedding(
         words = counted_words([seed], draw, embedding.size, stream=stream)[0]
         directions = normal_of(words).reshape(embedding.shape)
         return np.asarray(directions * (lengths(embedding) / lengths(directions))[:, None])
-    key = counted_words([seed], draw, len(embedding), stream=stream)[0]
     if null == "shuffled":
         size = lengths(embedding)
-        order = np.argsort(key, kind="stable")
+        order = exchanged(np.zeros(len(embedding), np.int64), seed, draw, stream)
         order = order[size[order] > 0.0]  # a vector of length zero has no direction, and needs none
         found = np.zeros_like(embedding)
         found[size > 0.0] = (embedding / np.where(size > 0.0, size, 1.0)[:, None])[order] * size[size > 0.0, None]
         return found
-    band = np.frexp(np.maximum(frequency, 1).astype(np.float64))[1]
-    found = np.empty_like(embedding)
-    found[np.lexsort((np.arange(len(key)), band))] = embedding[np.lexsort((key, band))]
-    return found
+    return embedding[exchanged(bands(frequency), seed, draw, stream)]
 
 
 def _statistics(
