@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.measuring import measure, measured_states
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
@@ -127,12 +127,11 @@ def pair_alignment(ds: xr.Dataset, *, threshold: float = 0.999) -> xr.DataArray:
     threshold = as_number(threshold, "threshold")
     if not -1.0 <= threshold <= 1.0:
         raise InvalidInput(f"threshold is {threshold!r}; it must be a cosine, between -1 and 1")
-    return measured(
+    return measured_states(
         ds,
         shares,
-        positions(ds, "pair_alignment"),
-        names=("aligned_share",),
-        core=(("token", "component"),),
+        "pair_alignment",
+        "aligned_share",
         source=SOURCE,
         comment=f"cosines of at least {threshold:g}",
         threshold=threshold,
@@ -171,12 +170,11 @@ def cosine_density(ds: xr.Dataset, *, bins: int = 50) -> xr.DataArray:
     array([0., 1.])
     """
     bins = as_count(bins, "bins")
-    density = measured(
+    density = measured_states(
         ds,
         densities,
-        positions(ds, "cosine_density"),
-        names=("cosine_density",),
-        core=(("token", "component"),),
+        "cosine_density",
+        "cosine_density",
         new={"bin": ((np.arange(bins) + 0.5) * 2 / bins - 1).tolist()},
         source=SOURCE,
         bins=bins,

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.measuring import measure, measured_states
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.errors import InvalidInput
@@ -74,12 +74,11 @@ def dominance_cells(ds: xr.Dataset, vertices: ArrayLike, *, unit: bool = False) 
         raise InvalidInput(f"vertices has shape {corners.shape}; it must be (vertex, {ds.sizes.get('component')})")
     if unit and not corners.any(axis=1).all():
         raise InvalidInput("a vertex is zero, which has no direction; leave it out, or give unit=False")
-    return measured(
+    return measured_states(
         ds,
         cell_of,
-        positions(ds, "dominance_cells"),
-        names=("cell",),
-        core=(("token", "component"),),
+        "dominance_cells",
+        "cell",
         source="dominance cells, arXiv 2508.09628",
         comment="directions" if unit else "",
         vertices=corners,

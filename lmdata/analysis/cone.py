@@ -1,4 +1,4 @@
-"""The cone that holds all tokens: how far the origin is from their hull."""
+"""The cone that holds all tokens: how far the origin is from their hull, or how deep inside."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.hull_kernels import QHULL_RANK, RANK_TOLERANCE
+from lmdata.analysis.measuring import measure, measured_states
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 
 
 def margin(points: NDArray[np.floating]) -> float:
-    r"""Return :math:`\max_{|w| \le 1} \min_i \langle x_i, w \rangle` of points (n, d).
+    r"""Return :math:`\max_{|w| = 1} \min_i \langle x_i, w \rangle` of points (n, d); `cone_margin` says what it is.
 
-    It is the distance of the origin from their hull. The shortest w with <x_i, w> >= 1 is found as by Lawson and Hanson
-    (Solving Least Squares Problems, chapter 23), by least squares over non-negative weights. What is returned is the
-    least <x_i, w> at that w, a bound from below whatever the solver did; where it is not above its rounding, 0.
+    Above zero, the shortest w with <x_i, w> >= 1 is found as by Lawson and Hanson (Solving Least Squares Problems,
+    chapter 23), by least squares over non-negative weights. What is returned is the least <x_i, w> at that w, a bound
+    from below whatever the solver did. Where it is not above its rounding, `depth` is asked.
 
     Examples
     --------
-    >>> round(margin(np.array([[1.0, 1.0], [1.0, -2.0]])), 12), margin(np.array([[1.0], [-1.0]]))
-    (1.0, 0.0)
+    >>> round(margin(np.array([[1.0, 1.0], [1.0, -2.0]])), 12), margin(np.array([[1.0], [-2.0]]))
+    (1.0, -1.0)
     """
     n, d = points.shape
     size = np.abs(points).max()
@@ -36,7 +37,34 @@ def margin(points: NDArray[np.floating]) -> float:
     length = np.sqrt((normal * normal).sum())
     least = float((scaled @ normal).min() / length) if length > 0 else 0.0
     rounding = 4.0 * (d + n) * np.finfo(np.float64).eps * np.sqrt(d)
-    return least * float(size) if least > rounding else 0.0
+    return (least if least > rounding else 0.0 - depth(scaled)) * float(size)
+
+
+def depth(points: NDArray[np.float64]) -> float:
+    """Return how far the origin, which is in the hull of points (n, d), is from its boundary.
+
+    It is the least distance from the plane of a facet, by qhull; 0 where the hull is flat or the origin on its
+    boundary. NaN in more than seven dimensions, where facets are too many to be listed, and where qhull gives up.
+
+    Examples
+    --------
+    >>> depth(np.array([[2.0, 1.0], [-2.0, 1.0], [2.0, -1.0], [-2.0, -1.0]]))
+    1.0
+    """
+    from scipy.spatial import ConvexHull, QhullError
+
+    n, d = points.shape
+    if d == 1:
+        return float(max(0.0, min(points.max(), -points.min())))
+    if n <= d or np.linalg.svd(points, compute_uv=False)[-1] <= RANK_TOLERANCE * np.abs(points).max():
+        return 0.0  # a normal of the span of the points is at right angles to all of them
+    if d > QHULL_RANK:
+        return np.nan
+    try:
+        offsets = ConvexHull(points).equations[:, -1]
+    except QhullError:
+        return np.nan
+    return float(max(0.0, (-offsets).min()))
 
 
 def margins(position: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -55,14 +83,20 @@ def margins(position: NDArray[np.floating]) -> NDArray[np.float64]:
     return found.reshape(shape)
 
 
-@measure(Variable("cone_margin", ("*", "seed", "time"), "float64", "distance of the origin from the tokens' hull"))
+@measure(
+    Variable("cone_margin", ("*", "seed", "time"), "float64", "margin of the best half-space that holds all tokens")
+)
 def cone_margin(ds: xr.Dataset) -> xr.DataArray:
     r"""Measure how well one open half-space holds all tokens, at every stored step.
 
-    .. math:: \max_{|w| \le 1} \min_i \langle x_i, w \rangle = \operatorname{dist}(0, \operatorname{conv} X)
+    .. math:: \max_{|w| = 1} \min_i \langle x_i, w \rangle = \begin{cases}
+              \operatorname{dist}(0, \operatorname{conv} X) & \text{the origin is outside of the hull} \\
+              -\operatorname{dist}(0, \partial \operatorname{conv} X) & \text{it is inside} \end{cases}
 
     On the sphere, tokens of an open half-space gather at one point under self-attention (arXiv 2312.10794), and trained
-    transformers keep theirs in a narrow cone. 0 where no open half-space holds them all.
+    transformers keep theirs in a narrow cone. Where it is not above 0, no open half-space holds them all. It is 0 where
+    a closed one does, as one always does with no more tokens than components. Below 0 it tells how far a half-space
+    must be moved off the origin to hold them; that is found through the facets of the hull, in up to seven dimensions.
 
     Parameters
     ----------
@@ -72,7 +106,8 @@ def cone_margin(ds: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        ``cone_margin`` (<swept>, seed, time), in units of the tokens, lazy where ``ds`` is; NaN for absent members.
+        ``cone_margin`` (<swept>, seed, time), in units of the tokens, lazy where ``ds`` is; NaN for absent members,
+        and where it is below 0 in more than seven dimensions (or qhull gives up).
 
     Raises
     ------
@@ -86,11 +121,10 @@ def cone_margin(ds: xr.Dataset) -> xr.DataArray:
     >>> cone_margin(ds).round(12).item()
     2.4
     """
-    return measured(
+    return measured_states(
         ds,
         margins,
-        positions(ds, "cone_margin"),
-        names=("cone_margin",),
-        core=(("token", "component"),),
+        "cone_margin",
+        "cone_margin",
         source="half-space of the tokens, arXiv 2312.10794",
     )["cone_margin"]

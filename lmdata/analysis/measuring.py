@@ -220,5 +220,15 @@ def measured(
     return out.assign_coords(coords | ({"status": ds["status"]} if "status" in ds else {}))
 
 
+def measured_states(
+    ds: xr.Dataset, function: Callable[..., Any], measure: str, *names: str, **options: Any
+) -> xr.Dataset:
+    """Apply a function of the tokens of one state to every stored state, lazily: `measured`, which takes ``options``.
+
+    ``measure`` is the name that messages have, ``names`` are those of the variables.
+    """
+    return measured(ds, function, positions(ds, measure), names=names, core=(("token", "component"),), **options)
+
+
 def _without_coords(array: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(array.variable)

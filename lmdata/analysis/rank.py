@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.measuring import measure, measured_states
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 
@@ -145,11 +145,12 @@ def token_rank(ds: xr.Dataset) -> xr.Dataset:
     >>> {name: round(value.item(), 12) for name, value in token_rank(ds).items()}
     {'residual': 1.0, 'effective_dimension': 2.0, 'mean_cosine': -0.333333333333}
     """
-    return measured(
+    return measured_states(
         ds,
         statistics,
-        positions(ds, "token_rank"),
-        names=("residual", "effective_dimension", "mean_cosine"),
-        core=(("token", "component"),),
+        "token_rank",
+        "residual",
+        "effective_dimension",
+        "mean_cosine",
         source="rank collapse, arXiv 2103.03404; effective rank, Roy and Vetterli 2007",
     )

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.measuring import measure, measured_states
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.numerics.checks import as_number
@@ -81,12 +81,12 @@ def anisotropy(ds: xr.Dataset) -> xr.Dataset:
     >>> anisotropy(ds).anisotropy.item()
     1.0
     """
-    return measured(
+    return measured_states(
         ds,
         covariance_spectrum,
-        positions(ds, "anisotropy"),
-        names=("covariance_eigenvalue", "anisotropy"),
-        core=(("token", "component"),),
+        "anisotropy",
+        "covariance_eigenvalue",
+        "anisotropy",
         source="covariance of the tokens",
     )
 
@@ -142,12 +142,11 @@ def isotropy(ds: xr.Dataset) -> xr.DataArray:
     >>> isotropy(ds).item()
     0.0
     """
-    return measured(
+    return measured_states(
         ds,
         isotropies,
-        positions(ds, "isotropy"),
-        names=("isotropy",),
-        core=(("token", "component"),),
+        "isotropy",
+        "isotropy",
         source="IsoScore, arXiv 2108.07344",
     )["isotropy"]
 
@@ -183,12 +182,11 @@ def span_dimension(ds: xr.Dataset, *, tolerance: float = 1e-6) -> xr.DataArray:
     1
     """
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
-    return measured(
+    return measured_states(
         ds,
         spans,
-        positions(ds, "span_dimension"),
-        names=("span_dimension",),
-        core=(("token", "component"),),
+        "span_dimension",
+        "span_dimension",
         source="Gram matrix of the tokens",
         comment=f"singular values above {tolerance:g} of the largest",
         tolerance=tolerance,
