@@ -167,79 +167,102 @@ class Config:
         return heads
 
 
+class Parts(NamedTuple):
+    """Names of the parts of a layer of BERT's kind, below that of the layer; `Layer` says what they are."""
+
+    query: str
+    key: str
+    value: str
+    out: str
+    attention_norm: str
+    rise: str
+    fall: str
+    mlp_norm: str
+
+
+_BERT = Parts(
+    *("attention.self.query", "attention.self.key", "attention.self.value"),
+    *("attention.output.dense", "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"),
+)
+_ALBERT = Parts(
+    *("attention.query", "attention.key", "attention.value", "attention.dense", "attention.LayerNorm"),
+    *("ffn", "ffn_output", "full_layer_layer_norm"),
+)
+
+
 def bert(config: Config, arrays: Mapping[str, NDArray[Any]], activations: Mapping[str, Any], file: Path) -> Network:
     """Return a network of BERT's form (arXiv 1810.04805)."""
-    width, inner = config.count("hidden_size"), config.count("intermediate_size")
     config.only("position_embedding_type", "absolute")
     config.only("is_decoder", False)
     weights = Weights(arrays, ("", "bert."), "embeddings.word_embeddings.weight", file)
-
-    def layer(number: int) -> Layer:
-        name = f"encoder.layer.{number}"
-        return Layer(
-            weights.linear(f"{name}.attention.self.query", width, width),
-            weights.linear(f"{name}.attention.self.key", width, width),
-            weights.linear(f"{name}.attention.self.value", width, width),
-            weights.linear(f"{name}.attention.output.dense", width, width),
-            weights.norm(f"{name}.attention.output.LayerNorm", width),
-            weights.linear(f"{name}.intermediate.dense", width, inner),
-            weights.linear(f"{name}.output.dense", inner, width),
-            weights.norm(f"{name}.output.LayerNorm", width),
-        )
-
-    return Network(
-        words=weights("embeddings.word_embeddings.weight", config.count("vocab_size"), width),
-        places=weights("embeddings.position_embeddings.weight", config.count("max_position_embeddings"), width),
-        kind=weights("embeddings.token_type_embeddings.weight", config.count("type_vocab_size"), width)[0],
-        embedding_norm=weights.norm("embeddings.LayerNorm", width),
+    layer = _layers(config, weights, _BERT)
+    return _encoder(
+        config,
+        weights,
+        embedded=config.count("hidden_size"),
         widen=None,
-        layers=tuple(layer(number) for number in range(config.count("num_hidden_layers"))),
-        final_norm=None,
-        norm_first=False,
-        causal=False,
-        heads=config.heads("num_attention_heads", width),
+        layers=tuple(layer(f"encoder.layer.{number}") for number in range(config.count("num_hidden_layers"))),
         activation=config.one_of("hidden_act", activations, "gelu"),
-        epsilon=config.number("layer_norm_eps", 1e-12),
     )
 
 
 def albert(config: Config, arrays: Mapping[str, NDArray[Any]], activations: Mapping[str, Any], file: Path) -> Network:
     """Return a network of ALBERT's form (arXiv 1909.11942): layers of one group share their weights."""
-    width, inner = config.count("hidden_size"), config.count("intermediate_size")
-    narrow = config.count("embedding_size")
+    width, narrow = config.count("hidden_size"), config.count("embedding_size")
     config.only("position_embedding_type", "absolute")
     config.only("inner_group_num", 1)
     depth, groups = config.count("num_hidden_layers"), config.count("num_hidden_groups", 1)
     if groups > depth:
         raise InvalidInput(f"{config.file}: {groups} groups of layers are more than there are layers, {depth}")
     weights = Weights(arrays, ("", "albert."), "embeddings.word_embeddings.weight", file)
-
-    def layer(group: int) -> Layer:
-        name = f"encoder.albert_layer_groups.{group}.albert_layers.0"
-        return Layer(
-            weights.linear(f"{name}.attention.query", width, width),
-            weights.linear(f"{name}.attention.key", width, width),
-            weights.linear(f"{name}.attention.value", width, width),
-            weights.linear(f"{name}.attention.dense", width, width),
-            weights.norm(f"{name}.attention.LayerNorm", width),
-            weights.linear(f"{name}.ffn", width, inner),
-            weights.linear(f"{name}.ffn_output", inner, width),
-            weights.norm(f"{name}.full_layer_layer_norm", width),
-        )
-
-    shared = [layer(group) for group in range(groups)]
-    return Network(
-        words=weights("embeddings.word_embeddings.weight", config.count("vocab_size"), narrow),
-        places=weights("embeddings.position_embeddings.weight", config.count("max_position_embeddings"), narrow),
-        kind=weights("embeddings.token_type_embeddings.weight", config.count("type_vocab_size"), narrow)[0],
-        embedding_norm=weights.norm("embeddings.LayerNorm", narrow),
+    layer = _layers(config, weights, _ALBERT)
+    shared = [layer(f"encoder.albert_layer_groups.{group}.albert_layers.0") for group in range(groups)]
+    return _encoder(
+        config,
+        weights,
+        embedded=narrow,
         widen=weights.linear("encoder.embedding_hidden_mapping_in", narrow, width),
         layers=tuple(shared[number * groups // depth] for number in range(depth)),
+        activation=config.one_of("hidden_act", activations, "gelu_new"),
+    )
+
+
+def _layers(config: Config, weights: Weights, parts: Parts) -> Callable[[str], Layer]:
+    """Return what makes a layer of the name of its weights."""
+    width, inner = config.count("hidden_size"), config.count("intermediate_size")
+
+    def layer(name: str) -> Layer:
+        own = Parts(*(f"{name}.{part}" for part in parts))
+        return Layer(
+            weights.linear(own.query, width, width),
+            weights.linear(own.key, width, width),
+            weights.linear(own.value, width, width),
+            weights.linear(own.out, width, width),
+            weights.norm(own.attention_norm, width),
+            weights.linear(own.rise, width, inner),
+            weights.linear(own.fall, inner, width),
+            weights.norm(own.mlp_norm, width),
+        )
+
+    return layer
+
+
+def _encoder(
+    config: Config, weights: Weights, *, embedded: int, widen: Linear | None, layers: tuple[Layer, ...], activation: str
+) -> Network:
+    """Return a network that normalises behind its parts and masks nothing, with so many embedded components."""
+    return Network(
+        words=weights("embeddings.word_embeddings.weight", config.count("vocab_size"), embedded),
+        places=weights("embeddings.position_embeddings.weight", config.count("max_position_embeddings"), embedded),
+        kind=weights("embeddings.token_type_embeddings.weight", config.count("type_vocab_size"), embedded)[0],
+        embedding_norm=weights.norm("embeddings.LayerNorm", embedded),
+        widen=widen,
+        layers=layers,
         final_norm=None,
         norm_first=False,
         causal=False,
-        heads=config.heads("num_attention_heads", width),
-        activation=config.one_of("hidden_act", activations, "gelu_new"),
+        heads=config.heads("num_attention_heads", config.count("hidden_size")),
+        activation=activation,
         epsilon=config.number("layer_norm_eps", 1e-12),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.models.special import check_one_scheme
 from lmdata.outside.trajectory import from_trajectory
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def from_transformers(
     Raises
     ------
     InvalidInput
-        If the outputs have no hidden states, their shapes disagree, or the names cannot be told; nothing is written
-        then.
+        If the outputs have no hidden states, their shapes disagree, the names cannot be told, or the tokenizer has more
+        than one scheme of special tokens; nothing is written then.
 
     Examples
     --------
@@ -120,6 +121,7 @@ def _names(tokenizer: Any, ids: Any, shape: tuple[int, ...]) -> list[list[str]] 
         raise InvalidInput(
             f"tokenizer is {type(tokenizer).__name__}; one with convert_ids_to_tokens is needed, or None"
         )
+    check_one_scheme(getattr(tokenizer, "all_special_tokens", ()), "tokenizer")
     if ids is None:
         raise InvalidInput("the names of tokens are told by their numbers: give inputs, what the tokenizer returned")
     numbers = _array(ids)

