@@ -22,6 +22,7 @@ EXTRAS = {
     "view": "panel",
     "text": "wordllama",
     "transformer": "tokenizers",
+    "hdf5": "h5netcdf",
     "s3": "obstore",
     "selection": "clarabel",
     "distributed": "distributed",

@@ -22,6 +22,15 @@ NEEDS = {
             "from tests.models import tiny; f = Path(tempfile.mkdtemp()); tiny.write(f); Transformer(f).tokenise('a')",
         ),
     ),
+    "hdf5": (
+        ("h5py", "h5netcdf"),
+        (
+            "import lmdata, pathlib, tempfile; f = pathlib.Path(tempfile.mkdtemp(), 'x.h5'); f.touch(); "
+            "lmdata.adopt(f)",
+            "import lmdata, pathlib, tempfile; f = pathlib.Path(tempfile.mkdtemp(), 'x.nc'); "
+            r"f.write_bytes(b'\x89HDF\r\n\x1a\n'); lmdata.adopt(f)",
+        ),
+    ),
     "distributed": (("distributed",), ("from lmdata.runs.cluster import connected; connected(1).__enter__()",)),
     "selection": (
         ("clarabel",),

@@ -38,10 +38,11 @@ def adopt(
     Parameters
     ----------
     path_or_dataset
-        A ``.npz``, ``.npy``, ``.safetensors`` or netCDF file, a folder of plain zarr, or an xarray Dataset or
-        DataArray. Formats that execute code (pickle, ``.pt``) and arrays of Python objects are refused.
+        A ``.npz``, ``.npy``, ``.safetensors``, HDF5 (``.h5``) or netCDF (``.nc``) file, a folder of plain zarr, or an
+        xarray Dataset or DataArray. Formats that execute code (pickle, ``.pt``), and arrays of Python objects or in
+        other files, are refused.
     position
-        Name of the states in it.
+        Name of the states in it; in HDF5 its path, such as ``layers/hidden``.
     dims, token, time, attention, present
         As for `lmdata.from_trajectory`. What is left out is taken from the file, if it has arrays of these names, and
         from the dimensions and coordinates of a labelled array; ``attention`` may be another array's name.
@@ -62,6 +63,8 @@ def adopt(
         As there; or if the file cannot be read, has no such array, or is a dataset of lmdata. Nothing is written then.
     FileNotFoundError
         If there is no such file.
+    ExtraMissing
+        If it is one of HDF5 or netCDF 4, and the packages of the extra ``hdf5`` are not installed.
 
     Examples
     --------

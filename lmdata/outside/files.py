@@ -19,11 +19,12 @@ from lmdata.data.store import guard
 from lmdata.data.store.prevented import looking, summary
 from lmdata.data.store.storage import Place
 from lmdata.data.store.stored_as import is_plain
-from lmdata.errors import InvalidInput
+from lmdata.errors import ExtraMissing, InvalidInput
+from lmdata.outside.hdf5 import ENDINGS, Hdf5, is_hdf5
 
 EXECUTING = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
 """Endings of what is read by unpickling, which executes what the file says."""
-REMEDY = "save the arrays as .npz, .safetensors, zarr or netCDF where the file was made"
+REMEDY = "save the arrays as .npz, .safetensors, HDF5, zarr or netCDF where the file was made"
 UNSAFE = "of a format that is read by executing what it says"
 
 
@@ -33,12 +34,14 @@ def read_file(file: Path) -> Mapping[Any, Any]:
     Parameters
     ----------
     file
-        ``.npz``, ``.npy`` (its array is called ``position``), ``.safetensors``, netCDF, or a folder of plain zarr.
+        ``.npz``, ``.npy`` (its array is called ``position``), ``.safetensors``, HDF5, netCDF, or a folder of zarr.
 
     Raises
     ------
     InvalidInput
         If it is another kind of file, cannot be read, holds Python objects, or is a dataset of lmdata.
+    ExtraMissing
+        If it is one of HDF5 or netCDF 4, and the packages of the extra ``hdf5`` are not installed.
     FileNotFoundError
         If there is nothing there.
     Prevented
@@ -118,14 +121,18 @@ def _safetensors(file: Path) -> Mapping[Any, Any]:
 
 
 def _netcdf(file: Path) -> xr.Dataset:
+    engine = None
+    if is_hdf5(file):
+        if missing := ExtraMissing.of("hdf5", f"{file.name}, a netCDF 4 file,", ("h5netcdf", "h5py")):
+            raise missing
+        Hdf5(file)  # refuses what is in other files
+        engine = "h5netcdf"
     try:
-        return checked(xr.open_dataset(file, decode_times=False), str(file))
+        return checked(xr.open_dataset(file, engine=engine, decode_times=False), str(file))
     except (ValueError, OSError, LookupError, TypeError, ImportError) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise InvalidInput(
-            f"{file} is no netCDF file that can be read here: {summary(error)}; for netCDF 4, pip install h5netcdf"
-        ) from error
+        raise InvalidInput(f"{file} is no netCDF file that can be read: {summary(error)}") from error
 
 
 def _zarr(folder: Path) -> xr.Dataset:
@@ -178,4 +185,5 @@ _READERS: Mapping[str, Callable[[Path], Mapping[Any, Any]]] = {
     ".nc": _netcdf,
     ".nc4": _netcdf,
     ".netcdf": _netcdf,
+    **dict.fromkeys(ENDINGS, Hdf5),
 }

@@ -13,7 +13,8 @@ import xarray as xr
 import zarr
 
 import lmdata
-from lmdata.errors import InvalidInput
+from lmdata.data.store.storage import Place
+from lmdata.errors import InvalidInput, StoreExists
 
 RNG = np.random.default_rng(0)
 POSITION = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -182,3 +183,26 @@ def test_a_dataset_of_lmdata_is_not_taken_over_again():
         lmdata.adopt(lmdata.from_trajectory(POSITION))
     with pytest.raises(FileNotFoundError):
         lmdata.adopt("/nowhere.npz")
+
+
+def test_a_bucket_has_what_memory_has(server, tmp_path):
+    file, place = written("npz", tmp_path), "s3://runs/adopted/one"
+    present = np.array([[1, 1, 1, 1], [1, 1, 0, 1]])
+    weights = RNG.random((2, 2, 3, 4, 4)).astype(np.float32)
+    given = {"present": present, "attention": weights, "source": {"revision": "1"}}
+    found, expected = lmdata.adopt(file, store=place, **given), lmdata.adopt(file, **given)
+    xr.testing.assert_equal(found.compute(), expected)
+    assert found.attrs["digest"] == expected.attrs["digest"]
+    assert json.loads(found.attrs["source"]) == json.loads(expected.attrs["source"])
+    assert lmdata.verify(place).ok
+    xr.testing.assert_equal(lmdata.leaders(lmdata.open(place)).compute(), lmdata.leaders(expected))
+    with pytest.raises(StoreExists):
+        lmdata.adopt(file, store=place)
+
+
+def test_what_is_refused_leaves_nothing_in_a_bucket(server, tmp_path):
+    place = "s3://runs/refused/one"
+    for file, changes in ((harmful(".pt", tmp_path), {}), (written("npz", tmp_path), {"token": ["a", "b"]})):
+        with pytest.raises(InvalidInput):
+            lmdata.adopt(file, store=place, **changes)
+        assert not Place.of(place).taken()

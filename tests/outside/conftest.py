@@ -1,0 +1,5 @@
+"""The bucket of the data room's tests."""
+
+from ..data.conftest import server
+
+__all__ = ["server"]
