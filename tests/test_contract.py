@@ -33,7 +33,7 @@ ARGUMENTS = {
 """What a model cannot be made without, or is worth making with."""
 TOKENS = {"circle-density": lmdata.tokens.array([[0.1], [0.3], [0.2], [0.1], [0.3]])}
 """Where a model starts, unless from anywhere in the plane, or on the sphere."""
-OF_NO_DATASET = {"equiangular_alignment", "equiangular_curve"}
+OF_NO_DATASET = {"equiangular_alignment", "equiangular_curve", "retrieval_theory", "retrieval_turn"}
 """Functions of `lmdata.analysis` that take parameters alone."""
 CALLS = {
     "dominance_cells": [lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"]))],
@@ -50,6 +50,7 @@ OF_SEVERAL_FRAMES = {
     "closed": "the limit",
     "quiescent": "the frames after",
     "s1_size": "the frames after",
+    "retrieval": "the first",
     "interaction_energy": "nothing, but is relative to the first",
 }
 """Variables along time whose value at a frame depends on others, and on which."""

@@ -24,10 +24,14 @@ from lmdata.analysis.interaction import interaction as interaction
 from lmdata.analysis.leaders import leaders as leaders
 from lmdata.analysis.lyapunov import lyapunov as lyapunov
 from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
+from lmdata.analysis.parking import parking_centres as parking_centres
 from lmdata.analysis.planes import hyperplanes as hyperplanes
 from lmdata.analysis.polytope import limit_polytope as limit_polytope
 from lmdata.analysis.quiescent import quiescent_sets as quiescent_sets
 from lmdata.analysis.rank import token_rank as token_rank
+from lmdata.analysis.retrieval import retrieval_profile as retrieval_profile
+from lmdata.analysis.retrieval import retrieval_theory as retrieval_theory
+from lmdata.analysis.retrieval import retrieval_turn as retrieval_turn
 from lmdata.analysis.rollout import influence as influence
 from lmdata.analysis.rollout import rollout as rollout
 from lmdata.analysis.spectrum import anisotropy as anisotropy

@@ -17,6 +17,7 @@ from lmdata.dynamics.models import (
     KrauseAttention,
     LocalmaxVariant,
     Noisy,
+    PositionalAttention,
     SelfAttention,
     Sinkformer,
     Softmax,
@@ -54,6 +55,8 @@ SPHERE = [
     SphereGradientFlow(step_size=0.1, alignment=[[1, 0], [0, -1]]),
     SphereGradientFlow(step_size=0.1, direction="descent", scheme="euler"),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread", geometry="sphere"),
+    PositionalAttention(slope=0.5, rotation=0.3),
+    PositionalAttention(inverse_temperature=4.0, slope=0.1, normalised=True, strict=False, scheme="geodesic"),
     Noisy(model=SphereAttention(inverse_temperature=4.0), scale=0.1),
     Noisy(model=SphereAttention(values=[[0, 0], [0, 0]], scheme="layernorm"), noise="values", scale=0.7),
 ]
@@ -244,6 +247,7 @@ def test_causal_tokens_do_not_feel_later_ones():
         Softmax(causal=True),
         SelfAttention(causal=True),
         LocalmaxVariant(causal=True, alignment_sensitivity=0.3),
+        PositionalAttention(slope=0.5, rotation=0.3),
     ):
         state = start_of(model, 7)
         few = advance(model, state[:3], [10])

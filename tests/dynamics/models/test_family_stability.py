@@ -10,6 +10,7 @@ import pytest
 from lmdata.dynamics import tokens
 from lmdata.dynamics.models import (
     CircleDensityFlow,
+    PositionalAttention,
     SelfAttention,
     Sinkformer,
     SphereAttention,
@@ -44,6 +45,9 @@ def test_the_stable_step_size_is_that_of_the_scheme(scheme):
         (SphereAttention(values=[[0, 3], [-3, 0]]), 3.0),
         (SphereAttention(inverse_temperature=2.0, normalised=False), np.exp(2)),
         (SphereGradientFlow(alignment=[[-2, 0], [0, 1]]), 2 * np.exp(2)),
+        (PositionalAttention(inverse_temperature=2.0, slope=0.5), np.exp(2) / (1 - np.exp(-0.5))),
+        (PositionalAttention(inverse_temperature=2.0), 10 * np.exp(2)),
+        (PositionalAttention(inverse_temperature=2.0, normalised=True), 1.0),
         (CircleDensityFlow(metric="fisher-rao", inverse_temperature=2.0), np.exp(2) / 2),
         (CircleDensityFlow(), np.e * 10 / np.pi),
         (CircleDensityFlow(metric="fisher-rao", scheme="exponentiated"), np.e),

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics import tokens
-from lmdata.dynamics.models import SelfAttention, Sinkformer, SphereAttention, SphereGradientFlow
+from lmdata.dynamics.models import (
+    PositionalAttention,
+    SelfAttention,
+    Sinkformer,
+    SphereAttention,
+    SphereGradientFlow,
+)
 from lmdata.dynamics.models.steppers import SCHEMES, adaptive, exponential, runge_kutta
 from lmdata.errors import InvalidInput
 
@@ -27,6 +33,7 @@ FLOWS = [
     SphereAttention(values=TURN, inverse_temperature=2.0, scheme="geodesic"),
     SphereAttention(inverse_temperature=2.0, ellipsoid=[[2.0, 0.5], [0.5, 1.0]], off_surface="normalise"),
     SphereGradientFlow(alignment=[[1.0, 0.5], [0.5, -1.0]]),
+    PositionalAttention(slope=0.5, rotation=0.3),
 ]
 
 

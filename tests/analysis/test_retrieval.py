@@ -1,0 +1,117 @@
+"""Retrieval: the measure against angles, linear theory against its matrix exponential, both against each other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+from scipy.special import iv
+
+import lmdata
+from lmdata.analysis.retrieval import MODES, WIDTH, growth_rates, mode_weights, overlaps
+from lmdata.errors import InvalidInput
+
+
+def test_overlaps_are_sums_of_cosines_of_angles():
+    angle = np.random.default_rng(0).uniform(-np.pi, np.pi, (2, 3, 5))
+    frames = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    tokens = np.array([2, 0, 4, 1, 3])  # the last of the sequence stands third
+    found = overlaps(frames, tokens, np.array([5, 0, 9]), width=0.4, modes=6)
+    order = np.arange(1, 7)
+    for place in np.ndindex(2, 3, 5):
+        apart = angle[place[0], place[1], 2] - angle[place[0], 1, place[2]]
+        expected = (np.exp(-((0.4 * order) ** 2) / 2) * np.cos(order * apart)).sum()
+        assert found[place] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_start_must_be_there():
+    ds = lmdata.simulate(lmdata.PositionalAttention(), lmdata.tokens.sphere(4, 2), steps=4)
+    with pytest.raises(InvalidInput, match="step 0"):
+        lmdata.retrieval_profile(ds.isel(time=slice(1, None)))
+
+
+@pytest.mark.parametrize(("beta", "slope"), [(0.0, 0.0), (1.0, 1.0), (3.0, 0.2)])
+def test_linear_theory_is_the_exponential_of_a_triangular_matrix(beta, slope):
+    n, times = 7, [0.0, 0.3, 2.0]
+    apart = np.subtract.outer(np.arange(n), np.arange(n))
+    kernel = np.where(apart > 0, np.exp(-slope * (apart - 1.0)), 0.0)
+    for time, found in zip(times, lmdata.retrieval_theory(times, beta, tokens=n, slope=slope), strict=True):
+        modes = [expm(rate * time * kernel)[-1] for rate in growth_rates(beta, MODES)]
+        np.testing.assert_allclose(found, mode_weights(WIDTH, MODES) @ modes, rtol=1e-12, atol=1e-14)
+
+
+def test_growth_rates_are_fourier_coefficients_of_the_field():
+    angle = 2 * np.pi * np.arange(512) / 512
+    for beta in (0.0, 0.5, 4.0):
+        field = -np.sin(angle) * np.exp(beta * np.cos(angle))
+        expected = [(1j * k * field * np.exp(1j * k * angle)).mean() for k in range(1, 9)]
+        np.testing.assert_allclose(growth_rates(beta, 8), np.real(expected), rtol=1e-11, atol=1e-14)
+        assert np.abs(np.imag(expected)).max() < 1e-13
+
+
+@pytest.mark.parametrize(("beta", "published"), [(0.1, 27.092952), (1.0, 2.457489), (2.0, 0.600716), (3.0, 0.174018)])
+def test_the_critical_times_of_the_paper(beta, published):
+    """lambda = 1, M = 8, modes to 20, in its time (a_k = k^2 I_k(beta)), beta times shorter than the model's."""
+    turn = lmdata.retrieval_turn(beta, slope=1.0)
+    assert round(turn / beta, 6) == published
+    k = np.arange(1, 21)
+    weights, rates = np.exp(-(np.pi**2) * k**2 / (2 * 8**2)), k**2 * iv(k, beta)
+    formula = 2 * (1 - math.exp(-1)) * (weights @ rates) / (weights @ rates**2)
+    assert turn / beta == pytest.approx(formula, rel=1e-13)
+
+
+@pytest.mark.parametrize(("beta", "slope"), [(0.3, 0.5), (1.0, 1.0), (3.0, 2.0)])
+def test_at_the_critical_time_the_two_nearest_are_held_alike(beta, slope):
+    """Before it the profile falls with distance, after it the token but one is held better."""
+    turn = lmdata.retrieval_turn(beta, slope=slope)
+    before, at, after = lmdata.retrieval_theory([0.9 * turn, turn, 1.1 * turn], beta, tokens=6, slope=slope)
+    assert at[-3] == pytest.approx(at[-2], rel=1e-12)
+    assert before[-3] < before[-2]
+    assert after[-3] > after[-2]
+
+
+def test_in_linear_theory_the_first_tokens_win_and_the_own_start_stays():
+    """A U: long after the critical time the profile falls from the first token to the last but one; its own is kept."""
+    turn = lmdata.retrieval_turn(1.0, slope=1.0)
+    late = lmdata.retrieval_theory([12 * turn], 1.0, tokens=12, slope=1.0)[0]
+    assert (np.diff(late[:-1]) < 0).all()
+    early = lmdata.retrieval_theory([0.02 * turn], 1.0, tokens=12, slope=1.0)[0]
+    assert (np.diff(early) > 0).all()
+
+
+def simulated(model, n, seeds, time):
+    steps = round(time / model.step_size)
+    ds = lmdata.simulate(model, lmdata.tokens.sphere(n, 2), steps=steps, record=[0, steps], seeds=range(seeds))
+    profile = lmdata.retrieval_profile(ds).isel(time=1)
+    return profile.mean("seed").values, profile.std("seed", ddof=1).values / np.sqrt(seeds)
+
+
+def test_particles_hold_at_first_what_theory_says():
+    """Of one token a position theory holds to first order in t: at t = 0.05 the rest is below the standard error."""
+    model = lmdata.PositionalAttention(slope=1.0, step_size=0.05, estimate_error=False)
+    mean, error = simulated(model, 6, 20_000, 0.05)
+    expected = lmdata.retrieval_theory([0.05], 1.0, tokens=6, slope=1.0)[0]
+    assert (np.abs(mean - expected)[:-1] < 3 * error[:-1]).all()
+    assert mean[-2] > 5 * error[-2], "the nearest token is seen"
+
+
+def test_rotation_turns_the_phase_of_what_is_held():
+    r"""RoPE: at m positions :math:`a_k = e^{-ikc} (k^2 I_k / \beta \cos c + i k I_k' \sin c)`, c = omega m."""
+    beta, omega = 1.0, 0.7
+    k = np.arange(1, MODES + 1)
+    prime = (iv(k - 1, beta) + iv(k + 1, beta)) / 2
+    angle = 2 * np.pi * np.arange(512) / 512
+    expected = []
+    for m in range(1, 6):
+        c = omega * m
+        rate = np.exp(-1j * k * c) * (k**2 * iv(k, beta) / beta * np.cos(c) + 1j * k * prime * np.sin(c))
+        field = -np.sin(angle) * np.exp(beta * np.cos(angle + c))
+        np.testing.assert_allclose(rate, [(1j * j * field * np.exp(1j * j * angle)).mean() for j in k], atol=1e-12)
+        expected.append(0.05 * (mode_weights(WIDTH, MODES) @ np.real(rate)))
+    model = lmdata.PositionalAttention(rotation=omega, step_size=0.05, estimate_error=False)
+    mean, error = simulated(model, 6, 20_000, 0.05)
+    assert (np.abs(mean[:-1] - expected[::-1]) < 3 * error[:-1]).all()
+    plain = 0.05 * (mode_weights(WIDTH, MODES) @ growth_rates(beta, MODES))
+    assert (np.abs(mean - plain) > 5 * error)[:-1].any(), "without rotation all are held alike"
