@@ -45,6 +45,12 @@ CALLS = {
 """Measures that take more than a dataset, or that are worth calling in several ways."""
 OF_SEVERAL_FRAMES = {
     "displacement": "the frame before",
+    "cluster_merges": "the frame before",
+    "cluster_births": "the frame before",
+    "clusters_kept": "the frame before",
+    "effective_time": "the frame after",
+    "flow_residual": "the frame after",
+    "dissipation_residual": "the frame after",
     "occupancy": "the limit, to which the last frames lead",
     "occupancy_entropy": "the limit",
     "closed": "the limit",

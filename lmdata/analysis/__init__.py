@@ -12,8 +12,10 @@ from lmdata.analysis.attention import attention_statistics as attention_statisti
 from lmdata.analysis.cells import dominance_cells as dominance_cells
 from lmdata.analysis.cluster_count import cluster_counts as cluster_counts
 from lmdata.analysis.cluster_count import metastability as metastability
+from lmdata.analysis.cluster_events import cluster_events as cluster_events
 from lmdata.analysis.cone import cone_margin as cone_margin
 from lmdata.analysis.convergence import convergence as convergence
+from lmdata.analysis.effective_time import effective_time as effective_time
 from lmdata.analysis.energy import energy as energy
 from lmdata.analysis.equiangular import equiangular_alignment as equiangular_alignment
 from lmdata.analysis.equiangular import equiangular_curve as equiangular_curve

@@ -12,6 +12,7 @@ from lmdata.analysis.measuring import positions
 from lmdata.analysis.parameters import Among, check_whole
 from lmdata.data import registry
 from lmdata.errors import InvalidInput
+from lmdata.numerics.checks import as_number
 
 SOURCE = "attention weights that came with the states"
 
@@ -64,14 +65,52 @@ def weights_by_place(weights: NDArray[np.floating]) -> Iterator[tuple[tuple[int,
         yield place, matrix
 
 
-def attended_most(weights: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return the graph (..., n, n) of hardmax at the weights' own scores: row i marks the keys of the largest weight.
+def attended_most(weights: NDArray[np.floating], sensitivity: float = 0.0) -> NDArray[np.bool_]:
+    r"""Return the graph (..., n, n) of localmax at the weights' own scores: row i marks the neighbours of token i.
 
-    Softmax keeps the order of scores, so that these are the keys of the largest score.
+    .. math:: C_i = \{ j : \ln P_{ij} \ge \max_l \ln P_{il} - \delta, \; P_{ij} > 0 \}
+
+    Weights of softmax tell the scores :math:`\beta s_{ij}` but for a constant of the row, which makes no difference.
+    With delta = 0 these are the keys of the largest weight, as hardmax has them. A key of weight 0 is masked, or so far
+    below that its score is not told: it is no neighbour.
 
     Examples
     --------
-    >>> attended_most(np.array([[0.2, 0.8], [0.5, 0.5]])).tolist()
-    [[False, True], [True, True]]
+    >>> weights = np.array([[0.2, 0.8, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    >>> attended_most(weights).tolist()
+    [[False, True, False], [True, True, False], [False, False, False]]
+    >>> attended_most(weights, np.log(4.1)).sum(axis=-1).tolist()
+    [2, 2, 0]
     """
-    return np.asarray(weights >= weights.max(axis=-1, keepdims=True))
+    wide = np.asarray(weights, np.float64)
+    least = wide.max(axis=-1, keepdims=True) * np.exp(-sensitivity)
+    return np.asarray((wide >= least) & (wide > 0))
+
+
+def own_sensitivity(sensitivity: float | None, measure: str, *, given: bool) -> float:
+    """Return the sensitivity at which given attention is looked at, 0 by default.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no number of at least 0, or there is no ``given`` attention: the model has its own then.
+    """
+    if sensitivity is None:
+        return 0.0
+    if not given:
+        raise InvalidInput(
+            f"{measure} takes a sensitivity for attention that came with the states; the neighbourhoods of this "
+            "dataset are those of its model: leave it out, or look at the states under another (lmdata.with_model)"
+        )
+    return as_number(sensitivity, "sensitivity", minimum=0)
+
+
+def told(sensitivity: float) -> str:
+    """Return the comment of results that hang on a sensitivity.
+
+    Examples
+    --------
+    >>> told(0.5)
+    'neighbourhoods at the scores of the attention, at sensitivity 0.5'
+    """
+    return f"neighbourhoods at the scores of the attention, at sensitivity {sensitivity:g}"

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.given_attention import SOURCE as GIVEN
-from lmdata.analysis.given_attention import attended_most, given_attention, weights_by_place
+from lmdata.analysis.given_attention import attended_most, given_attention, own_sensitivity, told, weights_by_place
 from lmdata.analysis.graph_kernels import count_edges, sink_components
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
@@ -62,8 +62,8 @@ def graph_statistics(
     return _numbers(graphs(frames, delta, alignment), (*shape, n))
 
 
-def attended_statistics(weights: NDArray[np.floating]) -> Numbers:
-    """Return what `graph_statistics` does, of the graph of whom each token attends to most by weights (..., n, n).
+def attended_statistics(weights: NDArray[np.floating], sensitivity: float = 0.0) -> Numbers:
+    """Return what `graph_statistics` does, of the graph of localmax at the scores of weights (..., n, n).
 
     Examples
     --------
@@ -72,7 +72,7 @@ def attended_statistics(weights: NDArray[np.floating]) -> Numbers:
     """
     shape = weights.shape[:-1]
     places = ((np.ravel_multi_index(place, shape[:-1]), matrix) for place, matrix in weights_by_place(weights))
-    return _numbers(((int(frame), attended_most(matrix)) for frame, matrix in places), shape)
+    return _numbers(((int(frame), attended_most(matrix, sensitivity)) for frame, matrix in places), shape)
 
 
 def _numbers(found: Iterable[tuple[int, NDArray[np.bool_]]], outer: tuple[int, ...]) -> Numbers:
@@ -103,20 +103,24 @@ def _numbers(found: Iterable[tuple[int, NDArray[np.bool_]]], outer: tuple[int, .
     Variable("sink_component", ("*", "seed", "time", "token"), "int64", "sink component of the token, or -1", None),
     Variable("sink_count", ("*", "seed", "time"), "int64", "sink components of the interaction graph"),
 )
-def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
+def interaction(ds: xr.Dataset, *, sensitivity: float | None = None, among: Among = "run") -> xr.Dataset:
     """Measure the interaction graph of every stored frame: edge i -> j iff j is in C_i(t).
 
     With ``C_i(t) = {j : <A z_i, z_j> >= max_l <A z_i, z_l> - delta(t)}`` (arXiv 2509.15958),
     decided exactly as the step decides it. The graph is directed: j in C_i does not give i in C_j.
 
-    Of states that came with their attention, the graph is that of each head at the model's own scores:
-    ``C_i = {j : P_ij = max_l P_il}``, as hardmax has it.
+    Of states that came with their attention, the graph is that of each head at the model's own scores, which softmax
+    keeps but for a constant of the row: ``C_i = {j : ln P_ij >= max_l ln P_il - delta, P_ij > 0}``. Keys of weight 0
+    are masked, or so far below that float32 or float64 no longer tells their scores.
 
     Parameters
     ----------
     ds
         A localmax dataset, or one with the variable ``attention``. Neighbourhoods are those of the stored states, at
         every stored step.
+    sensitivity : float, optional
+        delta >= 0 for given attention, in units of its scores (inverse temperature and all); 0, which is hardmax, by
+        default. Localmax has its own.
     among : {"run", "selection"}
         Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
         of tokens and components has left.
@@ -126,7 +130,8 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     xarray.Dataset
         Lazy where ``ds`` is.
 
-        - ``neighbour_count`` (<swept>, seed, time, token): ``|C_i|``, from 1 to n
+        - ``neighbour_count`` (<swept>, seed, time, token): ``|C_i|``, from 1 to n; 0 where given attention is 0
+          throughout
         - ``reciprocity`` (<swept>, seed, time): share of the edges between different tokens whose reverse is
           an edge too; NaN where there is none
         - ``sink_component`` (<swept>, seed, time, token): number of the sink strongly connected component (a
@@ -139,7 +144,8 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or a sensitivity is not
+        allowed.
 
     Examples
     --------
@@ -150,8 +156,13 @@ def interaction(ds: xr.Dataset, *, among: Among = "run") -> xr.Dataset:
     array([ 0, -1,  1])
     """
     weights = given_attention(ds, "interaction", among)
+    delta = own_sensitivity(sensitivity, "interaction", given=weights is not None)
     if weights is not None:
-        return measured(ds, attended_statistics, weights, names=NAMES, core=(("token", "key"),), source=GIVEN)
+        core = (("token", "key"),)
+        return measured(
+            ds, attended_statistics, weights, names=NAMES, core=core, source=GIVEN, comment=told(delta),
+            sensitivity=delta,
+        )  # fmt: skip
     position = positions(ds, "interaction")
     check_whole(ds, "interaction", among)
     models = localmax_of(ds, "interaction")

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.given_attention import SOURCE as GIVEN
-from lmdata.analysis.given_attention import attended_most, given_attention
+from lmdata.analysis.given_attention import attended_most, given_attention, own_sensitivity, told
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
@@ -37,33 +37,36 @@ def self_aligned(
     return leader.reshape(*shape, n)
 
 
-def leading(weights: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return which tokens attend to no other more than to themselves, (..., n), by weights (..., n, n).
+def leading(weights: NDArray[np.floating], sensitivity: float = 0.0) -> NDArray[np.bool_]:
+    """Return which tokens are their own neighbours at the scores of weights (..., n, n), (..., n).
 
     Examples
     --------
     >>> leading(np.array([[0.6, 0.4], [0.7, 0.3]])).tolist()
     [True, False]
     """
-    return np.asarray(np.diagonal(attended_most(weights), axis1=-2, axis2=-1))
+    return np.asarray(np.diagonal(attended_most(weights, sensitivity), axis1=-2, axis2=-1))
 
 
 @measure(
     Variable("leader", ("*", "seed", "time", "token"), "bool", "token is its own neighbour", None),
 )
-def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
+def leaders(ds: xr.Dataset, *, sensitivity: float | None = None, among: Among = "run") -> xr.DataArray:
     """Tell which tokens are leaders at every stored step: ``<A z_i, z_i> >= max_l <A z_i, z_l> - delta(t)``.
 
     The word is hardmax's (arXiv 2407.01602, definition of leaders); for localmax, tokens aligned with
     themselves up to the sensitivity (arXiv 2509.15958).
 
-    Of states that came with their attention, a token leads under a head if it attends to no other more than to
-    itself, ``P_ii = max_j P_ij``: hardmax's leaders at the model's own scores, of which softmax keeps the order.
+    Of states that came with their attention, a token leads under a head if it is its own neighbour at the model's own
+    scores, ``ln P_ii >= max_j ln P_ij - delta``: with delta = 0, if it attends to no other more than to itself.
 
     Parameters
     ----------
     ds
         A localmax dataset, or one with the variable ``attention``.
+    sensitivity : float, optional
+        delta >= 0 for given attention, in units of its scores (inverse temperature and all); 0 by default. Localmax has
+        its own.
     among : {"run", "selection"}
         Of whom the graph is: all tokens of the run (a selection of them is refused), or, on its own, what a selection
         of tokens and components has left.
@@ -77,7 +80,8 @@ def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     Raises
     ------
     InvalidInput
-        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
+        If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or a sensitivity is not
+        allowed.
 
     Examples
     --------
@@ -87,8 +91,12 @@ def leaders(ds: xr.Dataset, *, among: Among = "run") -> xr.DataArray:
     array([ True, False,  True])
     """
     weights = given_attention(ds, "leaders", among)
+    delta = own_sensitivity(sensitivity, "leaders", given=weights is not None)
     if weights is not None:
-        return measured(ds, leading, weights, names=("leader",), core=(("token", "key"),), source=GIVEN)["leader"]
+        core = (("token", "key"),)
+        return measured(
+            ds, leading, weights, names=("leader",), core=core, source=GIVEN, comment=told(delta), sensitivity=delta
+        )["leader"]
     position = positions(ds, "leaders")
     check_whole(ds, "leaders", among)
     models = localmax_of(ds, "leaders")

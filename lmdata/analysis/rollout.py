@@ -7,13 +7,15 @@ row-stochastic ``R = W_{T-1} ... W_0``: exact where each weight is that of the s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis.given_attention import SOURCE as GIVEN
+from lmdata.analysis.given_rollout import given_column_means, given_columns, given_steps
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_all, check_order, check_stepped, models_of, sensitivities_at
 from lmdata.analysis.presence import present
@@ -193,7 +195,9 @@ def _members(
         "weight of the source's first state in the token's state",
     ),
 )
-def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArray:
+def rollout(
+    ds: xr.Dataset, sources: Sequence[Any] | None = None, *, head: Hashable | None = None, gain: float | None = None
+) -> xr.DataArray:
     r"""Write every state as weights on the first: :math:`z_i(t) = \sum_j R_{ij}(t) z_j(0)`.
 
     .. math:: R(t) = W_{t-1} \cdots W_0, \qquad W_s = \frac{I + \alpha P_s}{1 + \alpha}
@@ -202,26 +206,34 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
     which is exact here. Steps that were not recorded are stepped again. Tokens of Sinkformer and of plain
     self-attention, whose step is ``(I + h P) Z``, grow by ``1 + h`` a step: of them ``z(t) = (1 + h)^t R(t) z(0)``.
 
+    Of states that came with their attention, R is the product of :math:`(1 - g) I + g P_s`, with the weights P of each
+    frame but the last over the sums of their rows (a token that attends to none stays): the attention rollout of that
+    paper, which the states themselves do not follow exactly.
+
     Parameters
     ----------
     ds
         A dataset whose model steps convexly: localmax and hardmax, `Softmax`, bounded confidence
         (`KrauseAttention`) or `LocalmaxVariant`, in space; `Sinkformer` or `SelfAttention` by Euler's scheme with
-        V = I. No noise.
+        V = I. No noise. Or one with the variable ``attention``.
     sources : sequence of token labels, optional
         The columns j that are wanted. All by default, where there are at most 1,000 tokens.
+    head : label, optional
+        Of given attention: a head. The mean over all heads by default.
+    gain : float, optional
+        Of given attention: g from 0 to 1, 1/2 by default, or alpha / (1 + alpha). 1 leaves the tokens' own way out.
 
     Returns
     -------
     xarray.DataArray
         ``rollout`` (<swept>, seed, time, token, source), lazy where ``ds`` is; the first stored frame counts as 0.
-        NaN for absent members.
+        NaN for absent members, and for tokens that a run has not.
 
     Raises
     ------
     InvalidInput
         If ``ds`` has not all tokens, components and known parameters, its steps are no such means, a source is no
-        token, or all sources of a large dataset would be taken.
+        token, all sources of a large dataset would be taken, or a head or gain is not allowed.
 
     Examples
     --------
@@ -232,7 +244,7 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
            [0.75, 0.25, 0.  ],
            [0.  , 0.  , 1.  ]])
     """
-    position, steps, which, run = _asked(ds, "rollout")
+    given = given_steps(ds, "rollout", head, gain)
     labels = ds["token"].values.tolist()
     if sources is None and len(labels) > MOST_SOURCES:
         raise InvalidInput(
@@ -245,6 +257,22 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
     )
     if not places:
         raise InvalidInput("sources is empty; name at least one token, or leave it out for all")
+    new = {"source": [labels[place] for place in places]}
+    if given is not None:
+        identity = xr.DataArray(np.eye(len(labels))[:, places], dims=("token", "source"))
+        return measured(
+            ds,
+            given_columns,
+            *given.arrays,
+            identity,
+            names=("rollout",),
+            core=(CORE, ("time", "token", "key"), ("token", "source")),
+            new=new,
+            source=GIVEN,
+            comment=given.comment,
+            gain=given.gain,
+        )["rollout"]
+    position, steps, which, run = _asked(ds, "rollout")
     return measured(
         ds,
         columns,
@@ -253,7 +281,7 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
         which,
         names=("rollout",),
         core=(CORE, ("time",), ()),
-        new={"source": [labels[place] for place in places]},
+        new=new,
         source=SOURCE,
         run=run,
         sources=np.array(places),
@@ -263,7 +291,7 @@ def rollout(ds: xr.Dataset, sources: Sequence[Any] | None = None) -> xr.DataArra
 @measure(
     Variable("influence_share", ("*", "seed", "token"), "float64", "share of the last state that the token decides"),
 )
-def influence(ds: xr.Dataset) -> xr.DataArray:
+def influence(ds: xr.Dataset, *, head: Hashable | None = None, gain: float | None = None) -> xr.DataArray:
     r"""Tell who decides: how much each token's first state counts in the last frame, on average over the tokens.
 
     .. math:: s_j = \frac 1 n \sum_i R_{ij}, \qquad \bar z(T) = \sum_j s_j z_j(0), \qquad \sum_j s_j = 1
@@ -275,6 +303,8 @@ def influence(ds: xr.Dataset) -> xr.DataArray:
     ----------
     ds
         As for `rollout`. From the first stored frame to the last: for an earlier end, select frames.
+    head, gain
+        Of given attention, as for `rollout`.
 
     Returns
     -------
@@ -293,6 +323,18 @@ def influence(ds: xr.Dataset) -> xr.DataArray:
     >>> influence(ds).isel(seed=0).values.round(6)
     array([0.666667, 0.      , 0.333333])
     """
+    given = given_steps(ds, "influence", head, gain)
+    if given is not None:
+        return measured(
+            ds,
+            given_column_means,
+            *given.arrays,
+            names=("influence_share",),
+            core=(CORE, ("time", "token", "key")),
+            source=GIVEN,
+            comment=given.comment,
+            gain=given.gain,
+        )["influence_share"]
     position, steps, which, run = _asked(ds, "influence")
     return measured(
         ds,

@@ -46,7 +46,16 @@ def test_a_token_that_is_not_finite_is_refused_by_every_measure(name, value, whe
         lazy.compute(scheduler="synchronous")
 
 
-OVER_TIME = ("quiescent_sets", "convergence", "lyapunov", "energy", "metastability", "hyperplanes", "subspace_polytope")
+OVER_TIME = (
+    "cluster_events",
+    "quiescent_sets",
+    "convergence",
+    "lyapunov",
+    "energy",
+    "metastability",
+    "hyperplanes",
+    "subspace_polytope",
+)
 
 
 @pytest.mark.parametrize("name", OVER_TIME)

@@ -7,6 +7,8 @@ from bug import Bug
 FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
+EFFECTIVE_TIME = "analysis/test_effective_time.py"
+GIVEN = "outside/test_given_attention.py"
 
 BUGS = [
     Bug(
@@ -326,4 +328,30 @@ BUGS = [
         "mask_future(score)",
         ROLLOUT,
     ),
+    Bug("analysis/effective_time.py", "np.arctan2(sine, cosine)", "sine", EFFECTIVE_TIME),
+    Bug("analysis/effective_time.py", "time = max(0.0, float(", "time = abs(float(", EFFECTIVE_TIME),
+    Bug(
+        "analysis/effective_time.py", "layer.weight[:, None] * layer.pull * force", "layer.pull * force", EFFECTIVE_TIME
+    ),
+    Bug(
+        "analysis/effective_time.py",
+        "apply(matrix, layer.start.T).T",
+        "apply(matrix.T, layer.start.T).T",
+        EFFECTIVE_TIME,
+    ),
+    Bug("analysis/effective_time.py", "not np.array_equal(now, ends)", "False", EFFECTIVE_TIME),
+    Bug("analysis/effective_time.py", "stretch[(sine <= _OPPOSITE)", "stretch[(sine < 0.0)", EFFECTIVE_TIME),
+    Bug(
+        "analysis/cluster_events.py",
+        "Events(parts.shape[1] - last.size, parts.shape[1] - first.size",
+        "Events(parts.shape[1] - first.size, parts.shape[1] - last.size",
+        "analysis/test_cluster_events.py",
+    ),
+    Bug("analysis/cluster_events.py", " & (last[parts[1]] == 1)", "", "analysis/test_cluster_events.py"),
+    Bug("analysis/given_attention.py", "np.exp(-sensitivity)", "(1.0 - sensitivity)", GIVEN),
+    Bug("analysis/given_attention.py", "(wide >= least) & (wide > 0)", "wide >= least", GIVEN),
+    Bug("analysis/given_rollout.py", "gain * (shares(step) @ now - now)", "gain * (step @ now - now)", GIVEN),
+    Bug("analysis/given_rollout.py", "now @ shares(step)", "shares(step) @ now", GIVEN),
+    Bug("analysis/given_rollout.py", "in steps[::-1]", "in steps", GIVEN),
+    Bug("analysis/given_rollout.py", "yield place, whole[place][:-1]", "yield place, whole[place][1:]", GIVEN),
 ]

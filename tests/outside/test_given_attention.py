@@ -104,3 +104,134 @@ def test_leaving_tokens_out_keeps_the_weights_between_those_that_stay():
     assert ds.token.values.tolist() == ["a", "b"]
     np.testing.assert_array_equal(ds.position[0], states[0][:, 1:3])
     np.testing.assert_array_equal(ds.attention[0, :-1], weights[..., 1:3, 1:3])
+
+
+# --- localmax at the model's own scores ---
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.3, 2.0, 100.0])
+@pytest.mark.parametrize("causal", [False, True])
+def test_neighbourhoods_at_the_scores_are_those_of_the_scores(delta, causal):
+    """Softmax keeps the scores but for a constant of the row; what is masked is nobody's neighbour."""
+    states, scores = given()
+    if causal:
+        scores = [np.where(np.tri(score.shape[-1], dtype=bool), score, -np.inf) for score in scores]
+    whole = lmdata.from_trajectory(states, attention=[softmax(one) for one in scores])
+    leader, graph = lmdata.leaders(whole, sensitivity=delta), lmdata.interaction(whole, sensitivity=delta)
+    for run, (score, n) in enumerate(zip(scores, SIZES, strict=True)):
+        near = (score >= score.max(axis=-1, keepdims=True) - delta) & np.isfinite(score)
+        np.testing.assert_array_equal(graph.neighbour_count[run, :-1, :, :n], near.sum(axis=-1))
+        np.testing.assert_array_equal(leader[run, :-1, :, :n], np.diagonal(near, axis1=-2, axis2=-1))
+        assert (graph.neighbour_count[run, :, :, n:] == -1).all()
+        np.testing.assert_array_equal(
+            graph.sink_count[run, :-1] == 1, near.all(axis=(-2, -1)) | (graph.sink_count[run, :-1] == 1)
+        )
+    assert f"sensitivity {delta:g}" in graph.neighbour_count.attrs["comment"]
+
+
+def test_neighbourhoods_are_localmax_at_the_same_scores():
+    """A head of softmax of <z_i, z_j>: its localmax at delta is localmax of the states."""
+    ds = lmdata.simulate(lmdata.Softmax(inverse_temperature=1.0), lmdata.tokens.uniform(8, 2), steps=3)
+    weights = lmdata.attention(ds).isel(seed=0).values[:, None]
+    own = lmdata.from_trajectory(ds.position.isel(seed=0), attention=weights)
+    under = lmdata.with_model(lmdata.from_trajectory(ds.position.isel(seed=0)), lmdata.Localmax(0.15))
+    found, expected = lmdata.interaction(own, sensitivity=0.15), lmdata.interaction(under)
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(found[name].isel(head=0), expected[name], err_msg=name)
+    assert 1 < found.neighbour_count.mean() < 8
+
+
+def test_hardmax_ties_are_exact_and_weights_that_vanished_tell_no_score():
+    weights = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [np.nextafter(0.5, 0), 0.5, 0.0]])
+    ds = lmdata.from_trajectory(np.ones((1, 3, 1)), attention=weights[None, None])
+    assert lmdata.interaction(ds).neighbour_count.values.ravel().tolist() == [2, 0, 1]
+    assert lmdata.interaction(ds, sensitivity=1e3).neighbour_count.values.ravel().tolist() == [2, 0, 2]
+    assert lmdata.leaders(ds, sensitivity=1e3).values.ravel().tolist() == [True, False, False]
+
+
+def test_a_sensitivity_is_for_given_attention_alone():
+    ds = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=1)
+    states, scores = given(sizes=(4,))
+    own = lmdata.from_trajectory(states, attention=[softmax(one) for one in scores])
+    for measure in (lmdata.leaders, lmdata.interaction):
+        with pytest.raises(InvalidInput, match="leave it out"):
+            measure(ds, sensitivity=0.1)
+        with pytest.raises(InvalidInput, match="leave it out"):
+            measure(lmdata.with_model(own, lmdata.Localmax()), sensitivity=0.1)
+        with pytest.raises(InvalidInput, match="sensitivity"):
+            measure(own, sensitivity=-1.0)
+
+
+# --- rollout ---
+
+
+def test_rollout_is_the_product_of_the_steps_of_the_mean_head_or_of_one():
+    states, scores = given(frames=5, heads=3)
+    weights = [softmax(one) for one in scores]
+    whole = lmdata.from_trajectory(states, attention=weights)
+    for head, gain in [(None, None), (1, None), (None, 0.75), (2, 1.0)]:
+        weight = 0.5 if gain is None else gain
+        found = lmdata.rollout(whole, head=head, gain=gain)
+        share = lmdata.influence(whole, head=head, gain=gain)
+        for run, (own, n) in enumerate(zip(weights, SIZES, strict=True)):
+            product = np.eye(n)
+            for frame, step in enumerate(own.mean(axis=1) if head is None else own[:, head], start=1):
+                product = ((1 - weight) * np.eye(n) + weight * step) @ product
+                np.testing.assert_allclose(found[run, frame, :n, :n], product, atol=1e-14)
+            np.testing.assert_allclose(share[run, :n], product.mean(axis=0), atol=1e-14)
+            assert np.isnan(found[run, :, n:]).all()
+            assert np.isnan(found[run, :, :, n:]).all()
+            assert np.isnan(share[run, n:]).all()
+        np.testing.assert_allclose(
+            found.sum("source").where(whole.token_present), 1.0 + 0 * whole.position[..., 0], atol=1e-12
+        )
+        np.testing.assert_allclose(share.sum("token"), 1, atol=1e-12)
+
+
+def test_padding_and_chunks_change_no_number_of_a_rollout():
+    states, scores = given(frames=5)
+    weights = [softmax(one) for one in scores]
+    whole = lmdata.from_trajectory(states, attention=weights)
+    lazy = whole.chunk({"seed": 1, "time": 2})
+    for measure in (lmdata.rollout, lmdata.influence):
+        found = measure(whole)
+        xr.testing.assert_identical(measure(lazy).compute(scheduler="synchronous"), found)
+        for run, (own, given_weights, n) in enumerate(zip(states, weights, SIZES, strict=True)):
+            alone = measure(lmdata.from_trajectory(own, attention=given_weights))
+            part = found.isel({dim: slice(n) for dim in ("token", "source") if dim in found.dims})
+            np.testing.assert_array_equal(part.isel(seed=[run]), alone)
+    some = lmdata.rollout(whole, [4, 0])
+    np.testing.assert_allclose(some, lmdata.rollout(whole).isel(source=[4, 0]), atol=1e-14)
+
+
+def test_rows_are_shared_out_and_a_token_that_attends_to_none_stays():
+    """Left-out sinks take their weight with them: what is left of a row is scaled up, and nothing of one stays."""
+    weights = np.array([[0.2, 0.2, 0.6], [0.0, 0.0, 1.0], [0.1, 0.1, 0.8]])
+    states = np.random.default_rng(0).normal(size=(2, 3, 2))
+    ds = lmdata.from_trajectory(states, attention=weights[None, None], without=[2])
+    assert lmdata.rollout(ds).values[0, -1].tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_a_models_own_weights_given_are_its_own_rollout():
+    ds = lmdata.simulate(lmdata.Softmax(inverse_temperature=3.0, influence=3.0), lmdata.tokens.uniform(6, 2), steps=9)
+    weights = lmdata.attention(ds).isel(seed=0).values[:, None]
+    own = lmdata.from_trajectory(ds.position.isel(seed=0), attention=weights)
+    np.testing.assert_allclose(lmdata.rollout(own, gain=0.75), lmdata.rollout(ds), atol=1e-13)
+    np.testing.assert_allclose(lmdata.influence(own, gain=0.75), lmdata.influence(ds), atol=1e-13)
+
+
+def test_what_is_no_head_gain_or_weight_is_refused():
+    states, scores = given(sizes=(4,))
+    ds = lmdata.from_trajectory(states, attention=[softmax(one) for one in scores])
+    negative = lmdata.from_trajectory(states, attention=scores)
+    localmax = lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(4, 2), steps=1)
+    for measure in (lmdata.rollout, lmdata.influence):
+        for options, words in [({"head": 7}, "head is 7"), ({"gain": 1.5}, "gain is 1.5"), ({"gain": -1}, "gain")]:
+            with pytest.raises(InvalidInput, match=words):
+                measure(ds, **options)
+        with pytest.raises(InvalidInput, match="at least 0"):
+            measure(negative)
+        with pytest.raises(InvalidInput, match="leave them out"):
+            measure(localmax, head=0)
+        with pytest.raises(InvalidInput, match="sort them"):
+            measure(ds.isel(time=[1, 0]))
