@@ -31,7 +31,10 @@ ARGUMENTS = {
     "self-attention": {"values": [[1.0, 0.2], [0.0, 0.5]]},
 }
 """What a model cannot be made without, or is worth making with."""
-TOKENS = {"circle-density": lmdata.tokens.array([[0.1], [0.3], [0.2], [0.1], [0.3]])}
+TOKENS = {
+    "circle-density": lmdata.tokens.array([[0.1], [0.3], [0.2], [0.1], [0.3]]),
+    "normalised-attention": lmdata.tokens.sphere(5, 2),
+}
 """Where a model starts, unless from anywhere in the plane, or on the sphere."""
 OF_NO_DATASET = {"equiangular_alignment", "equiangular_curve", "retrieval_theory", "retrieval_turn"}
 """Functions of `lmdata.analysis` that take parameters alone."""

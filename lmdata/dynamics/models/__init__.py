@@ -8,6 +8,7 @@ from lmdata.dynamics.models.localmax import Localmax as Localmax
 from lmdata.dynamics.models.neighbourhoods import KrauseAttention as KrauseAttention
 from lmdata.dynamics.models.neighbourhoods import LocalmaxVariant as LocalmaxVariant
 from lmdata.dynamics.models.noisy import Noisy as Noisy
+from lmdata.dynamics.models.normalised_attention import NormalisedAttention as NormalisedAttention
 from lmdata.dynamics.models.positional import PositionalAttention as PositionalAttention
 from lmdata.dynamics.models.self_attention import SelfAttention as SelfAttention
 from lmdata.dynamics.models.sinkformer import Sinkformer as Sinkformer

@@ -2,6 +2,7 @@
 
 from lmdata.dynamics.tokens.directions import random_directions
 from lmdata.dynamics.tokens.drawn import ball, normal, sphere, uniform
+from lmdata.dynamics.tokens.equiangular import equiangular
 from lmdata.dynamics.tokens.given import array, as_source
 from lmdata.dynamics.tokens.published import configuration
 from lmdata.dynamics.tokens.sentence import text
@@ -13,6 +14,7 @@ __all__ = [
     "as_source",
     "ball",
     "configuration",
+    "equiangular",
     "normal",
     "random_directions",
     "register",

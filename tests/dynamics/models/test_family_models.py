@@ -17,6 +17,7 @@ from lmdata.dynamics.models import (
     KrauseAttention,
     LocalmaxVariant,
     Noisy,
+    NormalisedAttention,
     PositionalAttention,
     SelfAttention,
     Sinkformer,
@@ -36,6 +37,8 @@ SPACE = [
     SelfAttention(step_size=0.05, form="plain", scheme="euler", causal=True),
     Sinkformer(inverse_temperature=1.0, step_size=0.1, values=[[-0.2, 0.1], [0, 0.3]]),
     Sinkformer(inverse_temperature=2.0, step_size=0.1, half_steps=3),
+    NormalisedAttention(placement="pre", inverse_temperature=2.0, values=[[1.0, 0.3], [-0.2, 0.5]]),
+    NormalisedAttention(placement="peri", inverse_temperature=2.0, alignment=[[1, 0.5], [-0.5, 1]], scheme="euler"),
     KrauseAttention(radius=0.6),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread"),
     LocalmaxVariant(alignment_sensitivity=0.3, threshold="maximum", influence=0.5),
@@ -54,6 +57,9 @@ SPHERE = [
     SphereAttention(inverse_temperature=1.0, ellipsoid=[[2, 0], [0, 1]], off_surface="normalise"),
     SphereGradientFlow(step_size=0.1, alignment=[[1, 0], [0, -1]]),
     SphereGradientFlow(step_size=0.1, direction="descent", scheme="euler"),
+    NormalisedAttention(placement="ngpt", inverse_temperature=2.0, rate=0.5, scheme="layernorm", causal=True),
+    NormalisedAttention(placement="mix", inverse_temperature=2.0, switch=0.43),
+    NormalisedAttention(placement="sqrt-depth", inverse_temperature=2.0),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread", geometry="sphere"),
     PositionalAttention(slope=0.5, rotation=0.3),
     PositionalAttention(inverse_temperature=4.0, slope=0.1, normalised=True, strict=False, scheme="geodesic"),
@@ -234,6 +240,12 @@ def test_kernels_agree_with_the_explicit_weights(model):
         return
     values = getattr(model, "alignment" if isinstance(model, SphereGradientFlow) else "values", None)
     values = np.eye(2) if values is None else np.array(values)
+    if isinstance(model, NormalisedAttention):
+        expected = weights @ (state / np.linalg.norm(state, axis=1, keepdims=True)) @ values.T
+        if model.placement in ("peri", "ngpt"):
+            expected *= model.rate / np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(model.force(state[None], 0.0, own)[0], expected, rtol=1e-12, atol=1e-13)
+        return
     expected = weights @ state @ values.T
     if isinstance(model, SelfAttention) and model.form == "rescaled":
         expected = expected - state @ values.T

@@ -10,6 +10,7 @@ import pytest
 from lmdata.dynamics import tokens
 from lmdata.dynamics.models import (
     CircleDensityFlow,
+    NormalisedAttention,
     PositionalAttention,
     SelfAttention,
     Sinkformer,
@@ -48,6 +49,8 @@ def test_the_stable_step_size_is_that_of_the_scheme(scheme):
         (PositionalAttention(inverse_temperature=2.0, slope=0.5), np.exp(2) / (1 - np.exp(-0.5))),
         (PositionalAttention(inverse_temperature=2.0), 10 * np.exp(2)),
         (PositionalAttention(inverse_temperature=2.0, normalised=True), 1.0),
+        (NormalisedAttention(values=[[0, 3], [-3, 0]]), 3.0),
+        (NormalisedAttention(placement="ngpt", values=[[0, 3], [-3, 0]], rate=2.0), 2.0),
         (CircleDensityFlow(metric="fisher-rao", inverse_temperature=2.0), np.exp(2) / 2),
         (CircleDensityFlow(), np.e * 10 / np.pi),
         (CircleDensityFlow(metric="fisher-rao", scheme="exponentiated"), np.e),

@@ -14,6 +14,7 @@ from lmdata.dynamics.models import (
     KrauseAttention,
     LocalmaxVariant,
     Noisy,
+    NormalisedAttention,
     SelfAttention,
     Sinkformer,
     Softmax,
@@ -78,10 +79,12 @@ MODELS = [
     SphereAttention(),
     SphereAttention(normalised=False),
     SphereGradientFlow(),
+    NormalisedAttention(),
+    NormalisedAttention(placement="pre"),
     CircleDensityFlow(),
     Noisy(model=Softmax()),
 ]
-WITH_VALUES = (SelfAttention, Sinkformer, SphereAttention)
+WITH_VALUES = (NormalisedAttention, SelfAttention, Sinkformer, SphereAttention)
 
 
 def test_every_kind_of_model_is_among_those_that_noise_is_tried_on():
@@ -104,6 +107,7 @@ def test_every_model_takes_noise_or_refuses_it(model, noise):
     )
     np.testing.assert_allclose(silent.position, lmdata.simulate(model, source, steps=4).position, rtol=0, atol=1e-14)
     assert float(np.abs(loud.position - silent.position).isel(time=-1).max()) > 1e-3
-    if getattr(model, "geometry", "") == "sphere" or isinstance(model, SphereAttention | SphereGradientFlow):
+    on_sphere = isinstance(model, SphereAttention | SphereGradientFlow) or getattr(model, "placement", "") == "post"
+    if getattr(model, "geometry", "") == "sphere" or on_sphere:
         norms = np.linalg.norm(loud.position, axis=-1)
         assert np.abs(norms - 1).max() < 1e-12

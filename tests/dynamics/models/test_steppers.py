@@ -9,6 +9,7 @@ import pytest
 
 from lmdata.dynamics import tokens
 from lmdata.dynamics.models import (
+    NormalisedAttention,
     PositionalAttention,
     SelfAttention,
     Sinkformer,
@@ -34,6 +35,11 @@ FLOWS = [
     SphereAttention(inverse_temperature=2.0, ellipsoid=[[2.0, 0.5], [0.5, 1.0]], off_surface="normalise"),
     SphereGradientFlow(alignment=[[1.0, 0.5], [0.5, -1.0]]),
     PositionalAttention(slope=0.5, rotation=0.3),
+    NormalisedAttention(placement="pre", values=TURN),
+    NormalisedAttention(placement="peri", values=TURN),
+    NormalisedAttention(placement="ngpt", values=TURN),
+    NormalisedAttention(placement="mix", values=TURN, switch=0.5),
+    NormalisedAttention(placement="sqrt-depth", values=TURN, scheme="layernorm"),
 ]
 
 

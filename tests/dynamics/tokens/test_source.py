@@ -22,6 +22,7 @@ SOURCES = [
     tokens.text("to be or not to be"),
     tokens.text("the film", dimension=8),
     tokens.configuration("square"),
+    tokens.equiangular(4, 0.3),
     tokens.random_directions(tokens.text("to be or not to be", dimension=8)),
 ]
 PINNED = [
@@ -32,6 +33,7 @@ PINNED = [
     (tokens.normal(10, 1), 12345, "f4ed2e422c66a6f17c016ed0c1b16e60"),
     (tokens.ball(100, 2), 1, "11773a653ea6e3df252c32521000867a"),
     (tokens.sphere(100, 5), 1, "1c699452a2cbeb4a57d2c53b0773b24c"),
+    (tokens.equiangular(32, 0.3), 0, "045342784e9bcc3187ed1ca9098d9e7a"),
     (tokens.random_directions(tokens.uniform(100, 3)), 5, "6a586dea7aa244dff777da46896f4355"),
 ]
 N = 20_000
