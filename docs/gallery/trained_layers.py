@@ -1,5 +1,5 @@
 # %% [markdown]
-"""In a trained transformer words turn towards each other and stay apart; under attention alone they come together."""
+"""A trained transformer turns words towards each other and keeps them apart: its layers are no steps of attention."""
 
 # %%
 import numpy as np
@@ -39,9 +39,10 @@ draws = {
     "the same words in any order": [[first, *random.permutation(inner).tolist(), last] for _ in range(10)],
     "any words": [[first, *random.integers(1000, 30522, len(inner)).tolist(), last] for _ in range(10)],
 }
-null = {}
+null, drawn = {}, {}
 for name, ids in draws.items():
-    states = np.moveaxis(model.forward(ids, attention=False).states, 1, 0)
+    states, weights = (np.moveaxis(part, 1, 0) for part in model.forward(ids)[:2])
+    drawn[name] = lmdata.from_trajectory(states, attention=weights)
     null[name] = np.array(statistics(states))  # (measure, draw, layer)
     row(name, *null[name].mean(axis=1))
 cosine = {name: found[2] for name, found in null.items()}
@@ -92,6 +93,96 @@ for name, flow in flows.items():
     row(name, *found.values())
     assert found.effective_dimension[-1] < 1.1, f"{name}: one direction is left"
     assert found.residual[-1] < 0.01, f"{name}: one point is left"
+
+# %% [markdown]
+# Is a layer a step of that flow? The time of the flow that fits a layer best, and the share of the way that it leaves:
+# of the flow on the sphere itself, of the trained layers, by the attention of their own heads, and of layers after
+# which the tokens are shuffled. A token that goes to the place of any other goes towards their mean, as the flow does:
+# what a shuffled layer shares with the flow is no merit.
+
+
+# %%
+def fitted(ds, flow="SA"):
+    """Return times and residuals of the layers against the flow at the inverse temperature from above."""
+    found = lmdata.effective_time(ds, flow=flow, inverse_temperature=beta)
+    return [found[part].isel(time=slice(0, 6)).values for part in ("effective_time", "flow_residual")]
+
+
+def told(name, time, left):
+    """Print effective times and residuals of six layers."""
+    print(f"{name:32}", *(f"{t:5.2f}/{r:5.3f}" for t, r in zip(time, left, strict=True)))
+
+
+print("effective time / share of the way that is left, layer by layer:")
+flow = flows["flow on the sphere"]
+time, left = (part[0] for part in fitted(lmdata.simulate(flow, start, steps=6)))
+told("flow on the sphere, steps of 1/2", time, left)
+assert (abs(time - 0.5) < 0.1).all(), "steps of the flow have their own time"
+assert (left < 0.03).all(), "and leave little"
+time, trained_left = (part[0] for part in fitted(review))
+told("trained, six layers", time, trained_left)
+assert (trained_left > 0.95).all(), "the flow leaves over 95 % of what every trained layer does"
+assert (time[[0, 5]] == 0).all(), "the first layer and the last go against it"
+assert ((time[1:5] > 0.1) & (time[1:5] < 0.4)).all(), "those between go with it, for a tenth to a third of its time"
+for name, ds in drawn.items():
+    found = fitted(ds)
+    told(name, *(part.mean(axis=0) for part in found))
+    assert (found[1] > 0.95).all(), f"{name}: nor are these layers steps of the flow"
+time, left = (part[0] for part in fitted(review, "given"))
+best = left.argmin(axis=1)
+told("its own attention, the best head", *(part[np.arange(6), best] for part in (time, left)))
+assert (left > 0.95).all(), "nor is any layer a step by the attention of one of its own heads"
+order = np.random.default_rng(1).permutation(len(words))
+other = review.position.values[0].copy()
+other[1::2] = other[1::2, order]
+shuffled_time, shuffled = (part[0] for part in fitted(lmdata.from_trajectory(other)))
+told("next tokens shuffled", shuffled_time, shuffled)
+assert (shuffled < trained_left).all(), "tokens that go anywhere among the others share more with the flow"
+
+# %% [markdown]
+# Who attends to whom, at the model's own scores: hardmax and localmax neighbourhoods by head, who leads, and whose
+# first state decides in the end, if attention and what passes it by counted alike (rollout, of the mean head).
+
+# %%
+layers = review.isel(time=slice(0, 6))
+print("by layer, mean of the heads:")
+for delta in (0.0, 1.0):
+    graph = lmdata.interaction(layers, sensitivity=delta).isel(seed=0)
+    leading = lmdata.leaders(layers, sensitivity=delta).isel(seed=0)
+    shown = {
+        "neighbours": graph.neighbour_count.mean(("token", "head")),
+        "sink components": graph.sink_count.mean("head"),
+        "leaders": leading.sum("token").mean("head"),
+    }
+    for name, values in shown.items():
+        print(f"  sensitivity {delta:g}, {name:16}", *(f"{value:5.1f}" for value in values.values))
+ends = np.isin(layers.attention.isel(seed=0).argmax("key").values, [0, len(words) - 1]).mean(axis=(1, 2))
+print("  share of tokens whose first key is [CLS] or [SEP]", *(f"{share:.2f}" for share in ends))
+assert ends[0] < 0.3 < 0.5 < ends[1:].min(), "from the second layer on most attend to the ends, which mean nothing"
+share = lmdata.influence(review).isel(seed=0).values
+of_draws = {name: lmdata.influence(ds).values for name, ds in drawn.items()}
+order = np.argsort(-share)
+print("influence:", ", ".join(f"{words[i]} {share[i]:.3f}" for i in order[:6]))
+for name, shares in of_draws.items():
+    print(f"  [CLS] in {name}: {shares[:, 0].min():.2f} to {shares[:, 0].max():.2f}")
+assert words[order[0]] == "[CLS]", "the first token decides most"
+assert min(shares[:, 0].min() for shares in of_draws.values()) > 0.3, "in any text, so that it says nothing of this one"
+
+# %% [markdown]
+# Do words gather? Clusters of directions at most 0.9 apart (cosines of at least 0.6), which merge, and which part.
+
+# %%
+for name, ds in {
+    "trained, six layers": lmdata.from_trajectory(review.position.isel(seed=0), frame="sphere"),
+    "flow on the sphere": lmdata.simulate(flow, start, steps=6),
+}.items():
+    count = lmdata.cluster_counts(ds, reach=0.9).cluster_count.isel(seed=0).values
+    events = lmdata.cluster_events(ds, reach=0.9).isel(seed=0)
+    print(f"{name:22} clusters", *count, end="; ")
+    print("merges", *events.cluster_merges.values[1:], end="; ")
+    print("births", *events.cluster_births.values[1:])
+    births = int(events.cluster_births.sum())
+    assert (births > 0) == name.startswith("trained"), "trained layers part words as well, which the flow does not"
 
 # %% [markdown]
 # What keeps them apart? Through the six layers four times: the whole model, then without its perceptrons, and without

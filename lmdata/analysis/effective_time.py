@@ -213,6 +213,9 @@ def effective_time(
     :math:`Z_i = \sum_j e^{\beta \langle x_i, x_j \rangle}`. On steps of size h of the flow :math:`\tau = h + O(h^2)`,
     :math:`\rho = O(h^2)` and :math:`r = O(h)`.
 
+    A residual below 1 is no sign of attention by itself: tokens that change places go towards their mean, as the flow
+    does. Compare with layers whose tokens are shuffled.
+
     Parameters
     ----------
     ds
