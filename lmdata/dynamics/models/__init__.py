@@ -10,6 +10,7 @@ from lmdata.dynamics.models.neighbourhoods import LocalmaxVariant as LocalmaxVar
 from lmdata.dynamics.models.noisy import Noisy as Noisy
 from lmdata.dynamics.models.normalised_attention import NormalisedAttention as NormalisedAttention
 from lmdata.dynamics.models.positional import PositionalAttention as PositionalAttention
+from lmdata.dynamics.models.pure_attention import PureAttention as PureAttention
 from lmdata.dynamics.models.self_attention import SelfAttention as SelfAttention
 from lmdata.dynamics.models.sinkformer import Sinkformer as Sinkformer
 from lmdata.dynamics.models.softmax import Softmax as Softmax

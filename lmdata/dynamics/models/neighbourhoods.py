@@ -16,6 +16,7 @@ from lmdata.dynamics.kernels.canonical import BLOCK, alignment_keys, pull, score
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import AttentionMap, Own
 from lmdata.dynamics.models.geometry import ON_SURFACE, Ellipsoid, Euclidean, Geometry
+from lmdata.dynamics.models.line import line_pulls
 from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number
 from lmdata.dynamics.models.sphere_attention import UNIT
 from lmdata.dynamics.models.weights import (
@@ -66,7 +67,7 @@ class KrauseAttention(AttentionMap):
     radius : float
         r >= 0, in the unit of the tokens.
     influence : float
-        alpha > 0.
+        alpha > 0; from 1e16 on the step is that of Hegselmann and Krause themselves, to the mean, to the bit.
 
     Examples
     --------
@@ -82,6 +83,8 @@ class KrauseAttention(AttentionMap):
 
     def pull(self, state: Array, step: int, own: Own) -> Array:
         """Return the way to the mean of the tokens within the radius."""
+        if state.shape[2] == 1:
+            return line_pulls(state, own["radius"])
         radius = per_member(own["radius"], 3)
         return pulls(state, lambda rows: close_neighbours(state[:, rows], state, radius))
 

@@ -7,6 +7,7 @@ from lmdata.dynamics.tokens.given import array, as_source
 from lmdata.dynamics.tokens.published import configuration
 from lmdata.dynamics.tokens.sentence import text
 from lmdata.dynamics.tokens.source import TokenSource, register, source_from_specification
+from lmdata.dynamics.tokens.spaced import spaced
 
 __all__ = [
     "TokenSource",
@@ -19,6 +20,7 @@ __all__ = [
     "random_directions",
     "register",
     "source_from_specification",
+    "spaced",
     "sphere",
     "text",
     "uniform",

@@ -23,6 +23,7 @@ SOURCES = [
     tokens.text("the film", dimension=8),
     tokens.configuration("square"),
     tokens.equiangular(4, 0.3),
+    tokens.spaced(7, -1.0, 3.0),
     tokens.random_directions(tokens.text("to be or not to be", dimension=8)),
 ]
 PINNED = [
