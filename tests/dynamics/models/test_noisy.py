@@ -16,6 +16,7 @@ from lmdata.dynamics.models import (
     Noisy,
     NormalisedAttention,
     PositionalAttention,
+    PureAttention,
     SelfAttention,
     Sinkformer,
     Softmax,
@@ -82,11 +83,12 @@ MODELS = [
     SphereGradientFlow(),
     NormalisedAttention(),
     PositionalAttention(),
+    PureAttention(),
     NormalisedAttention(placement="pre"),
     CircleDensityFlow(),
     Noisy(model=Softmax()),
 ]
-WITH_VALUES = (NormalisedAttention, SelfAttention, Sinkformer, SphereAttention)
+WITH_VALUES = (NormalisedAttention, PureAttention, SelfAttention, Sinkformer, SphereAttention)
 
 
 def test_every_kind_of_model_is_among_those_that_noise_is_tried_on():
