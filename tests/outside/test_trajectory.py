@@ -90,24 +90,61 @@ def test_sums_over_vertices_are_in_the_order_that_a_run_has_alone():
     check_padding(lmdata.vertex_occupancy, whole, singles)
 
 
-@given(data=st.data())
-@settings(max_examples=8, deadline=None, derandomize=True)
-def test_what_pads_is_never_looked_at(data):
-    lengths = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
-    states, n = runs(lengths), max(lengths)
-    padded = np.full((len(lengths), 4, n, 2), data.draw(st.sampled_from([0.0, 1e30, np.nan, np.inf])), np.float32)
-    order = [data.draw(st.permutations(range(n))) for _ in lengths]
-    present = np.zeros((len(lengths), n), bool)
-    for run, own in enumerate(states):
-        places = sorted(order[run][: lengths[run]])
+def padded_anyhow(data, states, weights, junk):
+    """Return runs in one array, tokens at places that are drawn and in their order, among padding that holds junk."""
+    lengths, n = [own.shape[1] for own in states], data.draw(st.integers(max(own.shape[1] for own in states), 7))
+    padded = np.full((len(states), *states[0].shape[:1], n, states[0].shape[2]), junk, states[0].dtype)
+    attention = np.full((len(states), *weights[0].shape[:2], n, n), junk)
+    present = np.zeros((len(states), n), bool)
+    for run, (own, given_weights) in enumerate(zip(states, weights, strict=True)):
+        places = sorted(data.draw(st.permutations(range(n)))[: lengths[run]])
         padded[run][:, places] = own
+        attention[run][..., np.array(places)[:, None], places] = given_weights
         present[run, places] = True
-    ds = lmdata.from_trajectory(padded, present=present)
-    for name in ("cluster_counts", "pair_alignment", "span_dimension"):
-        for run, own in enumerate(states):
-            expected = arrays(MEASURES[name](lmdata.from_trajectory(own)))
-            for variable, array in arrays(MEASURES[name](ds)).items():
-                np.testing.assert_array_equal(array.isel(seed=[run]), expected[variable])
+    return lmdata.from_trajectory(padded, present=present, attention=attention), present
+
+
+def check_property(data, names):
+    """Check that numbers of tokens and runs do not depend on what pads them, nor on where; under attention or a model.
+
+    Places of the tokens in the array count for what looks back by place, and for nothing else.
+    """
+    lengths = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    states = runs(lengths, dtype=np.float64)
+    weights = [np.random.default_rng(n).dirichlet(np.ones(n), size=(3, 2, n)) for n in lengths]
+    ds, present = padded_anyhow(data, states, weights, data.draw(st.sampled_from([0.0, 1e30, np.nan, np.inf])))
+    singles = [lmdata.from_trajectory(own, attention=w) for own, w in zip(states, weights, strict=True)]
+    if data.draw(st.booleans()):
+        ds, *singles = (lmdata.with_model(one, MODEL) for one in (ds, *singles))
+    name = data.draw(st.sampled_from(names))
+    whole = outcome(MEASURES[name], ds)
+    for run, single in enumerate(singles):
+        alone = outcome(MEASURES[name], single)
+        if isinstance(whole, InvalidInput):
+            assert str(alone) == str(whole)
+            continue
+        own = np.flatnonzero(present[run])
+        for variable, expected in arrays(alone).items():
+            if variable == "attended_back":
+                continue
+            found = arrays(whole)[variable]
+            found = found.isel(seed=[run]) if "seed" in found.dims else found
+            places = {dim: own for dim in ("token", "key", "source") if dim in expected.dims}
+            places |= {dim: slice(size) for dim, size in expected.sizes.items() if dim not in (*places, "seed", "time")}
+            np.testing.assert_array_equal(found.isel(places), expected, err_msg=f"{name}: {variable} of run {run}")
+
+
+@given(data=st.data())
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_what_pads_is_never_looked_at(data):
+    check_property(data, ["cluster_counts", "pair_alignment", "span_dimension", "leaders", "rollout"])
+
+
+@pytest.mark.long
+@given(data=st.data())
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_what_pads_is_never_looked_at_by_any_measure(data):
+    check_property(data, sorted(MEASURES))
 
 
 def test_a_store_has_what_memory_has_and_is_verified(tmp_path):
@@ -235,9 +272,27 @@ def test_without_its_mask_padding_is_refused_and_not_measured():
 @pytest.mark.long
 @pytest.mark.parametrize("name", MEASURES)
 def test_hidden_states_of_384_components_are_measured_or_refused(name):
-    states = [one.copy() for one in runs((50, 31, 12), frames=7, d=384)]
-    whole, *singles = [lmdata.from_trajectory(states), *map(lmdata.from_trajectory, states)]
-    if isinstance(refused := outcome(MEASURES[name], whole), InvalidInput):
-        assert "came from elsewhere" in str(refused)
+    """Three padded runs of 50, 31 and 12 tokens in 7 layers: with their attention, or under a model."""
+    random, lengths = np.random.default_rng(0), (50, 31, 12)
+    padded = random.normal(size=(3, 7, 50, 384))
+    weights = random.dirichlet(np.ones(50), size=(3, 6, 2, 50))
+    present = np.arange(50) < np.array(lengths)[:, None]
+    datasets = [
+        lmdata.from_trajectory(padded, present=present, attention=weights),
+        *(
+            lmdata.from_trajectory(padded[run][:, :n], attention=weights[run][..., :n, :n])
+            for run, n in enumerate(lengths)
+        ),
+    ]
+    refused = outcome(MEASURES[name], datasets[0])
+    if not isinstance(refused, InvalidInput):
+        check_padding(MEASURES[name], datasets[0], datasets[1:])
         return
-    check_padding(MEASURES[name], whole, singles)
+    assert name in str(refused)
+    assert "came from elsewhere" in str(refused)
+    under = [lmdata.with_model(ds, MODEL) for ds in datasets]
+    if isinstance(refused := outcome(MEASURES[name], under[0]), InvalidInput):
+        assert name in OF_OTHER_DYNAMICS
+        assert name in str(refused)
+    else:
+        check_padding(MEASURES[name], under[0], under[1:])
