@@ -269,7 +269,7 @@ def chunkings(draw, sizes, dims):
 
 @every_measure
 @given(data=st.data())
-@settings(max_examples=5, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 def test_the_result_does_not_depend_on_chunks(name, measure, home, data):
     ds = home(measure)
     chunked = ds.chunk(data.draw(chunkings(ds.sizes, (*swept_of(ds), "seed", "time"))))

@@ -14,6 +14,9 @@ from zarr.core.sync import sync
 from lmdata.data.layout import Layout
 from lmdata.data.store.writer import RunStore
 
+SMALL = 800
+"""Bytes of a block, so that small datasets have several."""
+
 
 class Example:
     """A layout and, for each member, made-up positions: what a run would have computed."""
@@ -69,7 +72,7 @@ def example():
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Make storage chunks of two or three members of an example, so that small datasets have several."""
-    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", 800)
+    monkeypatch.setattr("lmdata.data.layout.BLOCK_BYTES", SMALL)
 
 
 @pytest.fixture

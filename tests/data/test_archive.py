@@ -12,6 +12,8 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.store.writer import RunStore
 from lmdata.errors import StoreError, StoreExists
 
+from .conftest import SMALL, Example
+
 
 def test_dataset_travels_in_one_file(tmp_path, example, small_blocks):
     made = example(labels=("a", "b", "c", "é"))
@@ -60,11 +62,14 @@ def test_hostile_archives_are_refused(tmp_path, members):
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
 
 
-@pytest.fixture
-def exported(tmp_path, example, small_blocks):
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
     """The files of an export, by name."""
-    export_zarr(example(labels=("a", "b", "c", "d")).write(tmp_path / "run"), tmp_path / "run.zip")
-    with zipfile.ZipFile(tmp_path / "run.zip") as packed:
+    folder = tmp_path_factory.mktemp("exported")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmdata.data.layout.BLOCK_BYTES", SMALL)
+        export_zarr(Example(labels=("a", "b", "c", "d")).write(folder / "run"), folder / "run.zip")
+    with zipfile.ZipFile(folder / "run.zip") as packed:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
@@ -147,7 +152,7 @@ def test_archives_that_others_packed(tmp_path, exported, method):
     archive = repacked(tmp_path / "a.zip", exported, method)
     if method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         import_zarr(archive, tmp_path / "back")
-        np.testing.assert_array_equal(open_dataset(tmp_path / "back").position, open_dataset(tmp_path / "run").position)
+        np.testing.assert_array_equal(open_dataset(tmp_path / "back").position, Example().grid)
     else:
         with pytest.raises(StoreError, match="packed otherwise than by deflate"):
             import_zarr(archive, tmp_path / "back")

@@ -10,7 +10,7 @@ from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, IncompleteDataset, StoreExists
 
 
-@pytest.mark.parametrize("chunking", ["small_blocks", "long_members"])
+@pytest.mark.parametrize("chunking", ["small_blocks", pytest.param("long_members", marks=pytest.mark.long)])
 def test_there_and_back_is_identical(tmp_path, example, request, chunking):
     request.getfixturevalue(chunking)
     made = example(labels=("a", "b", "c", "é"), diagnostics=("ambiguous_ties",))

@@ -2,8 +2,10 @@
 
 import json
 import multiprocessing
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,18 +19,27 @@ from lmdata.data.store.writer import RunStore
 from lmdata.data.verify import verify
 from lmdata.errors import CorruptDataset, InvalidInput, RecipeMismatch, StoreError, StoreLocked
 
+from ..data.conftest import SMALL, Example
+
 CHUNKS = ("position/c/0/0/0/0/0", "position/c/1/0/0/0/0")
 
 
-@pytest.fixture(params=["run", "export"])
-def stored(tmp_path, example, small_blocks, request):
-    """A dataset of several chunks, with words for tokens, and what it has to be."""
-    made = example(labels=("a", "b", "c", "é"), diagnostics=("ambiguous_ties",))
-    place = made.write(tmp_path / "run")
-    if request.param == "export":
-        export_zarr(place, tmp_path / "plain.zarr")
-        place = tmp_path / "plain.zarr"
-    return place, made
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A dataset of several chunks, with words for tokens, as a run and as an export, and what it has to be."""
+    folder = tmp_path_factory.mktemp("written")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmdata.data.layout.BLOCK_BYTES", SMALL)
+        made = Example(labels=("a", "b", "c", "é"), diagnostics=("ambiguous_ties",))
+        export_zarr(made.write(folder / "run"), folder / "plain.zarr")
+    return folder, made
+
+
+@pytest.fixture(params=["run", "plain.zarr"])
+def stored(tmp_path, written, small_blocks, request):
+    """A copy of it, and what it has to be."""
+    folder, made = written
+    return Path(shutil.copytree(folder / request.param, tmp_path / request.param)), made
 
 
 def test_two_swapped_chunks_are_found_and_mended(stored, raw):
@@ -51,7 +62,7 @@ def test_two_swapped_chunks_are_found_and_mended(stored, raw):
 
 
 @pytest.mark.parametrize("name", ["position", "ambiguous_ties", "status", "digest", "steps_done", "seed", "influence"])
-@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("renamed", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_variable_that_was_removed_or_renamed(stored, raw, name, renamed):
     place, _ = stored
     with raw(place) as keys:

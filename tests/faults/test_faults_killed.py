@@ -40,10 +40,6 @@ def killed(folder: Path, most: int, acts: tuple[str, ...]) -> list[dict[str, Any
     return found
 
 
-def test_an_act_killed_at_two_instants(tmp_path):
-    assert [act["killed"] for act in killed(tmp_path, 2, ("add a store",))] == [2]
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("part", PARTS)
 def test_every_act_killed_at_five_instants(tmp_path, part):

@@ -85,7 +85,7 @@ def test_every_operation_fails_once(tmp_path, example, small_blocks, monkeypatch
 
 
 @pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.long)])
 def test_a_store_that_could_not_be_extended_is_as_it_was(
     tmp_path, example, small_blocks, monkeypatch, persistent, stride
 ):
@@ -194,7 +194,7 @@ def test_repair_on_a_full_disk_loses_nothing(small_disk, example, small_blocks):
     np.testing.assert_array_equal(open_dataset(place).position, made.grid)
 
 
-@pytest.mark.parametrize("leave", [0, 8, 24, 64, 128])
+@pytest.mark.parametrize("leave", [8, 64, *(pytest.param(pages, marks=pytest.mark.long) for pages in (0, 24, 128))])
 def test_disk_fills_up_and_has_room_again(small_disk, example, small_blocks, leave):
     made = example(seeds=tuple(range(10)))
     place = small_disk / "run"

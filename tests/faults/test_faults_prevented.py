@@ -28,7 +28,7 @@ from lmdata.errors import AccessDenied, CorruptDataset, MachineFailed, NotReacha
 from .failing import build
 
 
-@pytest.mark.parametrize(("first", "stride"), [(5, 23), pytest.param(1, 1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("first", "stride"), [(5, 61), pytest.param(1, 1, marks=pytest.mark.long)])
 def test_repair_loses_nothing_whatever_operation_fails(tmp_path, first, stride):
     library = build(tmp_path)
     if library is None:

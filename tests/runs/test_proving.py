@@ -110,7 +110,14 @@ def test_a_proof_that_was_changed_in_the_store_is_found(tmp_path):
     assert not lmdata.verify(tmp_path / "plain.zarr").ok
 
 
-@pytest.mark.parametrize("name", ["certified_limit", "certified_error", "frozen_from", "certified"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "certified_limit",
+        "certified",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("certified_error", "frozen_from")),
+    ],
+)
 def test_a_false_proof_that_was_stored_well_is_found_by_proving_again(tmp_path, whole, name):
     recipe = simulation.Recipe.of(MODEL, TOKENS, **RUN)
     work = simulation.SIMULATION.prepare(recipe, simulation.Means(store=tmp_path / "run", certify=True))

@@ -138,7 +138,9 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
     assert (seen[0], seen[-1]) == ((0, 24), (24, 24))
 
 
-@pytest.mark.parametrize("name", ["prompt", "value", "loss"])
+@pytest.mark.parametrize(
+    "name", ["prompt", *(pytest.param(name, marks=pytest.mark.long) for name in ("value", "loss"))]
+)
 def test_a_damaged_store_is_found_and_repaired(tmp_path, small_blocks, damage, name):
     place = tmp_path / "run"
     kept = run_to_store(recipe_of(), place)

@@ -50,7 +50,7 @@ def assert_record_is_complete(rng, deltas, steps):
     assert (graphs[1:] != graphs[:-1]).any(axis=(1, 2, 3)).all(), "a breakpoint at which nothing changes"
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_record_is_complete(seed):
     assert_record_is_complete(np.random.default_rng(seed), 100, STEPS)
 

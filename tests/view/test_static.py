@@ -25,7 +25,9 @@ def figures(ds):
     yield view.words(ds, time=3)
 
 
-@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(
+    "ending", [".png", *(pytest.param(other, marks=pytest.mark.long) for other in (".svg", ".pdf"))]
+)
 def test_every_figure_is_written_in_every_format(member, ending, tmp_path):
     for k, figure in enumerate(figures(member)):
         path = view.save(figure, tmp_path / f"{k}{ending}")

@@ -29,7 +29,7 @@ def chunking(request):
     request.getfixturevalue({"blocks": "small_blocks", "long_members": "long_members"}[request.param])
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_run_goes_on_from_its_checkpoints_to_the_same_bits(tmp_path, example, chunking, dtype):
     made = example(dtype=dtype, diagnostics=("ambiguous_ties",))
     whole = open_dataset(made.write(tmp_path / "whole"))

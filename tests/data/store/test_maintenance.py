@@ -202,7 +202,9 @@ def test_damaged_bookkeeping_goes_back_to_the_commit_before(tmp_path, example, d
     np.testing.assert_array_equal(open_dataset(place).position, made.grid)
 
 
-@pytest.mark.parametrize("fault", ["delete", "empty", "half"])
+@pytest.mark.parametrize(
+    "fault", ["half", *(pytest.param(fault, marks=pytest.mark.long) for fault in ("delete", "empty"))]
+)
 @pytest.mark.parametrize("what", ["repo", "snapshots", "manifests"])
 def test_lost_metadata_of_the_last_commit_costs_its_members(tmp_path, example, small_blocks, what, fault):
     made = example()

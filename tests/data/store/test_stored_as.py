@@ -35,31 +35,31 @@ def things(tmp_path, example):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    {
-        "run": StoredAs.RUN,
-        "export": StoredAs.EXPORT,
-        "derived": StoredAs.DERIVED,
-        "file": StoredAs.FILE,
-        "empty": StoredAs.RUN,
-        "absent": StoredAs.RUN,
-        "dangling": StoredAs.RUN,
-        "foreign": StoredAs.EXPORT,
-        "broken": StoredAs.EXPORT,
-    }.items(),
-)
-def test_what_is_stored_is_told(things, name, kind):
-    place = Place.of(things / name)
-    assert stored_as(place) is kind
-    assert is_plain(place) == (kind in (StoredAs.EXPORT, StoredAs.DERIVED))
-    assert stored_as(place, "v1") is StoredAs.RUN
+KINDS = {
+    "run": StoredAs.RUN,
+    "export": StoredAs.EXPORT,
+    "derived": StoredAs.DERIVED,
+    "file": StoredAs.FILE,
+    "empty": StoredAs.RUN,
+    "absent": StoredAs.RUN,
+    "dangling": StoredAs.RUN,
+    "foreign": StoredAs.EXPORT,
+    "broken": StoredAs.EXPORT,
+}
 
 
-@pytest.mark.parametrize("name", ["empty", "absent", "dangling", "foreign", "broken", "file"])
-def test_what_is_nothing_known_says_so_when_it_is_opened(things, name):
-    with pytest.raises((LmdataError, FileNotFoundError)):
-        open_dataset(things / name)
+def test_what_is_stored_is_told(things):
+    places = {name: Place.of(things / name) for name in KINDS}
+    assert {name: stored_as(place) for name, place in places.items()} == KINDS
+    plain = {name for name, place in places.items() if is_plain(place)}
+    assert plain == {name for name, kind in KINDS.items() if kind in (StoredAs.EXPORT, StoredAs.DERIVED)}
+    assert {stored_as(place, "v1") for place in places.values()} == {StoredAs.RUN}
+
+
+def test_what_is_nothing_known_says_so_when_it_is_opened(things):
+    for name in ("empty", "absent", "dangling", "foreign", "broken", "file"):
+        with pytest.raises((LmdataError, FileNotFoundError)):
+            open_dataset(things / name)
 
 
 def test_a_folder_that_may_not_be_looked_at_is_told(tmp_path, monkeypatch):

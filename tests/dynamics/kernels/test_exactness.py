@@ -131,7 +131,7 @@ def test_blocked_has_the_canonical_neighbourhoods(kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [2, 33])
+@pytest.mark.parametrize("d", [2, pytest.param(33, marks=pytest.mark.long)])
 def test_blocked_gives_the_canonical_states(kind, d):
     for members, n, seed in [(1, 1, 0), (3, 20, 1), (1, 150, 2), (2, 150, 3)]:
         batch = batch_of(kind, members, n, d, 20, seed)
