@@ -91,7 +91,7 @@ def forward(
     Raises
     ------
     InvalidInput
-        If states overflow, with the layer at which they do.
+        If states overflow, with the layer at which they do, or weights are not finite.
     """
     lengths = np.array([len(sequence) for sequence in ids])
     n = int(lengths.max())
@@ -104,6 +104,8 @@ def forward(
     network = network if layer_norm else network._replace(final_norm=None)
 
     state = embedded(network, numbers, dtype)
+    if not np.isfinite(state).all():
+        raise InvalidInput("the embedding of a token is not finite: the file of weights is damaged; get it anew")
     states, weights = [state], []
     for number in range(depth):
         layer = network.layers[number % len(network.layers)]
@@ -112,7 +114,8 @@ def forward(
             last = _norm(state, network.final_norm, network.epsilon) if number + 1 == depth else state
         if not np.isfinite(last).all():
             raise InvalidInput(
-                f"states overflow {dtype} in layer {number + 1} of {depth}; pass fewer layers, or keep layer_norm"
+                f"states overflow {dtype} in layer {number + 1} of {depth}, or its weights are not finite; pass fewer "
+                "layers, or keep layer_norm"
             )
         states.append(last)
         if attention:

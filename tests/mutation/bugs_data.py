@@ -7,7 +7,22 @@ from bug import Bug
 STORE = "data/store/test_writer.py data/store/test_checkpoints.py data/test_verify.py"
 FORKS = "data/store/test_forks.py faults/test_faults_forks.py"
 
+SAFETENSORS = "data/test_safetensors.py"
+
 BUGS = [
+    Bug("data/safetensors.py", "length > min(HEADER_BYTES, file.stat().st_size)", "length > HEADER_BYTES", SAFETENSORS),
+    Bug("data/safetensors.py", "tensor.begin != end or", "tensor.begin < 0 or", SAFETENSORS),
+    Bug(
+        "data/safetensors.py", "tensor.end - tensor.begin != length", "tensor.end - tensor.begin < length", SAFETENSORS
+    ),
+    Bug("data/safetensors.py", "if end != size:", "if end > size:", SAFETENSORS),
+    Bug("data/safetensors.py", "self._start + tensor.begin", "tensor.begin + 8", SAFETENSORS),
+    Bug("data/safetensors.py", "<< 16)", "<< 15)", SAFETENSORS),
+    Bug("data/safetensors.py", "if tensor.begin == tensor.end:", "if False:", SAFETENSORS),
+    Bug("data/safetensors.py", "type(number) is int and number >= 0", "isinstance(number, int)", SAFETENSORS),
+    Bug("data/safetensors.py", "except (ValueError, RecursionError)", "except ValueError", SAFETENSORS),
+    Bug("data/safetensors.py", "not isinstance(tensor.dtype, str) or", "", SAFETENSORS),
+    Bug("data/safetensors.py", 'if name != "__metadata__"', "if name", SAFETENSORS),
     Bug(
         "data/digest.py",
         'sha.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")))',

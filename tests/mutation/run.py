@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bugs_analysis
+import bugs_classification
 import bugs_data
 import bugs_dynamics
 import bugs_models
@@ -45,6 +46,7 @@ BUGS: list[Bug] = [
     *bugs_runs.BUGS,
     *bugs_outside.BUGS,
     *bugs_models.BUGS,
+    *bugs_classification.BUGS,
 ]
 SECONDS = 900
 """A run of tests beyond this counts as a bug caught: it hangs."""
