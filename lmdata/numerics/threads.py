@@ -50,7 +50,7 @@ def parallel_for(task: Callable[[int, int], object], count: int, grain: int, *, 
         try:
             for begin in begins:
                 task(begin, min(begin + size, count))
-        except BaseException:
+        except BaseException:  # whatever stops this thread, an interrupt too: it is raised again
             deque(begins, maxlen=0)  # nobody begins another range
             raise
 

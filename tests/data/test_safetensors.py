@@ -64,6 +64,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
         ({"x": entry(shape=(2.0,))}, b"12345678", "shape"),
         ({"x": entry(shape=(True, 2))}, b"12345678", "shape"),
         ({"x": entry(shape=(3,))}, b"12345678", "12 bytes from 0"),
+        ({"x": entry(shape=(1,))}, b"12345678", "4 bytes from 0"),
         ({"x": entry(shape=(2**62, 4))}, b"12345678", "are its own"),
         ({"x": entry(offsets=(4, 12))}, b"123456789012", "lies at bytes 4 to 12"),
         ({"x": entry(), "y": entry()}, b"12345678", "lies at bytes 0 to 8"),
@@ -77,12 +78,17 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path, header, data, words):
 
 
 def test_a_file_that_is_too_short_for_its_header_is_refused(tmp_path):
-    (tmp_path / "x").write_bytes((10**12).to_bytes(8, "little") + b"{}")
-    with pytest.raises(InvalidInput, match="header would be of"):
-        Safetensors(tmp_path / "x")
+    for length in (10**12, 50):
+        (tmp_path / "x").write_bytes(length.to_bytes(8, "little") + b"{}")
+        with pytest.raises(InvalidInput, match="header would be of"):
+            Safetensors(tmp_path / "x")
     (tmp_path / "x").write_bytes(b"")
     with pytest.raises(InvalidInput, match="no JSON object"):
         Safetensors(tmp_path / "x")
+
+
+def test_a_file_of_nothing_but_an_empty_array_is_read(tmp_path):
+    assert Safetensors(written(tmp_path / "x", {"x": entry(shape=(0, 3), offsets=(0, 0))}))["x"].shape == (0, 3)
 
 
 @given(place=st.integers(0, 200), value=st.integers(0, 255))
