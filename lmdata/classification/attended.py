@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.given_attention import attended_most, given_attention
+from lmdata.analysis.given_rollout import shares
 from lmdata.classification.chance import bands, exchanged, in_question, p_values
 from lmdata.data import registry
 from lmdata.errors import InvalidInput
@@ -46,10 +47,10 @@ def attended_words(
     (arXiv 1906.04341). Special tokens and punctuation are no words: they lead nowhere and are compared with nothing,
     but what passes through them counts in what is decided,
 
-    .. math:: R = W_L \cdots W_1, \qquad W_l \propto I + \frac 1 H \sum_h P^{lh}
+    .. math:: R = W_L \cdots W_1, \qquad W_l = \frac 1 2 \Big( I + \frac 1 H \sum_h P^{lh} \Big)
 
-    of rows that sum to one, H heads (arXiv 2005.00928). A word leads under a head if it attends to no other word more
-    than to itself, as in `lmdata.leaders`. Compared is with what the same attention says when
+    with H heads, as in `lmdata.rollout` (arXiv 2005.00928). A word leads under a head if it attends to no other word
+    more than to itself, as in `lmdata.leaders`. Compared is with what the same attention says when
 
     - ``text``: the words of each text change places in its matrices: rows and columns are of other words of the text;
     - ``place``: words at the same place of their texts, counted in words, do so: passed by what the place alone does;
@@ -137,15 +138,14 @@ def read_text(pieces: Sequence[str], weights: NDArray[np.floating]) -> Read:
     state = np.full(len(names), 0.0)
     state[kept] = 1.0 / kept.size
     for mean in matrices.mean(axis=1)[::-1]:
-        step = np.eye(len(names)) + mean
-        state = state @ (step / step.sum(axis=1, keepdims=True))
+        state = 0.5 * (state + state @ shares(mean))
     between = matrices[..., kept, :][..., kept]
     leads = np.diagonal(attended_most(between), axis1=-2, axis2=-1)
     words = tuple(names[place] for place in kept)
-    return Read(words, leads.mean(axis=(0, 1)), _shares(between.mean(axis=(0, 1, 2))), _shares(state[kept]))
+    return Read(words, leads.mean(axis=(0, 1)), _parts_of_one(between.mean(axis=(0, 1, 2))), _parts_of_one(state[kept]))
 
 
-def _shares(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _parts_of_one(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     total = parts.sum()
     return parts / total if total > 0 else np.full(parts.shape, 1.0 / parts.size)
 

@@ -110,6 +110,16 @@ def test_words_are_put_together_from_their_pieces():
     np.testing.assert_allclose(marked.received, [0.25, 0.5, 0.25], rtol=1e-14)
 
 
+def test_rows_whose_sums_are_not_one_say_what_they_would_brought_to_it():
+    """As those that are left when sinks are left out; layers in their order, the later on the left."""
+    weights, size = weights_of(np.array([1.0, 3.0, 2.0, 1.0]), 5, layers=3), np.array([0.5, 0.2, 3.0, 1.0])
+    found, scaled = (read_text(["a", "red", "fox", "ran"], one) for one in (weights, weights * size[:, None]))
+    np.testing.assert_allclose(scaled.decided, found.decided, rtol=1e-13)
+    np.testing.assert_array_equal(scaled.leads, found.leads)
+    ds = lmdata.from_trajectory(np.ones((4, 4, 1)), attention=weights * size[:, None])
+    np.testing.assert_allclose(found.decided, lmdata.influence(ds)[0], rtol=1e-13)
+
+
 @pytest.mark.parametrize("null", NULLS)
 def test_words_that_are_favoured_are_found(null):
     found = attended_words(made(0, FAVOUR), CHOSEN, draws=199)

@@ -80,6 +80,7 @@ def test_a_split_holds_out_its_share_the_same_for_each_seed():
 
 def test_texts_that_were_there_before_are_left_out():
     assert Corpus(("a", "b", "a", "c"), (1, 0, 1, 0)).distinct() == Corpus(("a", "b", "c"), (1, 0, 0))
+    assert Corpus(("a", "b", "a"), (1, 0, 0)).distinct() == Corpus(("a", "b"), (1, 0))  # the first label counts
 
 
 def make(content, name="t.tsv"):

@@ -376,6 +376,24 @@ def test_a_text_without_a_known_word_is_judged_by_the_bias():
     assert evidence(ds, 121).sizes["occurrence"] == 0
 
 
+def test_words_that_are_rare_in_the_texts_for_training_are_not_known():
+    held = CORPUS.held_out(0)
+    texts = [f"{text} {'unseen' if out else 'seen'}" for text, out in zip(CORPUS.texts, held, strict=True)]
+    ds = train(Classifier(), Corpus(tuple(texts), CORPUS.labels), epochs=1).isel(seed=0)
+    assert ds.known.sel(word="seen")
+    assert not ds.known.sel(word="unseen")
+    words = ds.word.values[ds.word_number.values]
+    assert np.isnan(ds.share.values[words == "unseen"]).all()
+    assert not np.isnan(ds.share.values[words == "seen"]).any()
+
+
+def test_so_many_words_of_a_text_are_read():
+    cut = Corpus(tuple(" ".join(text.split()[:3]) for text in CORPUS.texts), CORPUS.labels)
+    found, expected = (train(Classifier(most_words=most), one, epochs=1) for most, one in ((3, CORPUS), (256, cut)))
+    assert (found.word_count <= 3).all()
+    xr.testing.assert_equal(found, expected)
+
+
 def test_layers_of_a_classifier_are_told_to_the_kernel():
     assert layers_of(MODELS["softmax"]) == Layers(3, 0.5, True, 4.0)
     assert layers_of(Classifier(influence=3.0, alignment_sensitivity=0.2)) == Layers(2, 0.75, False, 0.2)

@@ -106,7 +106,7 @@ BUGS = [
     ),
     Bug("classification/leading.py", "share[among].sum() / with_words", "share[among].sum() / count", LEADING),
     Bug("classification/attended.py", "matrices.mean(axis=1)[::-1]", "matrices.mean(axis=1)", ATTENDED),
-    Bug("classification/attended.py", "step / step.sum(axis=1, keepdims=True)", "step / 2.0", ATTENDED),
+    Bug("classification/attended.py", "0.5 * (state + state @ shares(mean))", "0.5 * (state + state @ mean)", ATTENDED),
     Bug("classification/attended.py", "of = (to / to.sum(axis=0)).T", "of = to.T", ATTENDED),
     Bug(
         "classification/attended.py",

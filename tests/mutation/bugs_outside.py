@@ -14,7 +14,7 @@ BUGS = [
         "analysis/ragged.py", "np.arange(len(own)), axis=-axis", "np.arange(array.shape[-axis]), axis=-axis", TRAJECTORY
     ),
     Bug("analysis/ragged.py", "rows = np.flatnonzero(number.ravel() == i)", "rows = np.arange(len(whose))", TRAJECTORY),
-    Bug("analysis/given_attention.py", "weights >= weights.max", "weights > weights.max", GIVEN),
+    Bug("analysis/given_attention.py", "(wide >= least) & (wide > 0)", "(wide > least) & (wide > 0)", GIVEN),
     Bug("analysis/given_attention.py", '"model" in ds.attrs or', "", GIVEN),
     Bug(
         "analysis/transport.py",
