@@ -80,6 +80,8 @@ class Hdf5(Mapping[str, Any]):
         try:
             return h5py.File(self.file, "r")
         except OSError as error:
+            if error.errno is not None:  # of the system, and no word on the file
+                raise
             raise InvalidInput(f"{self.file} is no HDF5 file that can be read: {summary(error)}") from error
 
     def __getitem__(self, name: str) -> Any:

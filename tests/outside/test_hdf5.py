@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import xarray as xr
 
 import lmdata
-from lmdata.errors import ExtraMissing, InvalidInput
+from lmdata.errors import AccessDenied, ExtraMissing, InvalidInput
 from lmdata.outside.hdf5 import Hdf5
 
 h5py = pytest.importorskip("h5py")
@@ -100,6 +101,17 @@ def test_damage_is_told_with_the_name_of_the_file(kind, tmp_path):
     with pytest.raises(InvalidInput, match=r"s\.h5.* read"):
         lmdata.adopt(damaged(kind, tmp_path), store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+def test_missing_rights_are_no_damage(tmp_path, monkeypatch):
+    (tmp_path / "s.h5").write_bytes(b"text")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(AccessDenied, match=r"s\.h5"):
+        lmdata.adopt(tmp_path / "s.h5")
 
 
 def test_objects_are_no_numbers(tmp_path):
