@@ -82,7 +82,8 @@ def check_special_tokens(tokenizer: Any, folder: Path) -> None:
     config = settings(folder / "config.json")
     for role, token in told.items():
         number = config.get(f"{role}_token_id")
-        if number is not None and number != tokenizer.token_to_id(token):
+        several = number if isinstance(number, list) else [number]  # a model may end with any of some
+        if number is not None and tokenizer.token_to_id(token) not in several:
             raise InvalidInput(
                 f"{folder / 'config.json'}: {role}_token_id is {number!r:.40}, and {token!r} is "
                 f"{tokenizer.token_to_id(token)} in tokenizer.json"

@@ -73,7 +73,7 @@ def test_padding_of_another_form_and_files_that_agree_are_taken(tmp_path):
     roles = {"cls_token": "[CLS]", "bos_token": "[CLS]", "sep_token": {"content": "[SEP]"}, "unk_token": "[UNK]"}
     told(tmp_path, SPECIAL, **roles, mask_token=None)
     told(tmp_path, SETTINGS, **roles, do_lower_case=True)
-    told(tmp_path, CONFIG, bos_token_id=2, sep_token_id=3)
+    told(tmp_path, CONFIG, bos_token_id=[1, 2], sep_token_id=3)
     assert Transformer(tmp_path).tokenise("the sea").pieces == ("[CLS]", "the", "sea", "[SEP]")
 
 
