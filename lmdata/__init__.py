@@ -34,6 +34,8 @@ _HOMES = {
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("dynamics.models", "analysis")
+_FORMER = {"KrauseAttention": "dynamics.models"}
+"""Names that things had before, and where they are still known; every use is warned of."""
 _MODULES = {
     "classification": "classification",
     "models": "models",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lmdata.{_MODULES[name]}")
+    if name in _FORMER:
+        return getattr(_room(_FORMER[name]), name)
     if name in _PUBLIC:
         value = getattr(importlib.import_module(f"lmdata.{_PUBLIC[name]}"), name)
     elif name == "__all__":

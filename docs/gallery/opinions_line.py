@@ -28,7 +28,7 @@ table = {}
 for n in (50, 51, 100, 101, 200, 201, 500, 501):
     tokens = lmdata.tokens.spaced(n, -(n - 1) / 2, (n - 1) / 2)
     runs = lmdata.simulate(
-        lmdata.KrauseAttention(influence=1e16), tokens, steps=500, record=[500], sweep={"radius": (n - 1) / lengths}
+        lmdata.BoundedConfidence(influence=1e16), tokens, steps=500, record=[500], sweep={"radius": (n - 1) / lengths}
     )
     line = np.sort(runs.position.isel(seed=0, time=0, component=0).values, axis=-1)
     apart = np.diff(line, axis=-1) > 1e-6 * runs.radius.values[:, None]

@@ -23,7 +23,7 @@ from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import above_threshold, alignment_keys, scores
 from lmdata.dynamics.model import Model
 from lmdata.dynamics.models.localmax import Localmax
-from lmdata.dynamics.models.neighbourhoods import KrauseAttention, LocalmaxVariant
+from lmdata.dynamics.models.neighbourhoods import BoundedConfidence, LocalmaxVariant
 from lmdata.dynamics.models.self_attention import SelfAttention
 from lmdata.dynamics.models.sinkformer import Sinkformer
 from lmdata.dynamics.models.softmax import Softmax
@@ -65,7 +65,7 @@ def gain_of(model: Any, measure: str) -> float:
     if flow and model.scheme == "euler" and _is_identity(model.values):
         rescaled = isinstance(model, SelfAttention) and model.form == "rescaled"
         return float(model.step_size if rescaled else model.step_size / (1.0 + model.step_size))
-    if isinstance(model, Localmax | Softmax | KrauseAttention) or (
+    if isinstance(model, Localmax | Softmax | BoundedConfidence) or (
         isinstance(model, LocalmaxVariant) and model.geometry == "euclidean"
     ):
         return float(model.influence / (1.0 + model.influence))
@@ -214,7 +214,7 @@ def rollout(
     ----------
     ds
         A dataset whose model steps convexly: localmax and hardmax, `Softmax`, bounded confidence
-        (`KrauseAttention`) or `LocalmaxVariant`, in space; `Sinkformer` or `SelfAttention` by Euler's scheme with
+        (`BoundedConfidence`) or `LocalmaxVariant`, in space; `Sinkformer` or `SelfAttention` by Euler's scheme with
         V = I. No noise. Or one with the variable ``attention``.
     sources : sequence of token labels, optional
         The columns j that are wanted. All by default, where there are at most 1,000 tokens.

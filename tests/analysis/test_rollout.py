@@ -23,7 +23,7 @@ MODELS = {
     "spread": lmdata.LocalmaxVariant(alignment_sensitivity=0.2, causal=True),
     "softmax": lmdata.Softmax(inverse_temperature=3.0, alignment=[[2.0, 0.5], [0.5, 1.0]]),
     "causal softmax": lmdata.Softmax(causal=True),
-    "bounded confidence": lmdata.KrauseAttention(radius=0.8),
+    "bounded confidence": lmdata.BoundedConfidence(radius=0.8),
     "Sinkhorn": lmdata.Sinkformer(inverse_temperature=0.1, step_size=0.1),
     "rescaled": lmdata.SelfAttention(scheme="euler"),
     "plain": lmdata.SelfAttention(scheme="euler", form="plain", values=[[1.0, 0.0], [0.0, 1.0]]),

@@ -5,7 +5,7 @@ The lines below are the only list of them: type checkers and editors read it, an
 
 from lmdata.dynamics.models.circle_density import CircleDensityFlow as CircleDensityFlow
 from lmdata.dynamics.models.localmax import Localmax as Localmax
-from lmdata.dynamics.models.neighbourhoods import KrauseAttention as KrauseAttention
+from lmdata.dynamics.models.neighbourhoods import BoundedConfidence as BoundedConfidence
 from lmdata.dynamics.models.neighbourhoods import LocalmaxVariant as LocalmaxVariant
 from lmdata.dynamics.models.noisy import Noisy as Noisy
 from lmdata.dynamics.models.normalised_attention import NormalisedAttention as NormalisedAttention
@@ -18,3 +18,21 @@ from lmdata.dynamics.models.sphere_attention import SphereAttention as SphereAtt
 from lmdata.dynamics.models.sphere_gradient_flow import SphereGradientFlow as SphereGradientFlow
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, type))
+
+
+def __getattr__(name: str) -> type:
+    """Return a model under the name that it had before, with a warning."""
+    if name != "KrauseAttention":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import warnings
+    from pathlib import Path
+
+    from lmdata.dynamics.models.neighbourhoods import KrauseAttention
+
+    warnings.warn(
+        "KrauseAttention is now BoundedConfidence, since a published model has its name; recipes and stores of kind "
+        "'krause' stay as they are",
+        DeprecationWarning,
+        skip_file_prefixes=(str(Path(__file__).parents[2]),),
+    )
+    return KrauseAttention

@@ -54,7 +54,7 @@ def pulls(state: Array, neighbours: Callable[[slice], NDArray[np.bool_]]) -> Arr
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class KrauseAttention(AttentionMap):
+class BoundedConfidence(AttentionMap):
     r"""Bounded confidence of Hegselmann and Krause (2002), with the convex step of localmax, for contrast with it.
 
     .. math:: C_i = \{ j : |z_i - z_j| \le r \}, \qquad z_i(t+1) = \frac{z_i + \alpha \bar z_{C_i}}{1 + \alpha}
@@ -72,11 +72,11 @@ class KrauseAttention(AttentionMap):
     Examples
     --------
     >>> start = np.array([[[0.0], [1.0], [3.0]]])
-    >>> KrauseAttention.advance([KrauseAttention()], start, start=0, record=[1], seeds=[0]).position[0, 0, :, 0]
+    >>> BoundedConfidence.advance([BoundedConfidence()], start, start=0, record=[1], seeds=[0]).position[0, 0, :, 0]
     array([0.25, 0.75, 3.  ])
     """
 
-    kind: ClassVar[str] = "krause"
+    kind: ClassVar[str] = "bounded-confidence"
     sweepable: ClassVar[tuple[str, ...]] = ("radius", "influence")
 
     radius: float = number(1.0, minimum=0)
@@ -91,6 +91,23 @@ class KrauseAttention(AttentionMap):
     def attention(self, state: Array, step: int = 0, rows: slice = ALL) -> Array:
         """Return P (m, n, n), or some rows of it."""
         return uniform_weights(close_neighbours(state[:, rows], state, self.radius))
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class KrauseAttention(BoundedConfidence):
+    """The former name of `BoundedConfidence`, for scripts, recipes and stores that have it; deprecated.
+
+    The published attention of that name is another model, `KrauseTransformer`. Numbers are those of
+    `BoundedConfidence`, to the bit; the kind stays, so that recipes keep their identity.
+
+    Examples
+    --------
+    >>> isinstance(KrauseAttention(radius=0.5), BoundedConfidence)
+    True
+    """
+
+    kind: ClassVar[str] = "krause"
 
 
 @register

@@ -8,8 +8,8 @@ import pytest
 from lmdata.dynamics import Localmax, tokens
 from lmdata.dynamics.model import model_from_specification
 from lmdata.dynamics.models import (
+    BoundedConfidence,
     CircleDensityFlow,
-    KrauseAttention,
     LocalmaxVariant,
     Noisy,
     SelfAttention,
@@ -33,7 +33,7 @@ BAD = [
     (lambda: SphereAttention(normalised=False, causal=True), "needs normalised weights"),
     (lambda: SphereGradientFlow(alignment=[[1, 2], [0, 1]]), "alignment is not symmetric"),
     (lambda: Sinkformer(half_steps=0), "half_steps is 0; it must be at least 1"),
-    (lambda: KrauseAttention(radius=-1), "radius is -1"),
+    (lambda: BoundedConfidence(radius=-1), "radius is -1"),
     (lambda: Noisy(model=Localmax(), noise="values"), "Localmax has no value matrix"),
     (lambda: Noisy(model="softmax"), "model is 'softmax'"),
     (lambda: CircleDensityFlow(alignment=np.eye(3)), "on the circle D is"),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lmdata.dynamics import Localmax, tokens
 from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.models import (
+    BoundedConfidence,
     CircleDensityFlow,
-    KrauseAttention,
     LocalmaxVariant,
     Noisy,
     NormalisedAttention,
@@ -40,9 +40,9 @@ SPACE = [
     Sinkformer(inverse_temperature=2.0, step_size=0.1, half_steps=3),
     NormalisedAttention(placement="pre", inverse_temperature=2.0, values=[[1.0, 0.3], [-0.2, 0.5]]),
     NormalisedAttention(placement="peri", inverse_temperature=2.0, alignment=[[1, 0.5], [-0.5, 1]], scheme="euler"),
-    KrauseAttention(radius=0.6),
     PureAttention(inverse_temperature=2.0, queries=[[1, 0.5], [0, 1]], values=[[1.0, 0.3], [-0.2, 0.5]]),
     PureAttention(weights="sinkhorn"),
+    BoundedConfidence(radius=0.6),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread"),
     LocalmaxVariant(alignment_sensitivity=0.3, threshold="maximum", influence=0.5),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="absolute", causal=True),
@@ -142,7 +142,7 @@ def test_permuting_tokens_permutes_the_trajectory(model, monkeypatch):
     if isinstance(model, Noisy) and model.noise == "additive":
         carry_noise_along(monkeypatch, lambda noise: noise[:, order])
     other = advance(model, state[order], [10])
-    if isinstance(model, KrauseAttention | LocalmaxVariant):
+    if isinstance(model, BoundedConfidence | LocalmaxVariant):
         np.testing.assert_array_equal(one[:, order], other)
     np.testing.assert_allclose(one[:, order], other, rtol=0, atol=1e-12)
 
@@ -208,7 +208,12 @@ def test_coincident_tokens_stay_together(model):
 
 @pytest.mark.parametrize(
     "model",
-    [Softmax(), KrauseAttention(), LocalmaxVariant(), SelfAttention(values=[[2.0, 1.0], [0.0, -1.0]], step_size=0.05)],
+    [
+        Softmax(),
+        BoundedConfidence(),
+        LocalmaxVariant(),
+        SelfAttention(values=[[2.0, 1.0], [0.0, -1.0]], step_size=0.05),
+    ],
     ids=lambda model: model.kind,
 )
 @given(point=st.tuples(st.floats(-3, 3), st.floats(-3, 3)), n=st.integers(1, 40))
@@ -238,7 +243,7 @@ def test_kernels_agree_with_the_explicit_weights(model):
     state = start_of(model, 6)
     weights = model.attention(state[None])[0]
     own = {name: np.array([getattr(model, name)]) for name in model.sweepable}
-    if isinstance(model, Softmax | KrauseAttention | LocalmaxVariant):
+    if isinstance(model, Softmax | BoundedConfidence | LocalmaxVariant):
         np.testing.assert_allclose(model.pull(state[None], 0, own)[0], weights @ state - state, rtol=0, atol=1e-13)
         return
     values = getattr(model, "alignment" if isinstance(model, SphereGradientFlow) else "values", None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lmdata
-from lmdata.dynamics.models import KrauseAttention
+from lmdata.dynamics.models import BoundedConfidence
 from lmdata.dynamics.models.line import line_pulls, window
 from lmdata.dynamics.models.neighbourhoods import pulls
 from lmdata.dynamics.models.weights import close_neighbours
@@ -38,20 +38,20 @@ def test_sorted_sums_are_those_of_all_pairs_to_the_bit(line, radius, shift):
 
 def test_the_largest_influence_steps_to_the_mean():
     start = np.array([[[0.0], [1.0], [1.5], [3.0]]])
-    model = KrauseAttention(radius=1.0, influence=HK)
-    end = KrauseAttention.advance([model], start, start=0, record=[1], seeds=[0]).position[0, 0, :, 0]
+    model = BoundedConfidence(radius=1.0, influence=HK)
+    end = BoundedConfidence.advance([model], start, start=0, record=[1], seeds=[0]).position[0, 0, :, 0]
     np.testing.assert_array_equal(end, [0.5, 2.5 / 3, 1.25, 3.0])
 
 
 def clusters(length, n, steps=3000):
     """Clusters of n tokens equally spaced over a length in radii, at rest."""
     tokens = lmdata.tokens.spaced(n, -(n - 1) / 2, (n - 1) / 2).draw(0)
-    model = KrauseAttention(radius=(n - 1) / length, influence=HK)
+    model = BoundedConfidence(radius=(n - 1) / length, influence=HK)
     state = tokens[None]
     for at in range(0, steps, 50):
         before, state = (
             state,
-            KrauseAttention.advance([model], state, start=at, record=[at + 50], seeds=[0]).position[:, 0],
+            BoundedConfidence.advance([model], state, start=at, record=[at + 50], seeds=[0]).position[:, 0],
         )
         if (before == state).all():
             break

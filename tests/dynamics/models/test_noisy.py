@@ -10,8 +10,8 @@ import pytest
 import lmdata
 from lmdata.dynamics import Localmax, tokens
 from lmdata.dynamics.models import (
+    BoundedConfidence,
     CircleDensityFlow,
-    KrauseAttention,
     LocalmaxVariant,
     Noisy,
     NormalisedAttention,
@@ -73,7 +73,7 @@ MODELS = [
     Localmax([0.3, 0.2, 0.1, 0.0]),
     LocalmaxVariant(),
     LocalmaxVariant(geometry="sphere"),
-    KrauseAttention(),
+    BoundedConfidence(),
     Softmax(),
     SelfAttention(),
     SelfAttention(form="plain"),
