@@ -9,7 +9,20 @@ from pathlib import Path
 from benchmarks import races, report, storage
 from benchmarks.contenders import Interpreter
 
-RACES = ("steps", "calls", "products", "runs", "growth", "long", "hulls", "softmax", "limits", "storage", "checks")
+RACES = (
+    "steps",
+    "calls",
+    "products",
+    "runs",
+    "growth",
+    "long",
+    "hulls",
+    "softmax",
+    "trained",
+    "limits",
+    "storage",
+    "checks",
+)
 
 
 def main() -> None:
@@ -43,6 +56,7 @@ def main() -> None:
             "long": lambda: races.long_run(repeats),
             "hulls": lambda: races.hulls(repeats),
             "softmax": lambda: races.softmax(repeats),
+            "trained": lambda: races.trained(repeats),
             "limits": lambda: races.limits(repeats),
             "storage": lambda: storage.stores(min(repeats, 5)),
             "checks": lambda: storage.checks(repeats),

