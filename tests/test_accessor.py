@@ -28,7 +28,10 @@ def test_methods_have_the_signature_and_the_docstring_of_their_functions(ds):
 
 
 def test_methods_are_the_measures_alone(ds):
-    of_parameters = {"equiangular_alignment", "equiangular_curve", "retrieval_theory", "retrieval_turn"}
+    of_parameters = {
+        *("equiangular_alignment", "equiangular_curve", "gaussian_closure"),
+        *("layer_alignment", "retrieval_theory", "retrieval_turn"),
+    }
     assert set(lmdata.analysis.__all__) - set(dir(ds.lm)) == of_parameters
     with pytest.raises(AttributeError, match="no measure named 'hull'; did you mean 'hull_decay'"):
         ds.lm.hull()

@@ -36,7 +36,10 @@ TOKENS = {
     "normalised-attention": lmdata.tokens.sphere(5, 2),
 }
 """Where a model starts, unless from anywhere in the plane, or on the sphere."""
-OF_NO_DATASET = {"equiangular_alignment", "equiangular_curve", "retrieval_theory", "retrieval_turn"}
+OF_NO_DATASET = {
+    *("equiangular_alignment", "equiangular_curve", "gaussian_closure"),
+    *("layer_alignment", "retrieval_theory", "retrieval_turn"),
+}
 """Functions of `lmdata.analysis` that take parameters alone."""
 CALLS = {
     "dominance_cells": [lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"]))],

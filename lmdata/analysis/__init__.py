@@ -19,11 +19,13 @@ from lmdata.analysis.effective_time import effective_time as effective_time
 from lmdata.analysis.energy import energy as energy
 from lmdata.analysis.equiangular import equiangular_alignment as equiangular_alignment
 from lmdata.analysis.equiangular import equiangular_curve as equiangular_curve
+from lmdata.analysis.gaussian import gaussian_closure as gaussian_closure
 from lmdata.analysis.hull import hull_decay as hull_decay
 from lmdata.analysis.hull import hull_volume as hull_volume
 from lmdata.analysis.hull import mean_width as mean_width
 from lmdata.analysis.interaction import interaction as interaction
 from lmdata.analysis.leaders import leaders as leaders
+from lmdata.analysis.long_context import layer_alignment as layer_alignment
 from lmdata.analysis.lyapunov import lyapunov as lyapunov
 from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
 from lmdata.analysis.parking import parking_centres as parking_centres
