@@ -13,9 +13,19 @@ import lmdata
 
 
 # %%
+DATASETS = {
+    "post": lmdata.open("normalisation-post"),
+    "pre": lmdata.open("normalisation-pre"),
+    "peri": lmdata.open("normalisation-peri"),
+    "ngpt": lmdata.open("normalisation-ngpt"),
+    "mix": lmdata.open("normalisation-mix"),
+    "sqrt-depth": lmdata.open("normalisation-sqrt-depth"),
+}
+
+
 def apart(placement):
     """Return one minus the cosine of the first pair over time, and the mean length."""
-    x = lmdata.open(f"normalisation-{placement}").position.isel(seed=0).load()
+    x = DATASETS[placement].position.isel(seed=0).load()
     length = np.sqrt((x**2).sum("component"))
     seen = x / length
     return ((seen.isel(token=0) - seen.isel(token=1)) ** 2).sum("component") / 2, length.mean("token")
