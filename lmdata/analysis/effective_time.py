@@ -193,8 +193,9 @@ def effective_time(
 ) -> xr.Dataset:
     r"""Measure every layer against the flow of attention on the sphere: how long it would take, and what it leaves.
 
-    With the directions :math:`x_i = z_i / |z_i|` of the tokens, :math:`v_i` the angle between those of a frame and of
-    the next, along the great circle that leads there, and the velocities (arXiv 2312.10794, V = I)
+    With the directions :math:`x_i = z_i / |z_i|` of the tokens in the frame of reference that they have, :math:`v_i`
+    the angle between those of a state and of the next, along the great circle that leads there, and the velocities
+    (arXiv 2312.10794, V = I)
 
     .. math:: F_i = \mathrm{Proj}_{x_i} \sum_j P_{ij} x_j, \qquad
               \tau = \max\Big( 0, \frac{\langle v, F \rangle}{\langle F, F \rangle} \Big), \qquad
@@ -271,8 +272,8 @@ def effective_time(
         weights = given_attention(ds, "effective_time", among)
         if weights is None:
             raise InvalidInput(
-                "flow is 'given', and the dataset has no attention of its own: give it to lmdata.from_trajectory "
-                "(attention=...), or take flow='SA'"
+                "flow is 'given', and the dataset has no attention of its own, or is looked at under a model: give it "
+                "to lmdata.from_trajectory (attention=...), or take flow='SA'"
             )
         arguments.append(weights)
     return measured(
