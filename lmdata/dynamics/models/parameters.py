@@ -55,10 +55,11 @@ def flag(default: bool) -> Any:
     return _field(default, check)
 
 
-def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = True) -> Any:
+def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = True, of_components: bool = True) -> Any:
     """Return a dataclass field for a real matrix, or None, the default, for the identity.
 
-    Nested sequences and arrays are taken, and kept as nested tuples.
+    Nested sequences and arrays are taken, and kept as nested tuples. Unless it is not ``of_components``, it acts on
+    tokens, and must have as many columns as they have components.
     """
 
     def check(name: str, value: Any) -> Matrix | None:
@@ -72,7 +73,33 @@ def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = Tr
             raise InvalidInput(f"{name} is not symmetric: {entries.tolist()}; give (M + M.T) / 2 if that is rounding")
         return tuple(map(tuple, entries.tolist()))
 
-    return _field(None, check, of_components=True)
+    return _field(None, check, **({"of_components": True} if of_components else {}))
+
+
+def vector() -> Any:
+    """Return a dataclass field for a sequence of finite numbers, or None, the default; kept as a tuple."""
+
+    def check(name: str, value: Any) -> tuple[float, ...] | None:
+        if value is None:
+            return None
+        entries = as_real_array(value, name) + 0.0
+        if entries.ndim != 1 or entries.size == 0:
+            raise InvalidInput(f"{name} has shape {entries.shape}; it must be a sequence of numbers, or None")
+        return tuple(entries.tolist())
+
+    return _field(None, check)
+
+
+def matrices(default: Sequence[Any]) -> Any:
+    """Return a dataclass field for one real square matrix or more, all of one size, kept as nested tuples."""
+
+    def check(name: str, value: Any) -> tuple[Matrix, ...]:
+        entries = as_real_array(value, name) + 0.0
+        if entries.ndim != 3 or 0 in entries.shape or entries.shape[1] != entries.shape[2]:
+            raise InvalidInput(f"{name} has shape {entries.shape}; it must be (head, component, component)")
+        return tuple(tuple(map(tuple, each)) for each in entries.tolist())
+
+    return _field(default, check, of_components=True)
 
 
 def check_parameters(model: Any) -> None:

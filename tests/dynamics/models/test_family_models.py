@@ -15,7 +15,10 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.models import (
     BoundedConfidence,
     CircleDensityFlow,
+    FeedForwardAttention,
+    FeedForwardLocalmax,
     LocalmaxVariant,
+    MultiHeadAttention,
     Noisy,
     NormalisedAttention,
     PositionalAttention,
@@ -43,6 +46,13 @@ SPACE = [
     PureAttention(inverse_temperature=2.0, queries=[[1, 0.5], [0, 1]], values=[[1.0, 0.3], [-0.2, 0.5]]),
     PureAttention(weights="sinkhorn"),
     BoundedConfidence(radius=0.6),
+    FeedForwardLocalmax(
+        alignment_sensitivity=0.2,
+        neurons=[[1, 0.5], [-1, 0], [0, 2]],
+        outputs=[[0.1, 0, -0.3], [0.2, 0.1, 0]],
+        biases=[0.1, 0, -0.2],
+        activation="tanh",
+    ),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread"),
     LocalmaxVariant(alignment_sensitivity=0.3, threshold="maximum", influence=0.5),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="absolute", causal=True),
@@ -60,6 +70,12 @@ SPHERE = [
     SphereAttention(inverse_temperature=1.0, ellipsoid=[[2, 0], [0, 1]], off_surface="normalise"),
     SphereGradientFlow(step_size=0.1, alignment=[[1, 0], [0, -1]]),
     SphereGradientFlow(step_size=0.1, direction="descent", scheme="euler"),
+    FeedForwardAttention(
+        neurons=[[1, 0.5], [-1, 0], [0, 2]], gains=[1, -2, 0.5], biases=[0, 0.3, -0.1], step_size=0.05
+    ),
+    FeedForwardAttention(normalised=True, alignment=[[1, 0.5], [0.5, -1]], neurons=[[1, 0.3]], activation="sigmoid"),
+    MultiHeadAttention(heads=[[[1, 0.2], [0.2, 0]], [[0, 1], [-1, 0.5]]], step_size=0.05),
+    MultiHeadAttention(heads=[[[1, 0.2], [0.2, 0]], [[0, 1], [1, 0.5]]], normalised=True, inverse_temperature=2.0),
     NormalisedAttention(placement="ngpt", inverse_temperature=2.0, rate=0.5, scheme="layernorm", causal=True),
     NormalisedAttention(placement="mix", inverse_temperature=2.0, switch=0.43),
     NormalisedAttention(placement="sqrt-depth", inverse_temperature=2.0),
@@ -142,7 +158,7 @@ def test_permuting_tokens_permutes_the_trajectory(model, monkeypatch):
     if isinstance(model, Noisy) and model.noise == "additive":
         carry_noise_along(monkeypatch, lambda noise: noise[:, order])
     other = advance(model, state[order], [10])
-    if isinstance(model, BoundedConfidence | LocalmaxVariant):
+    if isinstance(model, BoundedConfidence | FeedForwardLocalmax | LocalmaxVariant):
         np.testing.assert_array_equal(one[:, order], other)
     np.testing.assert_allclose(one[:, order], other, rtol=0, atol=1e-12)
 
@@ -156,6 +172,11 @@ def rotated(model, turn):
         if getattr(model, name, None) is not None:
             matrix = turn @ np.array(getattr(model, name)) @ turn.T
             matrices[name] = (matrix + matrix.T) / 2 if np.allclose(matrix, matrix.T) else matrix
+    for name, change in [("neurons", lambda u: u @ turn.T), ("outputs", lambda w: turn @ w)]:
+        if getattr(model, name, None) is not None:
+            matrices[name] = change(np.array(getattr(model, name)))
+    if getattr(model, "heads", None) is not None:
+        matrices["heads"] = [turn @ np.array(head) @ turn.T for head in model.heads]
     return replace(model, **matrices)
 
 
@@ -238,12 +259,15 @@ def test_attention_weights_are_nonnegative_and_move_the_tokens(model):
         assert not np.triu(weights, 1).any()
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if not isinstance(m, Noisy)], ids=str)
+ONE_ATTENTION = [m for m in MODELS if not isinstance(m, Noisy | FeedForwardAttention | MultiHeadAttention)]
+
+
+@pytest.mark.parametrize("model", ONE_ATTENTION, ids=str)
 def test_kernels_agree_with_the_explicit_weights(model):
     state = start_of(model, 6)
     weights = model.attention(state[None])[0]
     own = {name: np.array([getattr(model, name)]) for name in model.sweepable}
-    if isinstance(model, Softmax | BoundedConfidence | LocalmaxVariant):
+    if isinstance(model, Softmax | BoundedConfidence | FeedForwardLocalmax | LocalmaxVariant):
         np.testing.assert_allclose(model.pull(state[None], 0, own)[0], weights @ state - state, rtol=0, atol=1e-13)
         return
     values = getattr(model, "alignment" if isinstance(model, SphereGradientFlow) else "values", None)

@@ -10,6 +10,8 @@ import pytest
 from lmdata.dynamics import tokens
 from lmdata.dynamics.models import (
     CircleDensityFlow,
+    FeedForwardAttention,
+    MultiHeadAttention,
     NormalisedAttention,
     PositionalAttention,
     SelfAttention,
@@ -49,6 +51,8 @@ def test_the_stable_step_size_is_that_of_the_scheme(scheme):
         (PositionalAttention(inverse_temperature=2.0, slope=0.5), np.exp(2) / (1 - np.exp(-0.5))),
         (PositionalAttention(inverse_temperature=2.0), 10 * np.exp(2)),
         (PositionalAttention(inverse_temperature=2.0, normalised=True), 1.0),
+        (FeedForwardAttention(neurons=[[2, 0], [0, 1]], gains=[1, -3], strength=0.5), np.e + 3.5),
+        (MultiHeadAttention(), 2 * np.e),
         (NormalisedAttention(values=[[0, 3], [-3, 0]]), 3.0),
         (NormalisedAttention(placement="ngpt", values=[[0, 3], [-3, 0]], rate=2.0), 2.0),
         (CircleDensityFlow(metric="fisher-rao", inverse_temperature=2.0), np.exp(2) / 2),

@@ -12,7 +12,10 @@ from lmdata.dynamics import Localmax, tokens
 from lmdata.dynamics.models import (
     BoundedConfidence,
     CircleDensityFlow,
+    FeedForwardAttention,
+    FeedForwardLocalmax,
     LocalmaxVariant,
+    MultiHeadAttention,
     Noisy,
     NormalisedAttention,
     PositionalAttention,
@@ -24,6 +27,7 @@ from lmdata.dynamics.models import (
     SphereGradientFlow,
 )
 from lmdata.dynamics.models.noisy import standard_normal
+from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.errors import InvalidInput
 from lmdata.numerics.random import ROOT_ENTROPY, normal_quantile
 
@@ -82,6 +86,9 @@ MODELS = [
     SphereAttention(normalised=False),
     SphereGradientFlow(),
     NormalisedAttention(),
+    FeedForwardAttention(),
+    FeedForwardLocalmax(),
+    MultiHeadAttention(heads=[np.eye(3), np.diag([1.0, 0.0, -1.0])]),
     PositionalAttention(),
     PureAttention(),
     NormalisedAttention(placement="pre"),
@@ -111,7 +118,7 @@ def test_every_model_takes_noise_or_refuses_it(model, noise):
     )
     np.testing.assert_allclose(silent.position, lmdata.simulate(model, source, steps=4).position, rtol=0, atol=1e-14)
     assert float(np.abs(loud.position - silent.position).isel(time=-1).max()) > 1e-3
-    on_sphere = isinstance(model, SphereAttention | SphereGradientFlow) or getattr(model, "placement", "") == "post"
+    on_sphere = isinstance(model, SphereFlow) or getattr(model, "placement", "") == "post"
     if getattr(model, "geometry", "") == "sphere" or on_sphere:
         norms = np.linalg.norm(loud.position, axis=-1)
         assert np.abs(norms - 1).max() < 1e-12

@@ -9,6 +9,8 @@ import pytest
 
 from lmdata.dynamics import tokens
 from lmdata.dynamics.models import (
+    FeedForwardAttention,
+    MultiHeadAttention,
     NormalisedAttention,
     PositionalAttention,
     SelfAttention,
@@ -35,6 +37,8 @@ FLOWS = [
     SphereAttention(inverse_temperature=2.0, ellipsoid=[[2.0, 0.5], [0.5, 1.0]], off_surface="normalise"),
     SphereGradientFlow(alignment=[[1.0, 0.5], [0.5, -1.0]]),
     PositionalAttention(slope=0.5, rotation=0.3),
+    FeedForwardAttention(neurons=TURN, activation="tanh", gains=[0.5, -0.5], biases=[0.1, 0.2]),
+    MultiHeadAttention(heads=[TURN, [[0.0, 1.0], [1.0, 0.5]]]),
     NormalisedAttention(placement="pre", values=TURN),
     NormalisedAttention(placement="peri", values=TURN),
     NormalisedAttention(placement="ngpt", values=TURN),
