@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from griffe import Extension, Object
@@ -17,6 +18,7 @@ from mkdocs.structure.files import File, Files
 import lmdata
 from lmdata import errors
 from lmdata.data import registry
+from lmdata.data.catalog.file import read_catalog
 
 MODULES = {
     "tokens": ("Token sources", "lmdata.tokens", "Where the tokens of a run start."),
@@ -75,6 +77,7 @@ def reference() -> Iterator[tuple[str, str]]:
         parts = [f"# {title}", lead, *(f"::: {name}{ALONE if page in WITHOUT_MEMBERS else ''}" for name in names)]
         yield f"api/{page}.md", "\n\n".join(parts)
     yield "api/variables.md", variables()
+    yield "claims.md", claims()
 
 
 def variables() -> str:
@@ -85,6 +88,21 @@ def variables() -> str:
     ]
     head = "# Variables\n\nEvery variable of a dataset, and of what is measured on it, as it is declared.\n\n"
     return head + "| name | dimensions | dtype | units | what it is |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def claims() -> str:
+    """Return the table of what papers claim, each with the dataset that shows it, and what was measured."""
+    folder = Path(__file__).parents[2] / "catalogs"
+    rows = [
+        f"| {entry.claim} | {entry.paper} | `{name}` | {entry.measure} | {entry.result} | {entry.tolerance} |".replace(
+            "\n", " "
+        )
+        for file in sorted(folder.glob("*.yaml"))
+        for name, entry in read_catalog(file).items()
+    ]
+    head = f"# Claims\n\n{len(rows)} phenomena: open each by its name, `lmdata.open(name)`, and measure it again.\n\n"
+    columns = "| claim | paper | dataset | measure | result | tolerance, and why |\n|---|---|---|---|---|---|\n"
+    return head + columns + "\n".join(rows) + "\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

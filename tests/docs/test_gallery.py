@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import lmdata
-from lmdata import view
+from lmdata import selection, view
+from lmdata.data import registry
 from lmdata.data.catalog.file import read_catalog
 from lmdata.runs.recipe import Recipe
 
@@ -60,6 +61,17 @@ def test_entries_have_a_valid_recipe_and_a_claim(name):
     assert Recipe.from_specification(ENTRIES[name].recipe).members
     assert ENTRIES[name].claim
     assert ENTRIES[name].paper
+
+
+def test_every_claim_has_a_measure_a_result_and_a_tolerance():
+    named = {*lmdata.__all__, *selection.__all__, *registry.VARIABLES}
+    for file in (ROOT / "catalogs").glob("*.yaml"):
+        for name, entry in read_catalog(file).items():
+            assert all((entry.claim, entry.paper, entry.measure, entry.result, entry.tolerance)), name
+            assert {*entry.measure.split(", ")} <= named, name
+            assert len(entry.tolerance.split()) > 1 or entry.tolerance == "exact", (
+                f"{name}: a tolerance without a reason"
+            )
 
 
 def test_every_entry_has_a_page_and_every_page_a_row():

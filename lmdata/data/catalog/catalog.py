@@ -226,7 +226,8 @@ class Catalog(Mapping[str, Entry]):
         location
             A recipe; or a complete store, which is verified and copied into the cache.
         title, fields
-            Fields of the entry: description, paper, citation, claim, tags, version, digest.
+            Fields of the entry: description, paper, citation, claim, measure, result, tolerance, tags, version,
+            digest.
 
         Raises
         ------

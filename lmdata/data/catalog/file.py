@@ -96,6 +96,11 @@ class Entry(BaseModel):
     paper: Line | None = None
     citation: Text | None = None
     claim: Text | None = None
+    measure: Line | None = None
+    """The measures or variables that the claim is seen in, by their names."""
+    result: Text | None = None
+    tolerance: Text | None = None
+    """How near the result has to be, and why."""
     tags: tuple[Line, ...] = ()
     derived_from: Line | None = None
 

@@ -24,8 +24,8 @@ EARLIER: Mapping[str, str] = {
 }
 """What each field of an earlier version may be."""
 ENTRY: Mapping[str, str] = {
-    **dict.fromkeys(("title", "paper", "derived_from"), LINE),
-    **dict.fromkeys(("description", "citation", "claim"), TEXT),
+    **dict.fromkeys(("title", "paper", "measure", "derived_from"), LINE),
+    **dict.fromkeys(("description", "citation", "claim", "result", "tolerance"), TEXT),
     "driver": "recipe, icechunk or zarr",
     **EARLIER,
     "tags": f"a list, each {LINE}",
