@@ -47,7 +47,7 @@ def interaction_energies(
     """
     *shape, n, d = position.shape
     states = position.reshape(-1, n, d).astype(np.float64)
-    matrix = np.eye(d) if alignment is None else np.ascontiguousarray(alignment)
+    matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
     shift, factor = (1.0, 1.0) if relative else (0.0, 0.5 / inverse_temperature)
     energies = np.full(len(states), np.nan)
     for state in np.flatnonzero(present(states)):

@@ -30,8 +30,12 @@ def _product_error(x: float, y: float, product: float) -> float:
 
 @compiled()
 def _aligned(points: Floats, alignment: Floats, high: Floats, low: Floats) -> None:
-    """Write ``D x_j`` (n, d) as an unevaluated sum of two floats."""
+    """Write ``D x_j`` (n, d) as an unevaluated sum of two floats; D of no rows is the identity, d times as fast."""
     n, d = points.shape
+    if alignment.shape[0] == 0:
+        high[:] = points
+        low[:] = 0.0
+        return
     for j in range(n):
         for k in range(d):
             total = error = 0.0
@@ -57,7 +61,7 @@ def log_mean_power(points: Floats, alignment: Floats, beta: float, shift: float)
     Parameters
     ----------
     points : (n, d)
-    alignment : (d, d)
+    alignment : (d, d), or (0, 0) for the identity
     beta, shift
         Numbers.
     """

@@ -57,6 +57,14 @@ def test_an_orthogonal_frame_has_a_third_of_the_energy_at_any_temperature():
         assert interaction_energies(np.eye(3), inverse_temperature=beta, relative=True).item() == 1 / 3
 
 
+@pytest.mark.parametrize("relative", [True, False])
+def test_the_identity_left_out_is_the_identity_to_the_bit(relative):
+    for state in states().values():
+        for beta in TEMPERATURES[:4]:
+            ask = {"inverse_temperature": beta, "relative": relative}
+            assert interaction_energies(state, **ask) == interaction_energies(state, alignment=np.eye(3), **ask)
+
+
 def test_absent_states_have_no_energy():
     position = np.stack([np.eye(3), np.full((3, 3), np.nan)])
     energy = interaction_energies(position, inverse_temperature=2.0)
