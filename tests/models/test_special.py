@@ -28,6 +28,15 @@ def extended(folder, *tokens, special=True):
     file.write_text(json.dumps(found))
 
 
+def put_between(folder, begin, end):
+    """Let a tokenizer put texts between two of its words, which need not be marked as special."""
+    file = folder / "tokenizer.json"
+    found = json.loads(file.read_text())
+    number = found["model"]["vocab"]
+    found["post_processor"] = {"type": "BertProcessing", "sep": [end, number[end]], "cls": [begin, number[begin]]}
+    file.write_text(json.dumps(found))
+
+
 def told(folder, name, **values):
     file = folder / name
     file.write_text(json.dumps((json.loads(file.read_text()) if file.is_file() else {}) | values))
@@ -39,6 +48,8 @@ WRONG = {
     "two in the tokenizer": (lambda f: extended(f, "<s>", "</s>"), rf"tokenizer\.json has {SCHEMES}"),
     "an end alone": (lambda f: extended(f, "</s>"), SCHEMES),
     "of a generating model": (lambda f: extended(f, "<|endoftext|>"), "beside <|startoftext|> <|endoftext|>"),
+    "texts between others": (
+        lambda f: extended(f, "<s>", "</s>", special=False) or put_between(f, "<s>", "</s>"), rf"json has {SCHEMES}"),
     "a map of another model": (
         lambda f: extended(f, "<s>", special=False) or told(f, SPECIAL, cls_token="<s>"), SCHEMES),
     "settings of another model": (
@@ -70,6 +81,7 @@ def test_padding_of_another_form_and_files_that_agree_are_taken(tmp_path):
     """As ALBERT has them: [CLS] and [SEP] beside <pad> and <unk>."""
     tiny.write(tmp_path)
     extended(tmp_path, "<pad>", "<unk>")
+    extended(tmp_path, "</s>", special=False)  # a word like others
     roles = {"cls_token": "[CLS]", "bos_token": "[CLS]", "sep_token": {"content": "[SEP]"}, "unk_token": "[UNK]"}
     told(tmp_path, SPECIAL, **roles, mask_token=None)
     told(tmp_path, SETTINGS, **roles, do_lower_case=True)
