@@ -94,7 +94,7 @@ def attended_words(
     >>> import lmdata
     >>> weights = np.full((1, 1, 3, 3), 0.25) + 0.25 * np.eye(3)[1]
     >>> texts = [["the", "film", "ends"], ["a", "plot", "is"], ["it", "ends", "."]]
-    >>> ds = lmdata.from_trajectory(np.ones((3, 1, 3, 2)), token=texts, attention=np.stack([weights] * 3))
+    >>> ds = lmdata.from_trajectory(np.ones((3, 2, 3, 2)), token=texts, attention=np.stack([weights] * 3))
     >>> found = attended_words(ds, ["film", "plot", "ends"], draws=19)
     >>> found.observed.round(3).values
     array([0.75 , 1.   , 0.639, 0.565])
@@ -103,8 +103,8 @@ def attended_words(
     read = [
         text
         for ds in (states if isinstance(states, Iterable) and not isinstance(states, xr.Dataset) else [states])
-        for pieces, weights in _runs(ds)
-        if (text := read_text(pieces, weights)).words
+        for pieces, weights, steps in _runs(ds)
+        if (text := read_text(pieces, weights, steps)).words
     ]
     if not read:
         raise InvalidInput("the texts have no words with attention between them; give datasets of texts, with both")
@@ -113,7 +113,7 @@ def attended_words(
     return _compared(read, known, in_question(words, known), draws, seed)
 
 
-def read_text(pieces: Sequence[str], weights: NDArray[np.floating]) -> Read:
+def read_text(pieces: Sequence[str], weights: NDArray[np.floating], steps: int | None = None) -> Read:
     """Return the words of a text, and how they are attended to.
 
     Parameters
@@ -121,6 +121,8 @@ def read_text(pieces: Sequence[str], weights: NDArray[np.floating]) -> Read:
     pieces
         Of the text, in their order.
     weights : (layer, head, piece, piece)
+    steps
+        So many layers, from the first, lead to another; all by default.
 
     Examples
     --------
@@ -137,7 +139,7 @@ def read_text(pieces: Sequence[str], weights: NDArray[np.floating]) -> Read:
     matrices = of @ weights.astype(np.float64) @ to
     state = np.full(len(names), 0.0)
     state[kept] = 1.0 / kept.size
-    for mean in matrices.mean(axis=1)[::-1]:
+    for mean in matrices[:steps].mean(axis=1)[::-1]:
         state = 0.5 * (state + state @ shares(mean))
     between = matrices[..., kept, :][..., kept]
     leads = np.diagonal(attended_most(between), axis1=-2, axis2=-1)
@@ -173,8 +175,8 @@ def _words_of(pieces: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
     return names, owner
 
 
-def _runs(ds: Any) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """Yield the pieces and the weights (layer, head, piece, piece) of every run that has some."""
+def _runs(ds: Any) -> Iterator[tuple[list[str], NDArray[np.floating], int]]:
+    """Yield pieces, weights (layer, head, piece, piece) and how many of these lead to another, of every run."""
     if not isinstance(ds, xr.Dataset):
         raise InvalidInput(f"states must be datasets of texts with their attention; got {type(ds).__name__}")
     weights = given_attention(ds, "attended_words", "run")
@@ -191,10 +193,10 @@ def _runs(ds: Any) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
         at = dict(zip(members, place, strict=True))
         kept = order if there is None else order[there.isel(at).values[order]]
         own = whole.isel(at).values[..., kept, :][..., kept]
-        own = own[~np.isnan(own).all(axis=(1, 2, 3))]
-        if own.size:
+        some = ~np.isnan(own).all(axis=(1, 2, 3))
+        if some.any():
             texts = _texts(ds, at)
-            yield [texts[token] for token in kept], own
+            yield [texts[token] for token in kept], own[some], int(some[:-1].sum())
 
 
 def _texts(ds: xr.Dataset, at: dict[Any, int]) -> list[str]:

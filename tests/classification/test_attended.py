@@ -120,6 +120,19 @@ def test_rows_whose_sums_are_not_one_say_what_they_would_brought_to_it():
     np.testing.assert_allclose(found.decided, lmdata.influence(ds)[0], rtol=1e-13)
 
 
+def test_weights_of_the_last_frame_are_received_and_decide_nothing():
+    """No state follows them, as `lmdata.influence` has it."""
+    texts = [text.tolist() for text in texts_of(4, count=6)]
+    weights = [weights_of(np.ones(len(text)), i, layers=3) for i, text in enumerate(texts)]
+    states = [np.ones((3, len(text), 1)) for text in texts]
+    found, without = (
+        attended_words(lmdata.from_trajectory(states, token=texts, attention=given), CHOSEN, draws=1)
+        for given in (weights, [one[:2] for one in weights])
+    )
+    np.testing.assert_array_equal(found.decide_rate, without.decide_rate)
+    assert (found.receive_rate != without.receive_rate).any()
+
+
 @pytest.mark.parametrize("null", NULLS)
 def test_words_that_are_favoured_are_found(null):
     found = attended_words(made(0, FAVOUR), CHOSEN, draws=199)

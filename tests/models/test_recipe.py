@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -14,7 +15,7 @@ from lmdata.cli import main
 from lmdata.data.catalog.catalog import Catalog
 from lmdata.errors import BackendUnavailable, InvalidInput, UnknownName
 from lmdata.library import build, run_specification
-from lmdata.models.recipe import TextRecipe
+from lmdata.models.recipe import TextRecipe, _gap, recomputed
 from lmdata.runs.means import Means
 
 from . import tiny
@@ -67,6 +68,25 @@ def test_members_are_computed_again_to_a_tolerance_that_is_said(package, tmp_pat
     assert report.recomputed == (0, 1, 2)
     assert "3 members computed again and compared to 0.0001 of the largest number" in str(report)
     assert "to 0.0001" not in str(lmdata.verify(tmp_path / "run"))
+
+
+def test_runs_that_are_damaged_are_not_computed_again(package, tmp_path):
+    made = run_specification(specification(package), Means(store=tmp_path / "run"))
+    report = dataclasses.replace(lmdata.verify(tmp_path / "run"), damaged=(1,))
+    recipe = TextRecipe.from_specification(specification(package))
+    assert recomputed(report, recipe, made, 5).recomputed == (0, 2)
+
+
+def test_a_gap_is_of_the_largest_number_of_its_layer_and_of_what_is_not_there_infinite():
+    made = np.array([[1.0, -1e6], [1e-3, 0.0], [0.0, 0.0]])
+    for place, gap in (((0, 0), 1e-6), ((1, 1), 1e3), ((2, 0), 1.0)):
+        stored = made.copy()
+        stored[place] += 1.0
+        assert _gap(stored, made) == pytest.approx(gap)
+    assert _gap(made, made) == 0.0
+    hole = np.where(made == 1.0, np.nan, made)
+    assert _gap(hole, hole) == 0.0
+    assert _gap(hole, made) == _gap(made, hole) == _gap(made[:2], made) == np.inf
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import zarr
 import lmdata
 from lmdata.data.store.storage import Place
 from lmdata.errors import InvalidInput, StoreExists
+from lmdata.outside.files import sha256_of
 
 RNG = np.random.default_rng(0)
 POSITION = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -69,6 +70,26 @@ def test_every_kind_of_file_gives_its_numbers_labels_and_origin(kind, tmp_path):
         assert source["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert lmdata.verify(tmp_path / "store").ok
     assert lmdata.open(tmp_path / "store").attrs["digest"] == ds.attrs["digest"]
+
+
+def test_the_identity_of_a_folder_is_of_names_and_contents(tmp_path):
+    contents = {"a": b"1", "b/c": b"2"}
+    others = [
+        {"a": b"1", "b/d": b"2"},
+        {"a": b"2", "b/c": b"1"},
+        {"a": b"12"},
+        {"a": b"1"},
+        dict(reversed(contents.items())),
+    ]
+    found = []
+    for number, files in enumerate([contents, *others]):
+        for name, content in files.items():
+            place = tmp_path / str(number) / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        found.append(sha256_of(tmp_path / str(number)))
+    assert len(set(found)) == 5
+    assert found[0] == found[-1]
 
 
 def test_half_precision_is_stored_as_float32_exactly(tmp_path):
