@@ -94,14 +94,13 @@ def claims() -> str:
     """Return the table of what papers claim, each with the dataset that shows it, and what was measured."""
     folder = Path(__file__).parents[2] / "catalogs"
     rows = [
-        f"| {entry.claim} | {entry.paper} | `{name}` | {entry.measure} | {entry.result} | {entry.tolerance} |".replace(
-            "\n", " "
-        )
+        f"| {e.claim} ({e.paper}) | `{name}` | {e.measure} | {e.result} | {e.tolerance} |".replace("\n", " ")
         for file in sorted(folder.glob("*.yaml"))
-        for name, entry in read_catalog(file).items()
+        for name, e in read_catalog(file).items()
     ]
-    head = f"# Claims\n\n{len(rows)} phenomena: open each by its name, `lmdata.open(name)`, and measure it again.\n\n"
-    columns = "| claim | paper | dataset | measure | result | tolerance, and why |\n|---|---|---|---|---|---|\n"
+    head = "---\nhide: [toc]\n---\n\n# Claims\n\n"
+    head += f"{len(rows)} phenomena: open each by its name, `lmdata.open(name)`, and measure it again.\n\n"
+    columns = "| claim | dataset | measure | result | tolerance, and why |\n|---|---|---|---|---|\n"
     return head + columns + "\n".join(rows) + "\n"
 
 
