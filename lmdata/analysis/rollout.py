@@ -24,6 +24,7 @@ from lmdata.dynamics.kernels.canonical import above_threshold, alignment_keys, s
 from lmdata.dynamics.model import Model
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.models.neighbourhoods import BoundedConfidence, LocalmaxVariant
+from lmdata.dynamics.models.pure_attention import PureAttention
 from lmdata.dynamics.models.self_attention import SelfAttention
 from lmdata.dynamics.models.sinkformer import Sinkformer
 from lmdata.dynamics.models.softmax import Softmax
@@ -69,11 +70,14 @@ def gain_of(model: Any, measure: str) -> float:
         isinstance(model, LocalmaxVariant) and model.geometry == "euclidean"
     ):
         return float(model.influence / (1.0 + model.influence))
+    if isinstance(model, PureAttention) and _is_identity(model.values):
+        return 1.0
+    flow = flow or isinstance(model, PureAttention)
     why = " with values other than the identity, or a scheme other than 'euler'," if flow else ""
     raise InvalidInput(
         f"{measure} needs a step in which every token moves towards a mean of tokens, and that of a model of kind "
         f"{model.kind!r}{why} is none: it is defined for localmax, softmax and bounded confidence in space, and for "
-        "Sinkformer and self-attention with scheme='euler' and the values left out"
+        "Sinkformer, self-attention (scheme='euler') and attention alone with the values left out"
     )
 
 
@@ -84,7 +88,7 @@ def _is_identity(matrix: Any) -> bool:
 def _weights(model: Any, state: NDArray[np.float64], step: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield P (r, n) of a state (n, d), some rows at a time; Sinkhorn's are all of them, since they balance columns."""
     n = len(state)
-    size = n if isinstance(model, Sinkformer | SelfAttention) else max(1, _WEIGHTS_AT_ONCE // n)
+    size = n if isinstance(model, Sinkformer | SelfAttention | PureAttention) else max(1, _WEIGHTS_AT_ONCE // n)
     if isinstance(model, Localmax):
         keys, delta = alignment_keys(state, model.matrix), sensitivities_at(model, np.array([step]))[0]
     for first in range(0, n, size):
@@ -214,8 +218,8 @@ def rollout(
     ----------
     ds
         A dataset whose model steps convexly: localmax and hardmax, `Softmax`, bounded confidence
-        (`BoundedConfidence`) or `LocalmaxVariant`, in space; `Sinkformer` or `SelfAttention` by Euler's scheme with
-        V = I. No noise. Or one with the variable ``attention``.
+        (`BoundedConfidence`) or `LocalmaxVariant`, in space; `PureAttention`, `Sinkformer` or `SelfAttention` (Euler)
+        with V = I. No noise. Or one with the variable ``attention``.
     sources : sequence of token labels, optional
         The columns j that are wanted. All by default, where there are at most 1,000 tokens.
     head : label, optional

@@ -26,6 +26,8 @@ MODELS = {
     "bounded confidence": lmdata.BoundedConfidence(radius=0.8),
     "Sinkhorn": lmdata.Sinkformer(inverse_temperature=0.1, step_size=0.1),
     "rescaled": lmdata.SelfAttention(scheme="euler"),
+    "attention alone": lmdata.PureAttention(inverse_temperature=2.0),
+    "Sinkhorn alone": lmdata.PureAttention(weights="sinkhorn"),
     "plain": lmdata.SelfAttention(scheme="euler", form="plain", values=[[1.0, 0.0], [0.0, 1.0]]),
 }
 """Every model whose step is convex, or is so but for the growth of all tokens."""

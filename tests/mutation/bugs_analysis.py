@@ -8,6 +8,7 @@ FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
 EFFECTIVE_TIME = "analysis/test_effective_time.py"
+PARKING, RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
 CONE, RANK, GIVEN = "analysis/test_cone.py", "analysis/test_rank.py", "outside/test_given_attention.py"
 
 BUGS = [
@@ -382,4 +383,15 @@ BUGS = [
     Bug("analysis/given_rollout.py", "now @ shares(step)", "shares(step) @ now", GIVEN),
     Bug("analysis/given_rollout.py", "in steps[::-1]", "in steps", GIVEN),
     Bug("analysis/given_rollout.py", "yield place, whole[place][:-1]", "yield place, whole[place][1:]", GIVEN),
+    Bug("analysis/parking.py", "np.tril(near, -1)", "near & ~np.eye(n, dtype=bool)", PARKING),
+    Bug("analysis/parking.py", "taken |= free[:, None] & near[:, i]", "taken |= near[:, i]", PARKING),
+    Bug("analysis/parking.py", "taken = ~there", "taken = there & ~there", PARKING),
+    Bug("analysis/parking.py", "math.sin(radius / 2.0)", "math.sin(radius) / 2.0", PARKING),
+    Bug("analysis/retrieval.py", "int(tokens.argmax()), int(step.argmin())", "int(tokens.argmax()), 0", RETRIEVAL),
+    Bug("analysis/retrieval.py", "int(tokens.argmax()), int", "-1, int", RETRIEVAL),
+    Bug("analysis/retrieval.py", "q ** (m - r)", "q ** (m - r + 1)", RETRIEVAL),
+    Bug("analysis/retrieval.py", "order**2 * iv", "order * iv", RETRIEVAL),
+    Bug("analysis/long_context.py", "(n - 1) * math.exp(", "n * math.exp(", "analysis/test_long_context.py"),
+    Bug("analysis/gaussian.py", "half + half.T", "2 * half", "analysis/test_gaussian.py"),
+    Bug("analysis/gaussian.py", "@ m + attended @ m", "@ m", "analysis/test_gaussian.py"),
 ]

@@ -6,6 +6,7 @@ from bug import Bug
 
 KERNELS = "dynamics/kernels/test_drive.py dynamics/kernels/test_exactness.py"
 EXACT = "dynamics/kernels/test_exactness.py"
+POSITIONS = "dynamics/models/test_positional.py"
 FAMILY = "dynamics/models/test_family_models.py"
 
 BUGS = [
@@ -365,5 +366,25 @@ BUGS = [
         "self.of.draw(seed) if same is None else same",
         "self.of.draw(seeds[0]) if same is None else same",
         "dynamics/tokens/test_directions.py",
+    ),
+    # attention with positions, attention alone, neighbours on a line
+    Bug("dynamics/models/positional.py", "distance = position - 1.0 if", "distance = position if", POSITIONS),
+    Bug("dynamics/models/positional.py", "keys[:, :-1], state[:, :-1]", "keys[:, 1:], state[:, 1:]", POSITIONS),
+    Bug("dynamics/models/positional.py", "filled = 1 << (rows - 1).bit_length()", "filled = rows", POSITIONS),
+    Bug("dynamics/models/positional.py", "-(2 * pair / d)", "-(pair / d)", POSITIONS),
+    Bug("dynamics/models/positional.py", "sine * even + cosine * odd", "cosine * odd - sine * even", POSITIONS),
+    Bug("dynamics/models/pure_attention.py", "means = state + attend", "means = 0.5 * state + attend", FAMILY),
+    Bug("dynamics/models/line.py", "- count * part", "- (count - 1) * part", "dynamics/models/test_line.py"),
+    Bug(
+        "dynamics/models/line.py",
+        "while (far := ~close(first)).any():",
+        "while (far := ~close(first)).all():",
+        "dynamics/models/test_line.py",
+    ),
+    Bug(
+        "dynamics/tokens/spaced.py",
+        "(last - place) * self.low",
+        "(self.n - place) * self.low",
+        "dynamics/tokens/test_spaced.py",
     ),
 ]
