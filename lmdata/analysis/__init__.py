@@ -24,10 +24,12 @@ from lmdata.analysis.hull import hull_decay as hull_decay
 from lmdata.analysis.hull import hull_volume as hull_volume
 from lmdata.analysis.hull import mean_width as mean_width
 from lmdata.analysis.interaction import interaction as interaction
+from lmdata.analysis.kernel_modes import kernel_modes as kernel_modes
 from lmdata.analysis.leaders import leaders as leaders
 from lmdata.analysis.long_context import layer_alignment as layer_alignment
 from lmdata.analysis.lyapunov import lyapunov as lyapunov
 from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
+from lmdata.analysis.order_parameter import order_parameter as order_parameter
 from lmdata.analysis.parking import parking_centres as parking_centres
 from lmdata.analysis.planes import hyperplanes as hyperplanes
 from lmdata.analysis.polytope import limit_polytope as limit_polytope
@@ -43,5 +45,9 @@ from lmdata.analysis.spectrum import isotropy as isotropy
 from lmdata.analysis.spectrum import span_dimension as span_dimension
 from lmdata.analysis.subspace import subspace_polytope as subspace_polytope
 from lmdata.analysis.transport import transport_distance as transport_distance
+from lmdata.analysis.uniform_modes import critical_strength as critical_strength
+from lmdata.analysis.uniform_modes import predicted_clusters as predicted_clusters
+from lmdata.analysis.uniform_modes import tricritical_temperature as tricritical_temperature
+from lmdata.analysis.uniform_modes import uniform_growth as uniform_growth
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, FunctionType))

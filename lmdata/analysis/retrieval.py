@@ -12,6 +12,7 @@ from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_all, steps_of
 from lmdata.analysis.presence import present
 from lmdata.analysis.rank import directions
+from lmdata.analysis.uniform_modes import uniform_growth
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_count, as_number, as_real_array
@@ -135,25 +136,6 @@ def retrieval_profile(ds: xr.Dataset, *, width: float = WIDTH, modes: int = MODE
     )["retrieval"]
 
 
-def growth_rates(inverse_temperature: float, modes: int) -> NDArray[np.float64]:
-    r"""Return the rates :math:`a_k = k^2 I_k(\beta) / \beta` at which modes k pass from a token to the next.
-
-    Of the field :math:`h(\varphi) = -\sin\varphi\, e^{\beta \cos\varphi}` of unnormalised attention on the circle:
-    :math:`a_k = \frac{1}{2\pi} \int i k\, h\, e^{i k \varphi} d\varphi`. At beta = 0 it is 1/2 for k = 1 and 0 beyond.
-
-    Examples
-    --------
-    >>> growth_rates(1.0, 3).round(4), growth_rates(0.0, 2)
-    (array([0.5652, 0.543 , 0.1995]), array([0.5, 0. ]))
-    """
-    from scipy.special import iv
-
-    order = np.arange(1, modes + 1)
-    if inverse_temperature == 0:
-        return np.asarray(np.where(order == 1, 0.5, 0.0))
-    return np.asarray(order**2 * iv(order, inverse_temperature) / inverse_temperature)
-
-
 def retrieval_theory(
     time: ArrayLike,
     inverse_temperature: float,
@@ -211,7 +193,7 @@ def retrieval_theory(
     weights = mode_weights(as_number(width, "width", minimum=0, above=True), modes)
     if times.ndim != 1 or (times < 0).any():
         raise InvalidInput("time must be a sequence of times >= 0")
-    passed = growth_rates(beta, modes) * times[:, None]
+    passed = uniform_growth(beta, modes) * times[:, None]
     found = np.empty((times.size, n))
     found[:, n - 1] = weights.sum()
     for m in range(1, n):
@@ -261,5 +243,5 @@ def retrieval_turn(inverse_temperature: float, *, slope: float, width: float = W
     slope = as_number(slope, "slope", minimum=0)
     modes = as_count(modes, "modes")
     weights = mode_weights(as_number(width, "width", minimum=0, above=True), modes)
-    rates = growth_rates(beta, modes)
+    rates = uniform_growth(beta, modes)
     return float(2 * -math.expm1(-slope) * (weights @ rates) / (weights @ rates**2))

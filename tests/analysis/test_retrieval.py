@@ -10,7 +10,8 @@ from scipy.linalg import expm
 from scipy.special import iv
 
 import lmdata
-from lmdata.analysis.retrieval import MODES, WIDTH, growth_rates, mode_weights, overlaps
+from lmdata.analysis.retrieval import MODES, WIDTH, mode_weights, overlaps
+from lmdata.analysis.uniform_modes import uniform_growth
 from lmdata.errors import InvalidInput
 
 
@@ -38,7 +39,7 @@ def test_linear_theory_is_the_exponential_of_a_triangular_matrix(beta, slope):
     apart = np.subtract.outer(np.arange(n), np.arange(n))
     kernel = np.where(apart > 0, np.exp(-slope * (apart - 1.0)), 0.0)
     for time, found in zip(times, lmdata.retrieval_theory(times, beta, tokens=n, slope=slope), strict=True):
-        modes = [expm(rate * time * kernel)[-1] for rate in growth_rates(beta, MODES)]
+        modes = [expm(rate * time * kernel)[-1] for rate in uniform_growth(beta, MODES)]
         np.testing.assert_allclose(found, mode_weights(WIDTH, MODES) @ modes, rtol=1e-12, atol=1e-14)
 
 
@@ -47,7 +48,7 @@ def test_growth_rates_are_fourier_coefficients_of_the_field():
     for beta in (0.0, 0.5, 4.0):
         field = -np.sin(angle) * np.exp(beta * np.cos(angle))
         expected = [(1j * k * field * np.exp(1j * k * angle)).mean() for k in range(1, 9)]
-        np.testing.assert_allclose(growth_rates(beta, 8), np.real(expected), rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(uniform_growth(beta, 8), np.real(expected), rtol=1e-11, atol=1e-14)
         assert np.abs(np.imag(expected)).max() < 1e-13
 
 
@@ -113,5 +114,5 @@ def test_rotation_turns_the_phase_of_what_is_held():
     model = lmdata.PositionalAttention(rotation=omega, step_size=0.05, estimate_error=False)
     mean, error = simulated(model, 6, 20_000, 0.05)
     assert (np.abs(mean[:-1] - expected[::-1]) < 3 * error[:-1]).all()
-    plain = 0.05 * (mode_weights(WIDTH, MODES) @ growth_rates(beta, MODES))
+    plain = 0.05 * (mode_weights(WIDTH, MODES) @ uniform_growth(beta, MODES))
     assert (np.abs(mean - plain) > 5 * error)[:-1].any(), "without rotation all are held alike"

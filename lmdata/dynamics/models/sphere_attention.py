@@ -16,7 +16,7 @@ from lmdata.dynamics.models.geometry import ON_SURFACE, Ellipsoid
 from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, number, refuse_overflow
 from lmdata.dynamics.models.weights import mask_future, softmax_weights
 from lmdata.errors import InvalidInput
-from lmdata.numerics.arrays import Matrix, apply
+from lmdata.numerics.arrays import Matrix, apply, per_member
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,8 @@ class SphereAttention(SphereFlow):
     Parameters
     ----------
     inverse_temperature : float
-        beta >= 0.
+        beta, of either sign: below 0 tokens attend most to those that are farthest. For V = I all tokens of almost
+        every start on the circle meet where beta >= -0.16; below -2/3 some stay apart (arXiv 2507.22857).
     normalised : bool
         SA, or USA.
     alignment : matrix (d, d), optional
@@ -118,6 +119,7 @@ class SphereAttention(SphereFlow):
 
     kind: ClassVar[str] = "sphere-attention"
 
+    inverse_temperature: float = number(1.0)
     normalised: bool = flag(True)
     alignment: Matrix | None = matrix()  # noqa: RUF009 - makes a field
     values: Matrix | None = matrix()  # noqa: RUF009 - makes a field
@@ -126,28 +128,28 @@ class SphereAttention(SphereFlow):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.normalised:
-            refuse_overflow(self.inverse_temperature, self._reach(self.alignment))
+            refuse_overflow(abs(self.inverse_temperature), self._reach(self.alignment))
             if self.causal:
                 raise InvalidInput("causal is True and normalised False; a causal mask needs normalised weights (SA)")
 
     def fastest_rate(self, n: int) -> float:
         """Return |V|, times the largest weight where weights are not normalised."""
         size = 1.0 if self.values is None else float(np.linalg.norm(np.array(self.values), 2))
-        largest = 1.0 if self.normalised else float(np.exp(self.inverse_temperature * self._reach(self.alignment)))
+        largest = 1.0 if self.normalised else float(np.exp(abs(self.inverse_temperature) * self._reach(self.alignment)))
         return size * largest
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return what each token attends to."""
-        keys = apply(as_array(self.alignment), state)
-        increment, mass = attend(
-            state, keys, state, own["inverse_temperature"], normalised=self.normalised, causal=self.causal
-        )
+        beta = own["inverse_temperature"]
+        keys = per_member(np.copysign(1.0, beta), 3) * apply(as_array(self.alignment), state)
+        increment, mass = attend(state, keys, state, np.abs(beta), normalised=self.normalised, causal=self.causal)
         mean = state + increment if self.normalised else mass[..., None] * state + increment
         return apply(own.get("values", as_array(self.values)), mean)
 
     def attention(self, state: Array, step: int = 0) -> Array:
         """Return P (m, n, n)."""
-        score = scores(state, apply(as_array(self.alignment), state))
+        score = scores(state, np.copysign(1.0, self.inverse_temperature) * apply(as_array(self.alignment), state))
+        beta = abs(self.inverse_temperature)
         if self.normalised:
-            return softmax_weights(mask_future(score) if self.causal else score, self.inverse_temperature)
-        return np.asarray(np.exp(self.inverse_temperature * score) / state.shape[1])
+            return softmax_weights(mask_future(score) if self.causal else score, beta)
+        return np.asarray(np.exp(beta * score) / state.shape[1])
