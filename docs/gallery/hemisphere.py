@@ -1,5 +1,5 @@
 # %% [markdown]
-"""Tokens of an open half-space gather at one point; how many starts are in one, Wendel knew in 1962 (arXiv 2312.10794)."""
+"""Tokens of an open half-space gather at one point; Wendel knew in 1962 how many starts are in one (2312.10794)."""
 
 # %%
 from math import comb, sqrt

@@ -14,9 +14,7 @@ for beta in (1, 4, 16, 64, 256, 1024):
     modes = lmdata.kernel_modes(ds, inverse_temperature=beta).isel(time=0).load()
     law = np.sqrt(beta * max(np.log(beta), 1))
     error = float(modes.std(ddof=1)) / np.sqrt(ds.sizes["seed"])
-    print(
-        f"beta = {beta:<5} {float(modes.mean()):.2f} +- {error:.2f} modes of 400 tokens; over the law {modes.mean() / law:.2f}"
-    )
+    print(f"beta = {beta:<5} {float(modes.mean()):.2f} +- {error:.2f} modes; over the law {modes.mean() / law:.2f}")
     assert before is None or (modes >= before).all(), "on the line no mode is lost as the bandwidth falls"
     before = modes
     ratios.append(float(modes.mean()) / law)

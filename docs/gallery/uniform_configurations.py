@@ -14,11 +14,17 @@ from lmdata.analysis.energy import interaction_energies
 # temperature. Beside each energy at beta = 1 stands what descent from five random starts comes to.
 
 # %%
-LEAST = {"square": 0.635770, "tetrahedron": 0.608484, "octahedron": 0.590513, "icosahedron": 0.587622}
-for name, least in LEAST.items():
-    found = lmdata.energy(lmdata.open(f"configuration-{name}"), direction="descent")
+LEAST = {
+    0.635770: lmdata.open("configuration-square"),
+    0.608484: lmdata.open("configuration-tetrahedron"),
+    0.590513: lmdata.open("configuration-octahedron"),
+    0.587622: lmdata.open("configuration-icosahedron"),
+}
+for least, ds in LEAST.items():
+    name = f"{ds.sizes['token']} tokens, {ds.sizes['component']} components:"
+    found = lmdata.energy(ds, direction="descent")
     last = found.interaction_energy.isel(time=-1).values[()]
-    print(f"{name:<12} {least:.6f}, by descent {last.min():.7f} to {last.max():.7f}")
+    print(f"{name} {least:.6f}, by descent {last.min():.7f} to {last.max():.7f}")
     assert (found.against == 0).all()
     assert np.abs(last - least).max() < 1e-6
 
@@ -34,7 +40,7 @@ signs = np.array([(*s, 0) for s in itertools.product([-1, 1], repeat=3)])
 others = np.vstack([(signs * [golden, 1, 1 / golden, 0] / 2)[:, list(p)] for p in even])
 cell = np.vstack([axes, corners, others])
 energy = interaction_energies(cell).item()
-print(f"600-cell     {energy:.6f}, of {len(cell)} vertices")
+print(f"600-cell, {len(cell)} tokens: {energy:.6f}")
 assert len(cell) == 120
 assert round(energy, 6) == 0.565159
 moved = lmdata.simulate(lmdata.SphereGradientFlow(direction="descent", off_surface="normalise"), cell, steps=1)

@@ -66,7 +66,7 @@ def slopes(places: NDArray[np.float64], points: NDArray[np.float64], beta: float
 
 
 def peaks(position: NDArray[np.floating], *, inverse_temperature: float) -> NDArray[np.int64]:
-    """Return the number of modes (...) of the density of states (..., n, d), as `kernel_modes` defines it; -1 if absent.
+    """Return how many modes (...) the density has in states (..., n, d), as `kernel_modes` defines it; -1 if absent.
 
     Raises
     ------

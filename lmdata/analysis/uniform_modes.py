@@ -150,7 +150,7 @@ def tricritical_temperature(components: int = 2) -> float:
     Of the free energy :math:`\frac12 \int f \log f - \frac{K}{2 \beta} \iint e^{\beta \langle x, y \rangle} f f` of
     :math:`f = 1 + \epsilon x_1 + b \epsilon^2 (x_1^2 - 1/d)`, least over b, the coefficient of
     :math:`\epsilon^4` at :math:`K_\#` is :math:`\frac{\langle x_1^4 \rangle}{24} - \frac{m}{16 (1 - a_2 / a_1)}`, with
-    :math:`\langle x_1^4 \rangle = \frac{3}{d (d + 2)}` and :math:`m = \langle x_1^4 \rangle - d^{-2}`. It vanishes where
+    :math:`\langle x_1^4 \rangle = \frac{3}{d (d + 2)}` and :math:`m = \langle x_1^4 \rangle - d^{-2}`. It is 0 where
 
     .. math:: \frac{I_{d/2 + 1}(\beta)}{I_{d/2}(\beta)} = \frac1d.
 

@@ -1,4 +1,4 @@
-"""Modes of smoothed tokens: two Gaussians exactly, no mode lost on the line, places of the circle; and their agreement."""
+"""Modes of smoothed tokens: two Gaussians exactly, no mode lost on the line, places of the circle; their agreement."""
 
 from __future__ import annotations
 

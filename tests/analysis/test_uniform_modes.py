@@ -107,27 +107,26 @@ def test_below_the_critical_strength_order_lives_on_beyond_the_tricritical_tempe
     assert grown > (0.5 if jumps else 0.1)
 
 
-def test_the_fourth_order_coefficient_changes_its_sign_at_the_tricritical_temperature():
-    """The free energy of 1 + e x + b e^2 (x^2 - 1/d), by quadrature over the sphere, least over b."""
-    for d in (2, 3, 4):
-        weight = quad(lambda a, d=d: np.sin(a) ** (d - 2), 0, np.pi)[0]
-        for factor, sign in ((0.9, 1), (1.1, -1)):
-            beta = factor * tricritical_temperature(d)
-            rates = uniform_growth(beta, 2, components=d) / np.array([d - 1, 2 * d])
-            ratio = rates[1] / rates[0]
-            small = 0.05
-            square = 2 * (d - 1) / (d**2 * (d + 2))  # mean square of x^2 - 1/d
+def fourth_order_energy(b, d, ratio):
+    """The free energy of 1 + e x + b e^2 (x^2 - 1/d) at the critical strength over e^4, by quadrature, e = 0.05."""
+    small = 0.05
+    square = 2 * (d - 1) / (d**2 * (d + 2))  # mean square of x^2 - 1/d
 
-            def energy(b, d=d, ratio=ratio, weight=weight, square=square):
-                def entropy(a):
-                    x = np.cos(a)
-                    f = 1 + small * x + b * small**2 * (x**2 - 1 / d)
-                    return f * np.log(f) * np.sin(a) ** (d - 2) / weight
+    def entropy(a):
+        x = np.cos(a)
+        f = 1 + small * x + b * small**2 * (x**2 - 1 / d)
+        return f * np.log(f) * np.sin(a) ** (d - 2)
 
-                interaction = (small**2 / d + ratio * b**2 * small**4 * square) / 2
-                return (quad(entropy, 0, np.pi, epsabs=1e-13)[0] - interaction) / small**4
+    total = quad(entropy, 0, np.pi, epsabs=1e-13)[0] / quad(lambda a: np.sin(a) ** (d - 2), 0, np.pi)[0]
+    return (total - (small**2 / d + ratio * b**2 * small**4 * square) / 2) / small**4
 
-            assert np.sign(minimize_scalar(energy, bracket=(0.0, 1.0)).fun) == sign
+
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_the_fourth_order_coefficient_changes_its_sign_at_the_tricritical_temperature(d):
+    for factor, sign in ((0.9, 1), (1.1, -1)):
+        rates = uniform_growth(factor * tricritical_temperature(d), 2, components=d) / np.array([d - 1, 2 * d])
+        least = minimize_scalar(fourth_order_energy, bracket=(0.0, 1.0), args=(d, rates[1] / rates[0]))
+        assert np.sign(least.fun) == sign
 
 
 def test_what_is_not_allowed_is_named():
