@@ -22,6 +22,7 @@ from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import above_threshold, alignment_keys, scores
 from lmdata.dynamics.model import Model
+from lmdata.dynamics.models.krause_transformer import KrauseTransformer
 from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.models.neighbourhoods import BoundedConfidence, LocalmaxVariant
 from lmdata.dynamics.models.pure_attention import PureAttention
@@ -66,7 +67,7 @@ def gain_of(model: Any, measure: str) -> float:
     if flow and model.scheme == "euler" and _is_identity(model.values):
         rescaled = isinstance(model, SelfAttention) and model.form == "rescaled"
         return float(model.step_size if rescaled else model.step_size / (1.0 + model.step_size))
-    if isinstance(model, Localmax | Softmax | BoundedConfidence) or (
+    if isinstance(model, Localmax | Softmax | BoundedConfidence | KrauseTransformer) or (
         isinstance(model, LocalmaxVariant) and model.geometry == "euclidean"
     ):
         return float(model.influence / (1.0 + model.influence))
@@ -76,8 +77,8 @@ def gain_of(model: Any, measure: str) -> float:
     why = " with values other than the identity, or a scheme other than 'euler'," if flow else ""
     raise InvalidInput(
         f"{measure} needs a step in which every token moves towards a mean of tokens, and that of a model of kind "
-        f"{model.kind!r}{why} is none: it is defined for localmax, softmax and bounded confidence in space, and for "
-        "Sinkformer, self-attention (scheme='euler') and attention alone with the values left out"
+        f"{model.kind!r}{why} is none: it is defined for localmax, softmax, bounded confidence and Krause attention in "
+        "space, and for Sinkformer, self-attention (scheme='euler') and attention alone with the values left out"
     )
 
 
@@ -86,9 +87,10 @@ def _is_identity(matrix: Any) -> bool:
 
 
 def _weights(model: Any, state: NDArray[np.float64], step: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield P (r, n) of a state (n, d), some rows at a time; Sinkhorn's are all of them, since they balance columns."""
+    """Yield P (r, n) of a state (n, d), some rows at a time, but for models that give all of them."""
     n = len(state)
-    size = n if isinstance(model, Sinkformer | SelfAttention | PureAttention) else max(1, _WEIGHTS_AT_ONCE // n)
+    whole = isinstance(model, Sinkformer | SelfAttention | PureAttention | KrauseTransformer)
+    size = n if whole else max(1, _WEIGHTS_AT_ONCE // n)
     if isinstance(model, Localmax):
         keys, delta = alignment_keys(state, model.matrix), sensitivities_at(model, np.array([step]))[0]
     for first in range(0, n, size):
@@ -217,8 +219,8 @@ def rollout(
     Parameters
     ----------
     ds
-        A dataset whose model steps convexly: localmax and hardmax, `Softmax`, bounded confidence
-        (`BoundedConfidence`) or `LocalmaxVariant`, in space; `PureAttention`, `Sinkformer` or `SelfAttention` (Euler)
+        A dataset whose model steps convexly: localmax and hardmax, `Softmax`, `BoundedConfidence`,
+        `KrauseTransformer` or `LocalmaxVariant`, in space; `PureAttention`, `Sinkformer` or `SelfAttention` (Euler)
         with V = I. No noise. Or one with the variable ``attention``.
     sources : sequence of token labels, optional
         The columns j that are wanted. All by default, where there are at most 1,000 tokens.

@@ -23,6 +23,8 @@ MODELS = {
     "spread": lmdata.LocalmaxVariant(alignment_sensitivity=0.2, causal=True),
     "softmax": lmdata.Softmax(inverse_temperature=3.0, alignment=[[2.0, 0.5], [0.5, 1.0]]),
     "causal softmax": lmdata.Softmax(causal=True),
+    "others": lmdata.LocalmaxVariant(alignment_sensitivity=0.2, exclude_self=True, alignment=[[-1.0, 0.2], [0.2, 0.5]]),
+    "Krause": lmdata.KrauseTransformer(bandwidth=0.5, nearest=4),
     "bounded confidence": lmdata.BoundedConfidence(radius=0.8),
     "Sinkhorn": lmdata.Sinkformer(inverse_temperature=0.1, step_size=0.1),
     "rescaled": lmdata.SelfAttention(scheme="euler"),

@@ -6,6 +6,7 @@ The lines below are the only list of them: type checkers and editors read it, an
 from lmdata.dynamics.models.circle_density import CircleDensityFlow as CircleDensityFlow
 from lmdata.dynamics.models.feed_forward import FeedForwardAttention as FeedForwardAttention
 from lmdata.dynamics.models.feed_forward_localmax import FeedForwardLocalmax as FeedForwardLocalmax
+from lmdata.dynamics.models.krause_transformer import KrauseTransformer as KrauseTransformer
 from lmdata.dynamics.models.localmax import Localmax as Localmax
 from lmdata.dynamics.models.multi_head import MultiHeadAttention as MultiHeadAttention
 from lmdata.dynamics.models.neighbourhoods import BoundedConfidence as BoundedConfidence

@@ -61,7 +61,11 @@ class AttentionModel:
 
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
-        parameters = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        parameters = {
+            field.name: _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if "later" not in field.metadata or getattr(self, field.name) != field.default
+        }
         return {"kind": self.kind} | parameters
 
     @classmethod

@@ -34,6 +34,11 @@ class Localmax:
 
     Computed as :mod:`lmdata.dynamics.kernels.canonical` defines it: the same bits by every backend.
 
+    This definition is our reading of the abstract of arXiv 2509.15958, which names an alignment sensitivity and says
+    that localmax lies between hardmax and softmax, and no formula. Other readings are built too: `LocalmaxVariant` has
+    sensitivities relative to the spread or to the maximum of a token's scores, causal masks, tokens that do not attend
+    to themselves, any symmetric A, and the sphere; `Softmax` has weights instead of a threshold.
+
     Parameters
     ----------
     alignment_sensitivity : float, Schedule or sequence of float

@@ -25,6 +25,7 @@ from lmdata.dynamics.models.weights import (
     close_neighbours,
     localmax_neighbours,
     mask_future,
+    mask_self,
     uniform_weights,
 )
 from lmdata.errors import InvalidInput
@@ -113,7 +114,7 @@ class KrauseAttention(BoundedConfidence):
 @register
 @dataclass(frozen=True, kw_only=True)
 class LocalmaxVariant(AttentionMap):
-    r"""Localmax under another threshold rule, with a causal mask, or on the sphere.
+    r"""Localmax under another threshold rule, with a causal mask, without oneself, or on the sphere.
 
     .. math:: C_i = \{ j : \langle A z_i, z_j \rangle \ge \max_l \langle A z_i, z_l \rangle - \delta r_i \}
 
@@ -127,11 +128,16 @@ class LocalmaxVariant(AttentionMap):
     influence : float
         alpha > 0.
     alignment : matrix (d, d), optional
-        A, symmetric positive definite; the identity by default.
+        A, symmetric, of any signature; the identity by default. Steps stay convex, so that hulls are nested whatever
+        A is; where it is negative definite a step is one of Frank and Wolfe's for the convex energy
+        :math:`-\langle z, A z \rangle / 2` over the hull (arXiv 2508.09628), and the largest energy never rises.
     threshold : {"absolute", "spread", "maximum"}
         What delta is measured in; see `lmdata.dynamics.models.weights.localmax_neighbours`.
     causal : bool
         Token i attends to the tokens j <= i alone: maxima and spreads are over these.
+    exclude_self : bool
+        Token i does not attend to itself: maxima and spreads are over the others. A token that has no others to attend
+        to stays.
     geometry : {"euclidean", "sphere"}
         On the sphere tokens have unit norm and are normalised after each step.
 
@@ -147,10 +153,11 @@ class LocalmaxVariant(AttentionMap):
     sweepable: ClassVar[tuple[str, ...]] = ("alignment_sensitivity", "influence")
 
     alignment_sensitivity: float = number(0.0, minimum=0)
-    alignment: Matrix | None = matrix(positive=True)  # noqa: RUF009 - makes a field
+    alignment: Matrix | None = matrix(symmetric=True)  # noqa: RUF009 - makes a field
     threshold: str = choice("spread", THRESHOLD_RULES)
     causal: bool = flag(False)
     geometry: str = choice("euclidean", ("euclidean", "sphere"))
+    exclude_self: bool = flag(False, later=True)
 
     @property
     def surface(self) -> Geometry:
@@ -195,4 +202,5 @@ class LocalmaxVariant(AttentionMap):
     def _neighbours(self, keys: Array, state: Array, rows: slice, sensitivity: Array) -> NDArray[np.bool_]:
         score = scores(keys[:, rows], state)
         score = mask_future(score, rows.start) if self.causal else score
+        score = mask_self(score, rows.start) if self.exclude_self else score
         return localmax_neighbours(score, sensitivity, rule=self.threshold)  # type: ignore[arg-type]

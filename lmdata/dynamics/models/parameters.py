@@ -44,15 +44,19 @@ def choice(default: str, allowed: Sequence[str]) -> Any:
     return _field(default, check)
 
 
-def flag(default: bool) -> Any:
-    """Return a dataclass field for True or False."""
+def flag(default: bool, *, later: bool = False) -> Any:
+    """Return a dataclass field for True or False.
+
+    A parameter that a model was given ``later`` stands in its specification only where it is not at its default, so
+    that recipes from before keep their identity.
+    """
 
     def check(name: str, value: Any) -> bool:
         if not isinstance(value, bool | np.bool_):
             raise InvalidInput(f"{name} is {value!r}; it must be True or False")
         return bool(value)
 
-    return _field(default, check)
+    return _field(default, check, **({"later": True} if later else {}))
 
 
 def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = True, of_components: bool = True) -> Any:

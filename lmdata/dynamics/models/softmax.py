@@ -37,7 +37,7 @@ class Softmax(AttentionMap):
     influence : float
         alpha > 0.
     alignment : matrix (d, d), optional
-        A, symmetric positive definite; the identity by default.
+        A, symmetric, of any signature; the identity by default.
     causal : bool
         Token i attends to the tokens j <= i alone.
 
@@ -58,7 +58,7 @@ class Softmax(AttentionMap):
     sweepable: ClassVar[tuple[str, ...]] = ("inverse_temperature", "influence")
 
     inverse_temperature: float = number(1.0, minimum=0)
-    alignment: Matrix | None = matrix(positive=True)  # noqa: RUF009 - makes a field
+    alignment: Matrix | None = matrix(symmetric=True)  # noqa: RUF009 - makes a field
     causal: bool = flag(False)
 
     def pull(self, state: Array, step: int, own: Own) -> Array:

@@ -37,6 +37,21 @@ def mask_future(scores: Array, first: int = 0) -> Array:
     return np.where(np.tri(rows, n, first, dtype=bool), scores, -np.inf)
 
 
+def mask_self(scores: Array, first: int = 0) -> Array:
+    """Return scores (..., r, n) with -inf at i, for rows i from ``first`` on; who has nobody else keeps itself.
+
+    Examples
+    --------
+    >>> mask_self(np.array([[2.0, 1.0], [-np.inf, 3.0]]))
+    array([[-inf,   1.],
+           [-inf,   3.]])
+    """
+    rows, n = scores.shape[-2:]
+    own = np.eye(rows, n, first, dtype=bool)
+    others = np.where(own, -np.inf, scores)
+    return np.where(np.isneginf(others).all(axis=-1, keepdims=True), scores, others)
+
+
 def softmax_weights(scores: Array, inverse_temperature: float | Array = 1.0) -> Array:
     r"""Return :math:`P_{ij} \propto \exp(\beta s_{ij})`, rows summing to one (arXiv 2305.05465).
 

@@ -17,6 +17,7 @@ from lmdata.dynamics.models import (
     CircleDensityFlow,
     FeedForwardAttention,
     FeedForwardLocalmax,
+    KrauseTransformer,
     LocalmaxVariant,
     MultiHeadAttention,
     Noisy,
@@ -46,6 +47,10 @@ SPACE = [
     PureAttention(inverse_temperature=2.0, queries=[[1, 0.5], [0, 1]], values=[[1.0, 0.3], [-0.2, 0.5]]),
     PureAttention(weights="sinkhorn"),
     BoundedConfidence(radius=0.6),
+    KrauseTransformer(bandwidth=0.5, nearest=3, queries=[[1, 0.5], [0, 1]]),
+    KrauseTransformer(bandwidth=0.5, causal=True, window=3),
+    LocalmaxVariant(alignment_sensitivity=0.2, threshold="absolute", exclude_self=True),
+    LocalmaxVariant(alignment=[[-2, 0.5], [0.5, 1]], exclude_self=True, causal=True),
     FeedForwardLocalmax(
         alignment_sensitivity=0.2,
         neurons=[[1, 0.5], [-1, 0], [0, 2]],
@@ -232,6 +237,7 @@ def test_coincident_tokens_stay_together(model):
     [
         Softmax(),
         BoundedConfidence(),
+        KrauseTransformer(nearest=2),
         LocalmaxVariant(),
         SelfAttention(values=[[2.0, 1.0], [0.0, -1.0]], step_size=0.05),
     ],
@@ -267,7 +273,7 @@ def test_kernels_agree_with_the_explicit_weights(model):
     state = start_of(model, 6)
     weights = model.attention(state[None])[0]
     own = {name: np.array([getattr(model, name)]) for name in model.sweepable}
-    if isinstance(model, Softmax | BoundedConfidence | FeedForwardLocalmax | LocalmaxVariant):
+    if isinstance(model, Softmax | BoundedConfidence | KrauseTransformer | FeedForwardLocalmax | LocalmaxVariant):
         np.testing.assert_allclose(model.pull(state[None], 0, own)[0], weights @ state - state, rtol=0, atol=1e-13)
         return
     values = getattr(model, "alignment" if isinstance(model, SphereGradientFlow) else "values", None)
