@@ -34,12 +34,14 @@ import bugs_dynamics
 import bugs_models
 import bugs_outside
 import bugs_runs
+import bugs_schemes
 import bugs_selection
 from bug import Bug
 
 ROOT = Path(__file__).resolve().parents[2]
 BUGS: list[Bug] = [
     *bugs_dynamics.BUGS,
+    *bugs_schemes.BUGS,
     *bugs_analysis.BUGS,
     *bugs_data.BUGS,
     *bugs_selection.BUGS,

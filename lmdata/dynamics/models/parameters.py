@@ -15,13 +15,13 @@ from lmdata.numerics.checks import as_alignment, as_count, as_number, as_real_ar
 from lmdata.wording import counted
 
 
-def number(default: float, *, minimum: float = -math.inf, above: bool = False) -> Any:
-    """Return a dataclass field for a finite number, at least ``minimum`` or strictly above it."""
+def number(default: float, *, minimum: float = -math.inf, above: bool = False, later: bool = False) -> Any:
+    """Return a dataclass field for a finite number, at least ``minimum`` or above it; for ``later`` see `flag`."""
 
     def check(name: str, value: Any) -> float:
         return as_number(value, name, minimum=minimum, above=above)
 
-    return _field(default, check)
+    return _field(default, check, **_added(later))
 
 
 def count(default: int | None, *, minimum: int = 1) -> Any:
@@ -33,15 +33,15 @@ def count(default: int | None, *, minimum: int = 1) -> Any:
     return _field(default, check)
 
 
-def choice(default: str, allowed: Sequence[str]) -> Any:
-    """Return a dataclass field for one of a few words."""
+def choice(default: str, allowed: Sequence[str], *, later: bool = False) -> Any:
+    """Return a dataclass field for one of a few words; for ``later`` see `flag`."""
 
     def check(name: str, value: Any) -> str:
         if value not in tuple(allowed):
             raise InvalidInput(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}")
         return str(value)
 
-    return _field(default, check)
+    return _field(default, check, **_added(later))
 
 
 def flag(default: bool, *, later: bool = False) -> Any:
@@ -56,7 +56,7 @@ def flag(default: bool, *, later: bool = False) -> Any:
             raise InvalidInput(f"{name} is {value!r}; it must be True or False")
         return bool(value)
 
-    return _field(default, check, **({"later": True} if later else {}))
+    return _field(default, check, **_added(later))
 
 
 def matrix(*, symmetric: bool = False, positive: bool = False, square: bool = True, of_components: bool = True) -> Any:
@@ -143,6 +143,10 @@ def refuse_overflow(inverse_temperature: float, reach: float) -> None:
 def as_array(entries: Matrix | None) -> Any:
     """Return a kept matrix as an array; None stays None."""
     return None if entries is None else np.array(entries)
+
+
+def _added(later: bool) -> dict[str, bool]:
+    return {"later": True} if later else {}
 
 
 def _field(default: Any, check: Callable[[str, Any], Any], **metadata: Any) -> Any:
