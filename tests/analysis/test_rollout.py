@@ -192,3 +192,12 @@ def test_sources_that_are_no_tokens_or_too_many_are_refused(monkeypatch):
         lmdata.rollout(ds)
     assert lmdata.rollout(ds, [8]).shape == (2, 31, 9, 1)
     assert lmdata.influence(ds).shape == (2, 9)
+
+
+def test_causal_averages_with_skip_connections_are_powers_of_cesaro_s_matrix():
+    """Last row of ((I + C) / 2)^6 for 100 tokens: the first and the own weigh most, the middle is lost (2603.10123)."""
+    model = lmdata.Softmax(inverse_temperature=0.0, influence=1.0, causal=True)
+    row = lmdata.rollout(lmdata.simulate(model, lmdata.tokens.uniform(100, 1), steps=6)).values[0, -1, -1]
+    averages = np.tri(100) / np.arange(1, 101)[:, None]
+    np.testing.assert_allclose(row, np.linalg.matrix_power((np.eye(100) + averages) / 2, 6)[-1], rtol=0, atol=EXACT)
+    assert [round(row[k], 6) for k in (0, 49, 99)] == [0.173489, 0.003556, 0.016586]
