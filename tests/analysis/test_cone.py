@@ -84,6 +84,7 @@ def test_in_space_its_depth_is_that_of_the_nearest_facet(tokens):
 
 def test_known_depths():
     """Of the cross-polytope 1/sqrt(d); of the cube 1; of a simplex its inner radius; on the line the nearer end."""
+    assert margin(np.array([[1.0], [-2.0], [0.5]])) == margin(np.array([[-1.0], [2.0]])) == -1.0
     for d in range(1, 8):
         frame = np.eye(d)
         assert margin(np.vstack([frame, -frame])) == pytest.approx(-(d**-0.5), rel=1e-13)
@@ -154,6 +155,17 @@ def test_a_closed_half_space_is_zero():
     assert margin(np.array([[1.0, 0.0], [0.0, 0.0]])) == 0.0
     assert margin(np.array([[1.0, 0.0], [-1.0, 0.0]])) == 0.0  # the origin on the hull's edge
     assert margin(np.zeros((2, 2))) == 0.0
+
+
+def test_on_the_boundary_rounding_makes_no_open_half_space():
+    random, tokens = (
+        np.random.default_rng(5),
+        np.array([[1.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [-1.0, -1.0, 0.0], [0, 0, 1]]),
+    )
+    for _ in range(40):
+        turned = tokens @ np.linalg.qr(random.normal(size=(3, 3)))[0]
+        assert -1e-15 <= margin(turned) <= 0.0
+    assert margin(np.array([[1.0, 1e-15], [-1.0, 1e-15]])) == 0.0  # less than rounding can tell
 
 
 def test_the_margin_of_equal_tokens_is_their_length():
