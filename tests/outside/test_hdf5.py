@@ -18,7 +18,7 @@ pytest.importorskip("h5netcdf")
 
 POSITION = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
 DIMS = ("run", "layer", "token", "component")
-WORDS = ["a", "red", "fox", "ran"]
+WORDS = ["a", "rød", "fox", "ran"]
 
 
 def test_netcdf_4_gives_its_numbers_labels_and_origin(tmp_path):
