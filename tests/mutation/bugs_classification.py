@@ -105,7 +105,7 @@ BUGS = [
         "classification/leading.py", "order = order[size[order] > 0.0]", "order = order[: (size > 0.0).sum()]", LEADING
     ),
     Bug("classification/leading.py", "share[among].sum() / with_words", "share[among].sum() / count", LEADING),
-    Bug("classification/attended.py", "matrices.mean(axis=1)[::-1]", "matrices.mean(axis=1)", ATTENDED),
+    Bug("classification/attended.py", "matrices[:steps].mean(axis=1)[::-1]", "matrices[:steps].mean(axis=1)", ATTENDED),
     Bug("classification/attended.py", "0.5 * (state + state @ shares(mean))", "0.5 * (state + state @ mean)", ATTENDED),
     Bug("classification/attended.py", "of = (to / to.sum(axis=0)).T", "of = to.T", ATTENDED),
     Bug(

@@ -31,7 +31,7 @@ BUGS = [
     Bug("outside/arrays.py", "~np.isfinite(checked) & pairs", "False & pairs", TRAJECTORY),
     Bug("outside/files.py", "if file.suffix in EXECUTING:", "if False:", "outside/test_adoption.py"),
     Bug("outside/files.py", 'if "pickle" in json.dumps', 'if "dill" in json.dumps', "outside/test_adoption.py"),
-    Bug("outside/files.py", "_refuse_objects(zarr", "(zarr", "outside/test_adoption.py"),
+    Bug("outside/files.py", "        _refuse_objects(folder)\n", "", "outside/test_adoption.py"),
     Bug("outside/files.py", 'if "lmdata_schema" in ds.attrs:', "if False:", ADOPTION),
     Bug("outside/files.py", 'f"{name}\\0{sha256_of(path)}\\0"', 'f"{sha256_of(path)}"', ADOPTION),
     Bug("outside/files.py", "        Hdf5(file)  # refuses what is in other files\n", "", HDF5),

@@ -138,16 +138,25 @@ def harmful(kind, folder):
             group = zarr.open_group(file, mode="w", zarr_format=2)
             group.create_array("position", data=POSITION)
             meta = file / "position" / ".zarray"
-            meta.write_text(json.dumps(json.loads(meta.read_text()) | {"dtype": "|O", "filters": [{"id": "pickle"}]}))
+            stored = json.loads(meta.read_text())
+            meta.write_text(json.dumps(stored | {"compressor": {"id": "pickle"}, "filters": None}))
+            (file / "position" / "0.0.0.0").write_bytes(pickle.dumps(Bomb()))
+        case ".zarr3":
+            group = zarr.open_group(file, mode="w", zarr_format=3)
+            group.create_array("position", data=POSITION)
+            meta = file / "position" / "zarr.json"
+            stored = json.loads(meta.read_text())
+            codecs = [*stored["codecs"], {"name": "numcodecs.pickle", "configuration": {}}]
+            meta.write_text(json.dumps(stored | {"codecs": codecs}))
         case _:
             file.write_bytes(pickle.dumps(Bomb()))
     return file
 
 
-@pytest.mark.parametrize("kind", [".npy", ".npz", ".zarr", ".pt", ".pkl", ".bin"])
+@pytest.mark.parametrize("kind", [".npy", ".npz", ".zarr", ".zarr3", ".pt", ".pkl", ".bin"])
 def test_what_executes_code_is_refused_unread(kind, tmp_path):
     file = harmful(kind, tmp_path)
-    with pytest.raises(InvalidInput, match=r"executing|cannot be read"):
+    with pytest.raises(InvalidInput, match="read by executing what it says"):
         lmdata.adopt(file, store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
