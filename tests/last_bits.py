@@ -63,7 +63,8 @@ def steps_of(x):
     """Return -1, 0 or 1 for each entry of x, that depend on its own bits alone."""
     bits = np.ascontiguousarray(x, dtype=np.float64).view(np.uint64).reshape(np.shape(x)) ^ np.uint64(SEED)
     for factor, shift in ((0x9E3779B97F4A7C15, 29), (0xBF58476D1CE4E5B9, 32)):
-        bits = bits * np.uint64(factor)
+        with np.errstate(over="ignore"):  # of one number NumPy says that it wraps round
+            bits = bits * np.uint64(factor)
         bits = bits ^ (bits >> np.uint64(shift))
     return (bits % np.uint64(3)).astype(np.int64) - 1
 
