@@ -92,6 +92,14 @@ def test_a_folder_that_is_no_such_model_is_refused_in_a_line(tmp_path, fault):
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_as_many_numbers_in_another_shape_are_refused(tmp_path):
+    arrays = tiny.write(tmp_path)
+    name = "encoder.layer.0.intermediate.dense.weight"
+    tiny.save(tmp_path / "model.safetensors", arrays | {name: np.ascontiguousarray(arrays[name].T)})
+    with pytest.raises(InvalidInput, match=r"\(8, 12\); by config\.json it is a float \(12, 8\)"):
+        Transformer(tmp_path)
+
+
 def test_a_damaged_tokenizer_or_none_is_refused(tmp_path):
     tiny.write(tmp_path)
     damage(tmp_path, "tokenizer.json", b"{}")
