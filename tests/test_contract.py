@@ -63,6 +63,9 @@ OF_SEVERAL_FRAMES = {
     "closed": "the limit",
     "quiescent": "the frames after",
     "s1_size": "the frames after",
+    "s1_to_s2": "the last, which tells S1",
+    "s2_to_s1": "the last, which tells S1",
+    "s2_to_s2": "the last, which tells S1",
     "retrieval": "the first",
     "interaction_energy": "nothing, but is relative to the first",
 }

@@ -30,6 +30,9 @@ class Quiescence(NamedTuple):
     dwell: NDArray[np.int64]
     exits: NDArray[np.int64]
     vertex_share: NDArray[np.float64]
+    s1_to_s2: NDArray[np.float64]
+    s2_to_s1: NDArray[np.float64]
+    s2_to_s2: NDArray[np.float64]
 
 
 def closed_sets(
@@ -72,6 +75,7 @@ def closed_sets(
     closed = np.zeros((m, t, n), np.bool_)
     quiescent = np.zeros((m, t, n), np.bool_)
     share = np.full((m, n), np.nan)
+    weight = np.full((3, m, t), np.nan)
     for member in np.flatnonzero(here):
         at_vertex = ends[member] >= 0
         heard = np.zeros((n, n), np.bool_)  # who has listened to whom since the frame
@@ -82,6 +86,7 @@ def closed_sets(
             heard |= graph
             forget_listeners(heard, ends[member], kept)
             quiescent[member, frame] = kept
+            weight[:, member, frame] = _weights(graph, quiescent[member, -1])
         inside = ends[member][quiescent[member, -1]]
         count = int(ends[member].max()) + 1
         share[member, :count] = np.bincount(inside, minlength=count) / n
@@ -94,8 +99,21 @@ def closed_sets(
         dwell=np.where(here[:, None], closed.sum(axis=1), -1),
         exits=np.where(here[:, None], (closed[:, :-1] & ~closed[:, 1:]).sum(axis=1), -1),
         vertex_share=share,
+        s1_to_s2=weight[0],
+        s2_to_s1=weight[1],
+        s2_to_s2=weight[2],
     )
     return Quiescence._make(array.reshape((*shape, *array.shape[1:])) for array in found)
+
+
+def _weights(graph: NDArray[np.bool_], s1: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return the mean weight that S1 gives S2, S2 gives S1 and S2 gives S2; NaN of a set without tokens."""
+    s2 = ~s1
+    if not s2.any():
+        return 0.0, np.nan, np.nan
+    outside = graph[:, s2].sum(axis=1) / graph.sum(axis=1)  # of each token's weight, what goes to S2
+    inner = float(outside[s2].mean())
+    return float(outside[s1].mean()) if s1.any() else np.nan, 1.0 - inner, inner
 
 
 @measure(
@@ -109,6 +127,9 @@ def closed_sets(
     Variable("dwell", ("*", "seed", "token"), "int64", "stored steps at which the token is closed"),
     Variable("exits", ("*", "seed", "token"), "int64", "times that the token ceases to be closed"),
     Variable("vertex_share", ("*", "seed", "vertex"), "float64", "share of the tokens quiescent at the vertex"),
+    Variable("s1_to_s2", ("*", "seed", "time"), "float64", "mean weight that S1 tokens give to S2 tokens"),
+    Variable("s2_to_s1", ("*", "seed", "time"), "float64", "mean weight that S2 tokens give to S1 tokens"),
+    Variable("s2_to_s2", ("*", "seed", "time"), "float64", "mean weight that S2 tokens give to S2 tokens"),
 )
 def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among = "run") -> xr.Dataset:
     """Find the quiescent set of every vertex, from every stored step on.
@@ -146,6 +167,9 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         - ``exits`` (<swept>, seed, token): times that ``closed`` turns false
         - ``vertex_share`` (<swept>, seed, vertex): share of all tokens in S1 and at the vertex; NaN beyond
           the last
+        - ``s1_to_s2``, ``s2_to_s1``, ``s2_to_s2`` (<swept>, seed, time): the weight 1 / |C_i| of every neighbour,
+          summed over those in the one set and averaged over the tokens of the other; S1 and S2 are those of the last
+          step. NaN where the listening set is empty
 
         Absent members have False, -1 and NaN; the coordinate ``status`` tells. The coordinate ``limits_certified`` is
         that of `limit_polytope`.

@@ -135,3 +135,53 @@ def test_a_record_of_every_k_steps_is_measured_at_its_own_steps():
     assert every.entry_time.values.tolist() == [1.0, 1.0, 1.0, 0.0]
     assert third.entry_time.values.tolist() == [3.0, 3.0, 3.0, 0.0]
     assert third.quiescent.attrs["comment"].startswith("at every stored step up to the last")
+
+
+@given(runs(most=14))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_weights_between_s1_and_s2_are_those_of_the_step(ds):
+    """S1 gives S2 nothing from the last entry on: that is what a closed set is; before, it may."""
+    quiet = lmdata.quiescent_sets(ds).isel(seed=0)
+    graphs, s1 = graphs_of(ds), quiet.s1.values
+    weights = graphs / graphs.sum(axis=2, keepdims=True)
+    for name, givers, takers in (("s1_to_s2", s1, ~s1), ("s2_to_s1", ~s1, s1), ("s2_to_s2", ~s1, ~s1)):
+        if givers.any():
+            expected = weights[:, givers][:, :, takers].sum(axis=2).mean(axis=1)
+            np.testing.assert_allclose(quiet[name].values, expected, atol=1e-15)
+        else:
+            assert np.isnan(quiet[name].values).all()
+    if s1.any():
+        entered = int(quiet.entry_time.max())
+        assert (quiet.s1_to_s2.values[entered:] == 0).all()
+
+
+def test_s2_may_hear_s1_while_nobody_hears_it():
+    """The corners stay, and (0.5, 0) hears two of them alone, itself never: its whole weight goes to S1."""
+    corners = [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]]
+    quiet = lmdata.quiescent_sets(lmdata.simulate(lmdata.Localmax(), [*corners, [0.5, 0.0]], steps=20)).isel(seed=0)
+    assert quiet.s1.values.tolist() == [True] * 4 + [False]
+    assert (quiet.s1_to_s2 == 0).all()
+    assert (quiet.s2_to_s1 == 1).all()
+    assert (quiet.s2_to_s2 == 0).all()
+
+
+@pytest.mark.long
+def test_s2_loses_its_influence_on_s1_and_keeps_some_on_itself():
+    """240 runs by hand: of the 24 with S2, S1 gives S2 .0090 at t = 0, 1.5e-4 at 5, 0 from 10; S2 itself .08 on."""
+    ds = lmdata.simulate(
+        lmdata.Localmax(),
+        lmdata.tokens.uniform(32, 2),
+        steps=200,
+        seeds=range(60),
+        record=[0, 5, 10, 20, 40, 100, 200],
+        sweep={"alignment_sensitivity": [0.02, 0.05, 0.1, 0.2]},
+    )
+    quiet = lmdata.quiescent_sets(ds)
+    with_s2 = ~quiet.s1.all("token")
+    assert int(with_s2.sum()) == 24
+    mean = quiet.where(with_s2).mean(["alignment_sensitivity", "seed"])
+    error = quiet.s1_to_s2.where(with_s2).std(["alignment_sensitivity", "seed"], ddof=1) / np.sqrt(24)
+    assert abs(mean.s1_to_s2.sel(time=0) - 0.0090) < 3 * error.sel(time=0)
+    assert abs(mean.s1_to_s2.sel(time=5) - 1.5e-4) < 3 * error.sel(time=5)
+    assert (mean.s1_to_s2.sel(time=slice(10, None)) == 0).all()
+    assert mean.s2_to_s2.values == pytest.approx(0.08, abs=0.01)
