@@ -101,6 +101,14 @@ def test_who_excludes_itself_follows_the_most_aligned_of_the_others(causal):
     assert (advance(LocalmaxVariant(threshold="absolute", exclude_self=True), z, [1])[0] != z).any(axis=1).all()
 
 
+@pytest.mark.parametrize("settings", [{"exclude_self": True}, {"causal": True}, {"exclude_self": True, "causal": True}])
+def test_some_rows_of_the_weights_are_those_rows(settings):
+    model, z = LocalmaxVariant(alignment_sensitivity=0.2, **settings), tokens.uniform(9, 2).draw(6)
+    whole = model.attention(z[None])
+    for rows in (slice(0, 3), slice(3, 8), slice(8, 9)):
+        np.testing.assert_array_equal(model.attention(z[None], 0, rows), whole[:, rows])
+
+
 def test_who_is_alone_stays():
     for threshold in ("absolute", "spread", "maximum"):
         model = LocalmaxVariant(threshold=threshold, exclude_self=True, alignment_sensitivity=0.3)
