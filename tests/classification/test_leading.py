@@ -75,6 +75,13 @@ def test_who_leads_is_who_leads_in_a_simulation_of_each_text():
     np.testing.assert_allclose((found.lead_rate * found.frequency).sum(), leader.sum())
 
 
+def test_texts_without_words_have_no_say():
+    embedding, chosen = random(4), np.arange(SIZE) < 12
+    more = ENCODED._replace(first=np.append(ENCODED.first, ENCODED.first[-1]), labels=np.append(ENCODED.labels, 0.0))
+    one, other = (compared(encoded, embedding, chosen, HARDMAX, 1, 0) for encoded in (ENCODED, more))
+    np.testing.assert_array_equal(one.observed, other.observed)
+
+
 def test_nothing_is_found_where_there_is_nothing():
     """Of random vectors every null model is true: p is uniform, up to 40 draws each from its mean."""
     chosen = np.arange(SIZE) % 3 == 0
