@@ -10,10 +10,8 @@ import lmdata
 # Krause attention: among the 8 nearest tokens, local clusters; among all of them, one once the bandwidth is wide.
 
 # %%
-counts = {
-    name: lmdata.cluster_counts(lmdata.open(f"krause-transformer-{name}")).cluster_count.isel(time=-1).load()
-    for name in ("square", "all")
-}
+runs = {"square": lmdata.open("krause-transformer-square"), "all": lmdata.open("krause-transformer-all")}
+counts = {name: lmdata.cluster_counts(ds).cluster_count.isel(time=-1).load() for name, ds in runs.items()}
 for bandwidth in counts["all"].bandwidth.values:
     few, every = (counts[name].sel(bandwidth=bandwidth) for name in ("square", "all"))
     print(f"bandwidth {bandwidth:g}: {float(few.mean()):.1f} clusters among the nearest 8, {float(every.mean()):.1f} "
@@ -26,16 +24,16 @@ assert (counts["square"].sel(bandwidth=2.0) >= 2).mean() > 0.9
 
 
 # %%
-def at_rest(name):
+def at_rest(ds):
     """Return how many tokens the first step has not moved, over all seeds."""
-    x = lmdata.open(name).position
+    x = ds.position
     return int((x.isel(time=1) == x.isel(time=0)).all("component").sum())
 
 
 x = lmdata.open("hardmax-others").position.isel(time=-1).load()
 gaps = np.sqrt(((x - x.rename(token="other")) ** 2).sum("component")).values + np.diag(np.full(16, np.inf))
 apart = float(gaps.min(axis=-1).max())
-with_oneself, without = at_rest("hardmax-uniform-square"), at_rest("hardmax-others")
+with_oneself, without = at_rest(lmdata.open("hardmax-uniform-square")), at_rest(lmdata.open("hardmax-others"))
 print(f"at rest at the first step: {with_oneself} of 320 tokens with oneself, {without} without")
 print(f"in the end each has another within {apart:.1e}")
 assert without == 0 < with_oneself
