@@ -30,7 +30,13 @@ def test_methods_have_the_signature_and_the_docstring_of_their_functions(ds):
 def test_methods_are_the_measures_alone(ds):
     of_parameters = {
         *("equiangular_alignment", "equiangular_curve", "gaussian_closure"),
-        *("critical_strength", "predicted_clusters", "tricritical_temperature", "uniform_growth"),
+        *(
+            "antipodal_probability",
+            "critical_strength",
+            "predicted_clusters",
+            "tricritical_temperature",
+            "uniform_growth",
+        ),
         *("layer_alignment", "retrieval_theory", "retrieval_turn"),
     }
     assert set(lmdata.analysis.__all__) - set(dir(ds.lm)) == of_parameters

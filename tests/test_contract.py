@@ -38,7 +38,7 @@ TOKENS = {
 """Where a model starts, unless from anywhere in the plane, or on the sphere."""
 OF_NO_DATASET = {
     *("equiangular_alignment", "equiangular_curve", "gaussian_closure"),
-    *("critical_strength", "predicted_clusters", "tricritical_temperature", "uniform_growth"),
+    *("antipodal_probability", "critical_strength", "predicted_clusters", "tricritical_temperature", "uniform_growth"),
     *("layer_alignment", "retrieval_theory", "retrieval_turn"),
 }
 """Functions of `lmdata.analysis` that take parameters alone."""

@@ -1,5 +1,5 @@
 # %% [markdown]
-"""Random value matrices keep tokens from meeting: two tokens may end opposite each other (arXiv 2601.21942)."""
+"""Random value matrices about the identity, which draws tokens together: some end opposite (arXiv 2601.21942)."""
 
 # %%
 import lmdata

@@ -45,6 +45,7 @@ from lmdata.analysis.spectrum import isotropy as isotropy
 from lmdata.analysis.spectrum import span_dimension as span_dimension
 from lmdata.analysis.subspace import subspace_polytope as subspace_polytope
 from lmdata.analysis.transport import transport_distance as transport_distance
+from lmdata.analysis.two_tokens import antipodal_probability as antipodal_probability
 from lmdata.analysis.uniform_modes import critical_strength as critical_strength
 from lmdata.analysis.uniform_modes import predicted_clusters as predicted_clusters
 from lmdata.analysis.uniform_modes import tricritical_temperature as tricritical_temperature

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _NOISE = 1
 """Second spawn key of a seed's noise; its tokens have none."""
 
+LIMITS = {
+    **dict.fromkeys(("euler", "layernorm", "geodesic"), "ito"),
+    **dict.fromkeys(("rk4", "exponential", "adaptive"), "stratonovich"),
+}
+"""The limit that each scheme has under multiplicative noise."""
+
 OWN_KERNEL = "numpy:own"
 """The backend of a model that steps itself."""
 
@@ -44,8 +50,21 @@ class Noisy:
 
     with xi and the entries of G standard normal and h the time of a step (1 for maps). On a surface the push is
     projected onto the tangent space, and the tokens are brought back. Members of one seed see the same noise whatever
-    their other parameters. Permuting tokens permutes the result with ``common`` and ``values``, and in law only with
-    ``additive``; rotations keep the law.
+    their other parameters.
+
+    As steps become short, ``values`` is multiplicative noise, whose limit depends on the scheme that steps the flow:
+    the equation of Ito where the noise meets the tokens as a step begins, that of Stratonovich where a scheme of higher
+    order resolves the step, through which the noise is constant. ``calculus`` chooses it by a word:
+
+    ==========================================  ==========================================================
+    ``euler``, ``layernorm``, ``geodesic``      Ito; on a sphere with the drift that keeps the length
+    ``rk4``, ``exponential``, ``adaptive``      Stratonovich
+    ==========================================  ==========================================================
+
+    Pushes have one limit under all schemes: on a sphere, Brownian motion along it. Maps have no short steps.
+
+    Permuting tokens permutes the result with ``common`` and ``values``, and in law only with ``additive``; rotations
+    keep the law.
 
     Parameters
     ----------
@@ -55,6 +74,9 @@ class Noisy:
         ``values`` needs a model with a value matrix.
     scale : float
         sigma >= 0.
+    calculus : {"scheme", "ito", "stratonovich"}
+        The limit of ``values`` for flows: that of the model's scheme, or one by name; where the model's scheme has the
+        other, steps are taken by ``euler`` for Ito and by ``rk4`` for Stratonovich.
 
     Examples
     --------
@@ -71,6 +93,7 @@ class Noisy:
     model: Model
     noise: str = choice("additive", ("additive", "common", "values"))
     scale: float = number(0.1, minimum=0)
+    calculus: str = choice("scheme", ("scheme", "ito", "stratonovich"))
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -84,6 +107,11 @@ class Noisy:
         if self.noise == "values" and not _has_values(self.model):
             raise InvalidInput(
                 f"noise is 'values', but {type(self.model).__name__} has no value matrix; choose noise='additive'"
+            )
+        if self.calculus != "scheme" and self.limit is None:
+            raise InvalidInput(
+                f"calculus is {self.calculus!r}, but {self.noise} noise on {type(self.model).__name__} has no choice "
+                "of limits; leave it out, or take noise='values' with a flow"
             )
 
     @property
@@ -101,9 +129,35 @@ class Noisy:
         """What the model's states are."""
         return str(getattr(self.model, "holds", "particles"))
 
+    @property
+    def limit(self) -> str | None:
+        """``ito`` or ``stratonovich``, for noise of values on a flow; None where all schemes have one limit, or none.
+
+        Examples
+        --------
+        >>> from lmdata.dynamics.models.sphere_attention import SphereAttention
+        >>> [Noisy(model=SphereAttention(scheme=scheme), noise="values").limit for scheme in ("euler", "rk4")]
+        ['ito', 'stratonovich']
+        """
+        scheme = getattr(self.model, "scheme", None)
+        if self.noise != "values" or scheme is None:
+            return None
+        return self.calculus if self.calculus != "scheme" else LIMITS[scheme]
+
+    def stepped(self) -> Model:
+        """Return the model with the scheme whose limit is wanted: its own, or the simplest that has it."""
+        model: Any = self.model
+        if self.limit is None or LIMITS[model.scheme] == self.limit:
+            return self.model
+        return cast("Model", replace(model, scheme={"ito": "euler", "stratonovich": "rk4"}[self.limit]))
+
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
-        return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}
+        return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale} | (
+            {}
+            if self.calculus == "scheme"
+            else {"calculus": self.calculus}  # recipes from before it keep their identity
+        )
 
     @classmethod
     def from_specification(cls, specification: Mapping[str, Any]) -> Self:
@@ -169,7 +223,7 @@ def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int]
     root = math.sqrt(after - before)
     _, n, d = state.shape
     if first.noise == "values":
-        family = cast("list[Any]", inner)
+        family = cast("list[Any]", [noisy.stepped() for noisy in models])
         values = np.eye(d) if family[0].values is None else np.array(family[0].values)
         random = standard_normal(seeds, step, (d, d)) * per_member(scale / (root * math.sqrt(d)), 3)
         own = stacked(family) | {"values": values + random}

@@ -124,3 +124,41 @@ def test_every_model_takes_noise_or_refuses_it(model, noise):
     if getattr(model, "geometry", "") == "sphere" or on_sphere:
         norms = np.linalg.norm(loud.position, axis=-1)
         assert np.abs(norms - 1).max() < 1e-12
+
+
+def logarithm_of_growth(scheme, calculus="scheme"):
+    """Mean logarithm of x(1) under x' = sigma x xi from 1, over 1,000 seeds, and its standard error; sigma = 0.8."""
+    flow = SelfAttention(form="plain", values=[[0.0]], scheme=scheme, step_size=0.05, estimate_error=False)
+    model = Noisy(model=flow, noise="values", scale=0.8, calculus=calculus)
+    seeds = range(1_000)
+    start = np.ones((1_000, 1, 1))
+    end = np.log(Noisy.advance([model] * 1_000, start, start=0, record=[20], seeds=seeds).position[:, 0, 0, 0])
+    return end.mean(), end.std() / np.sqrt(1_000), model.limit
+
+
+@pytest.mark.parametrize(
+    ("scheme", "calculus", "limit"),
+    [
+        ("euler", "scheme", "ito"),
+        ("rk4", "scheme", "stratonovich"),
+        ("exponential", "scheme", "stratonovich"),
+        ("rk4", "ito", "ito"),
+        ("euler", "stratonovich", "stratonovich"),
+    ],
+)
+def test_the_limit_of_multiplicative_noise_is_that_of_the_scheme_or_of_the_word(scheme, calculus, limit):
+    """dx = sigma x dW: log x has the mean -sigma^2 t / 2 for Ito, 0 for Stratonovich; four standard errors and O(h)."""
+    mean, error, named = logarithm_of_growth(scheme, calculus)
+    assert named == limit
+    assert abs(mean - (-0.32 if limit == "ito" else 0.0)) < 4 * error + 0.02
+
+
+def test_a_calculus_is_kept_and_one_without_meaning_is_refused():
+    flow = SphereAttention(step_size=0.1)
+    model = Noisy(model=flow, noise="values", calculus="ito")
+    assert lmdata.dynamics.model.model_from_specification(model.specification()) == model
+    assert "calculus" not in Noisy(model=flow, noise="values").specification(), "recipes from before it are the same"
+    assert Noisy(model=flow).limit is None
+    for kind, noise in ((flow, "additive"), (PureAttention(), "values"), (Softmax(), "common")):
+        with pytest.raises(InvalidInput, match="calculus is 'ito'"):
+            Noisy(model=kind, noise=noise, calculus="ito")
