@@ -223,7 +223,7 @@ def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int]
     root = math.sqrt(after - before)
     _, n, d = state.shape
     if first.noise == "values":
-        family = cast("list[Any]", [noisy.stepped() for noisy in models])
+        family: list[Any] = [noisy.stepped() for noisy in models]
         values = np.eye(d) if family[0].values is None else np.array(family[0].values)
         random = standard_normal(seeds, step, (d, d)) * per_member(scale / (root * math.sqrt(d)), 3)
         own = stacked(family) | {"values": values + random}
