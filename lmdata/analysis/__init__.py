@@ -26,6 +26,7 @@ from lmdata.analysis.hull import mean_width as mean_width
 from lmdata.analysis.interaction import interaction as interaction
 from lmdata.analysis.kernel_modes import kernel_modes as kernel_modes
 from lmdata.analysis.leaders import leaders as leaders
+from lmdata.analysis.limit_weights import limit_weights as limit_weights
 from lmdata.analysis.long_context import layer_alignment as layer_alignment
 from lmdata.analysis.lyapunov import lyapunov as lyapunov
 from lmdata.analysis.occupancy import vertex_occupancy as vertex_occupancy
