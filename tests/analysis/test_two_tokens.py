@@ -94,9 +94,9 @@ def test_the_cosine_of_two_tokens_has_the_drift_and_the_variance_of_the_equation
 @pytest.mark.long
 @pytest.mark.parametrize("beta", [1.0, 2.0, 4.0])
 def test_runs_end_opposite_as_often(beta):
-    """2,000 pairs at h = 0.01 to t = 20, within three standard errors."""
+    """2,000 pairs at h = 0.02 to t = 20, within three standard errors."""
     seeds = 2_000
-    ds = lmdata.simulate(deep(beta, 0.01), lmdata.tokens.sphere(2, 3), steps=2_000, record=[2_000], seeds=range(seeds))
+    ds = lmdata.simulate(deep(beta, 0.02), lmdata.tokens.sphere(2, 3), steps=1_000, record=[1_000], seeds=range(seeds))
     share = (((ds.position.isel(token=0) + ds.position.isel(token=1)) ** 2).sum("component") < 2).mean().item()
     expected = antipodal_probability(beta)
     assert abs(share - expected) < 3 * np.sqrt(expected * (1 - expected) / seeds)

@@ -142,22 +142,21 @@ class Noisy:
         scheme = getattr(self.model, "scheme", None)
         if self.noise != "values" or scheme is None:
             return None
-        return self.calculus if self.calculus != "scheme" else LIMITS[scheme]
+        return self.calculus if self.calculus != "scheme" else LIMITS.get(scheme)
 
     def stepped(self) -> Model:
         """Return the model with the scheme whose limit is wanted: its own, or the simplest that has it."""
         model: Any = self.model
-        if self.limit is None or LIMITS[model.scheme] == self.limit:
+        if self.limit is None or LIMITS.get(model.scheme) == self.limit:
             return self.model
         return cast("Model", replace(model, scheme={"ito": "euler", "stratonovich": "rk4"}[self.limit]))
 
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
-        return {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale} | (
-            {}
-            if self.calculus == "scheme"
-            else {"calculus": self.calculus}  # recipes from before it keep their identity
-        )
+        described = {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}
+        if self.calculus != "scheme":  # recipes from before it keep their identity
+            described["calculus"] = self.calculus
+        return described
 
     @classmethod
     def from_specification(cls, specification: Mapping[str, Any]) -> Self:
