@@ -298,6 +298,8 @@ def test_logistic_regression_is_at_its_minimum():
         moved = 1e-5 * np.eye(4)[k]
         slope = objective(found.normal + moved, found.bias) - objective(found.normal - moved, found.bias)
         assert abs(slope) / 2e-5 < 1e-9
+    slope = objective(found.normal, found.bias + 1e-5) - objective(found.normal, found.bias - 1e-5)
+    assert abs(slope) / 2e-5 < 1e-9 < 0.1 * abs(found.bias)  # nothing draws the bias to zero
     right = (means @ found.normal + found.bias > 0) == (signs > 0)
     assert (found.test_accuracy, found.tested) == (right[held].mean(), 24)
 
