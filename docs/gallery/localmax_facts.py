@@ -5,7 +5,7 @@
 import numpy as np
 
 import lmdata
-from lmdata.analysis import hull_volume, limit_polytope, quiescent_sets
+from lmdata.analysis import asymmetry, hull_volume, limit_polytope, quiescent_sets
 from lmdata.analysis.lyapunov import energies
 
 # %% [markdown]
@@ -62,3 +62,18 @@ symmetric = energies(lmdata.open("krause-square").position.values, zero, radius=
 print(f"bounded-confidence energy rises {rising} times under localmax, {symmetric} times under bounded confidence")
 assert rising > 0
 assert symmetric == 0
+
+# %% [markdown]
+# It rises where listening is not mutual: edges inside clusters, which always are, left out. Where there are no others,
+# clusters still contract, and their centres move a little.
+
+# %%
+mutual = asymmetry(ds).load().transpose(..., "time").values[..., :-1]
+energy = energies(ds.position.transpose("alignment_sensitivity", "seed", ...).values, zero, radius=0.5)[0]
+rose = np.diff(energy, axis=-1) > 1e-12 * energy[..., :1]
+for label, some in (("none", mutual == 0), ("some", (mutual > 0) & (mutual < 1)), ("all", mutual == 1)):
+    print(f"{label} of the edges between clusters mutual: {some.sum()} steps, the energy rises at {rose[some].sum()}")
+alone = np.isnan(mutual)
+print(f"no edges between clusters: {alone.sum()} steps, rises at {rose[alone].sum()}")
+assert rose[mutual == 0].mean() > rose[mutual > 0].mean()
+assert not rose[mutual == 1].any()

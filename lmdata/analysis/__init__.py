@@ -7,6 +7,7 @@ from types import FunctionType
 
 from lmdata.analysis.alignment import cosine_density as cosine_density
 from lmdata.analysis.alignment import pair_alignment as pair_alignment
+from lmdata.analysis.asymmetry import asymmetry as asymmetry
 from lmdata.analysis.attention import attention as attention
 from lmdata.analysis.attention import attention_statistics as attention_statistics
 from lmdata.analysis.cells import dominance_cells as dominance_cells
