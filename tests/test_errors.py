@@ -39,7 +39,14 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize(("extra", "code"), [(extra, code) for extra, (_, codes) in NEEDS.items() for code in codes])
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        pytest.param(extra, code, marks=pytest.mark.long if number else ())
+        for extra, (_, codes) in NEEDS.items()
+        for number, code in enumerate(codes)
+    ],
+)
 def test_a_missing_extra_is_named(extra, code):
     block = f"import sys; sys.modules.update(dict.fromkeys({NEEDS[extra][0]!r})); from lmdata.cli import main; "
     ended = "sys.exit(" + code + ")" if code.startswith("main") else code

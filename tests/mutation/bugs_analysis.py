@@ -8,7 +8,8 @@ FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
 EFFECTIVE_TIME = "analysis/test_effective_time.py"
-PARKING, RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
+PARKING, MODES = "analysis/test_uniform_modes.py"
+RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
 CONE, RANK, GIVEN = "analysis/test_cone.py", "analysis/test_rank.py", "outside/test_given_attention.py"
 
 BUGS = [
@@ -396,7 +397,9 @@ BUGS = [
     Bug("analysis/retrieval.py", "int(tokens.argmax()), int(step.argmin())", "int(tokens.argmax()), 0", RETRIEVAL),
     Bug("analysis/retrieval.py", "int(tokens.argmax()), int", "-1, int", RETRIEVAL),
     Bug("analysis/retrieval.py", "q ** (m - r)", "q ** (m - r + 1)", RETRIEVAL),
-    Bug("analysis/retrieval.py", "order**2 * iv", "order * iv", RETRIEVAL),
+    Bug("analysis/uniform_modes.py", "degree**2 * np.where", "degree * np.where", MODES),
+    Bug("analysis/uniform_modes.py", "(degree + d - 2)", "(degree + d - 1)", MODES),
+    Bug("analysis/uniform_modes.py", "noise**2 / 2))", "noise**2))", MODES),
     Bug("analysis/long_context.py", "(n - 1) * math.exp(", "n * math.exp(", "analysis/test_long_context.py"),
     Bug("analysis/gaussian.py", "half + half.T", "2 * half", "analysis/test_gaussian.py"),
     Bug("analysis/gaussian.py", "@ m + attended @ m", "@ m", "analysis/test_gaussian.py"),
