@@ -8,8 +8,8 @@ FAMILY = "analysis/test_family_reference.py analysis/test_family_measures.py"
 HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
 EFFECTIVE_TIME = "analysis/test_effective_time.py"
-PARKING, MODES = "analysis/test_uniform_modes.py"
-RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
+MODES = "analysis/test_uniform_modes.py"
+PARKING, RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
 CONE, RANK, GIVEN = "analysis/test_cone.py", "analysis/test_rank.py", "outside/test_given_attention.py"
 
 BUGS = [
