@@ -187,7 +187,7 @@ def limit_weights(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among 
     --------
     >>> import lmdata
     >>> square = [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0], [0.5, 0.0]]
-    >>> found = lmdata.limit_weights(lmdata.simulate(lmdata.Localmax(), square, steps=20)).isel(seed=0)
+    >>> found = limit_weights(lmdata.simulate(lmdata.Localmax(), square, steps=20)).isel(seed=0)
     >>> found.vertex_weight.isel(token=4).values, float(found.projection_distance.max().round(5))
     (array([0. , 0.5, 0.5, 0. , nan]), 0.0)
     """

@@ -70,3 +70,5 @@ def test_the_maximal_alignment_set_has_gaps_of_zero():
     np.testing.assert_allclose(ds.position.values[0, -1, 3], s, atol=1e-9)
     assert found.alignment_gap.values == pytest.approx([0, 0, 0, max(np.array(uneven[:2]) @ s) - s @ s], abs=1e-9)
     assert found.maximal_share == 0.75
+    along = np.array([0.2, 2.0]) / np.hypot(0.2, 2.0)
+    assert found.projection_distance.values[3] == pytest.approx(abs(s @ along), abs=1e-9)

@@ -282,6 +282,30 @@ BUGS = [
         FAMILY,
     ),
     Bug(
+        "analysis/limit_weights.py",
+        "step = np.linalg.lstsq(span, -base, rcond=None)[0]",
+        "step = np.linalg.lstsq(span, point - base, rcond=None)[0]",
+        "analysis/test_limit_weights.py",
+    ),
+    Bug(
+        "analysis/limit_weights.py",
+        "(score.max(axis=0) - np.diagonal(score))",
+        "(score.max(axis=1).max() - np.diagonal(score))",
+        "analysis/test_limit_weights.py",
+    ),
+    Bug(
+        "analysis/asymmetry.py",
+        "graph & (cluster[:, None] != cluster)",
+        "graph",
+        "analysis/test_asymmetry.py",
+    ),
+    Bug(
+        "analysis/quiescent.py",
+        "return float(outside[s1].mean()) if s1.any() else np.nan, 1.0 - inner, inner",
+        "return float(outside[s2].mean()) if s1.any() else np.nan, 1.0 - inner, inner",
+        "analysis/test_quiescent.py",
+    ),
+    Bug(
         "analysis/transport.py",
         "cost[linear_sum_assignment(cost)].mean()",
         "cost[linear_sum_assignment(cost)].max()",
