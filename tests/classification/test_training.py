@@ -13,6 +13,7 @@ import lmdata
 from lmdata.classification import Classifier, Corpus, evidence, interval, logistic_regression, train
 from lmdata.classification.encoding import encode, random_decoder, random_embedding
 from lmdata.classification.kernel import Layers, Weights, backward, forward, space
+from lmdata.classification.logistic import mean_embeddings
 from lmdata.classification.training import layers_of
 from lmdata.errors import InvalidInput, RecipeMismatch, StoreExists, UnknownName
 
@@ -399,3 +400,11 @@ def test_so_many_words_of_a_text_are_read():
 def test_layers_of_a_classifier_are_told_to_the_kernel():
     assert layers_of(MODELS["softmax"]) == Layers(3, 0.5, True, 4.0)
     assert layers_of(Classifier(influence=3.0, alignment_sensitivity=0.2)) == Layers(2, 0.75, False, 0.2)
+
+
+def test_words_of_held_out_texts_alone_are_in_no_mean():
+    encoded = encode(Corpus(("good film", "bad film", "good strange"), (1, 0, 1)))
+    means = mean_embeddings(encoded, np.eye(len(encoded.words)), np.array([False, False, True]))
+    of = dict(zip(encoded.words, means[2].tolist(), strict=True))
+    assert of == {"good": 1.0, "film": 0.0, "bad": 0.0, "strange": 0.0}
+    assert means[:2].max(axis=1).tolist() == [0.5, 0.5]

@@ -242,6 +242,20 @@ def test_one_run_alone_has_its_words_and_its_numbers():
         alone(whole)
 
 
+def test_one_run_alone_has_the_tokens_that_are_there_wherever_they_stand():
+    random, labels = np.random.default_rng(4), [["a", "b", "c", "d"], ["e", "f", "g", "h"]]
+    states, weights = random.normal(size=(2, 3, 4, 2)), random.dirichlet(np.ones(4), size=(2, 2, 1, 4))
+    present = np.array([[True, False, True, True], [False, True, True, False]])
+    weights = np.where(present[:, None, None, None], weights, 0.0)
+    weights = weights / weights.sum(axis=-1, keepdims=True)
+    whole = lmdata.from_trajectory(states, token=labels, present=present, attention=weights)
+    for run, there in enumerate(present):
+        one, words = alone(whole.isel(seed=[run])), np.array(labels[run])[there].tolist()
+        assert (one.token.values.tolist(), one.key.values.tolist()) == (words, words)
+        np.testing.assert_array_equal(one.position[0], states[run][:, there])
+        np.testing.assert_array_equal(one.attention[0, :-1], weights[run][..., there, :][..., there])
+
+
 def test_figures_show_the_tokens_that_a_run_has():
     view = pytest.importorskip("lmdata.view", exc_type=ImportError)
     from lmdata.view.members import Members
