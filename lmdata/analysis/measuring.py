@@ -183,8 +183,10 @@ def measured(
     specs = [registry.variable(name) for name in names]
     if taken := set(names).intersection(ds.dims):
         raise InvalidInput(f"the dataset has a dimension {min(taken)!r}, the name of a variable; rename it first")
-    whole = [
-        argument if argument.chunks is None else argument.chunk(dict.fromkeys(dims, -1))
+    whole = [  # coordinates stay as they are, so that what is measured merges with what it was measured on
+        argument
+        if argument.chunks is None
+        else argument.copy(deep=False, data=argument.variable.chunk(dict.fromkeys(dims, -1)).data)
         for argument, dims in zip(arguments, core, strict=True)
     ]
     inside = [[dim for dim in spec.dims if dim in inner] for spec in specs]

@@ -140,7 +140,9 @@ def continue_to(ds: xr.Dataset, time: int) -> xr.Dataset:
     frame, first = ["token", "component"], position.isel(time=0, drop=True)
     states, errors = xr.apply_ufunc(
         _continued,
-        first if first.chunks is None else first.chunk(dict.fromkeys(frame, -1)),
+        first
+        if first.chunks is None
+        else first.copy(deep=False, data=first.variable.chunk(dict.fromkeys(frame, -1)).data),
         family,
         input_core_dims=[frame, []],
         output_core_dims=[frame, []],
