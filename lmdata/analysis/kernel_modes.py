@@ -17,6 +17,7 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_number
 from lmdata.numerics.compiled import compiled
 from lmdata.numerics.elementary import exp
+from lmdata.wording import counted
 
 PLACES = 16
 """Places a bandwidth at which the slope of the density is known."""
@@ -147,8 +148,8 @@ def kernel_modes(ds: xr.Dataset, *, inverse_temperature: float = 1.0) -> xr.Data
     position = positions(ds, "kernel_modes")
     if position.sizes["component"] > 2:
         raise InvalidInput(
-            f"kernel_modes counts on the line or the circle; the tokens have {position.sizes['component']} components: "
-            "select one, or two, such as ds.isel(component=[0])"
+            f"kernel_modes counts on the line or the circle; the tokens have "
+            f"{counted(position.sizes['component'], 'component')}: select one, or two, such as ds.isel(component=[0])"
         )
     return measured(
         ds,

@@ -17,6 +17,7 @@ from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.dynamics.models.weights import softmax_weights
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import exponential_of, per_member
+from lmdata.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,8 @@ class PositionalAttention(SphereFlow):
         turning = [model.rotation for model in models if model.rotation != 0]
         if turning and tokens.shape[-1] % 2:
             raise InvalidInput(
-                f"rotation is {turning[0]:g} and the tokens have {tokens.shape[-1]} components; rotations turn pairs "
-                "of them: give tokens with an even number, or rotation=0"
+                f"rotation is {turning[0]:g} and the tokens have {counted(tokens.shape[-1], 'component')}; "
+                "rotations turn pairs of them: give tokens with an even number, or rotation=0"
             )
 
     def fastest_rate(self, n: int) -> float:
