@@ -46,9 +46,10 @@ WIDER = {
 @pytest.mark.parametrize(
     ("run", "chunks", "wider"),
     [
-        *(("drawn", "one", wider) for wider in WIDER),
-        *(("drawn", "many", "both"), ("given", "one", "seeds"), ("given", "many", "both")),
-        *(("noisy", "one", "both"), ("noisy", "many", "seeds")),
+        *(("drawn", "many", "both"), ("given", "one", "seeds"), ("noisy", "one", "both")),
+        *(pytest.param("drawn", "one", wider, marks=pytest.mark.long) for wider in WIDER),
+        pytest.param("given", "many", "both", marks=pytest.mark.long),
+        pytest.param("noisy", "many", "seeds", marks=pytest.mark.long),
     ],
 )
 def test_a_widened_run_is_the_run_made_wide_at_once(tmp_path, monkeypatch, run, chunks, wider):

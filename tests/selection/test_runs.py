@@ -59,7 +59,9 @@ def assert_same(ds, other):
     }
 
 
-@pytest.mark.parametrize("trained", TRAINED)
+@pytest.mark.parametrize(
+    "trained", ["joint", *(pytest.param(other, marks=pytest.mark.long) for other in TRAINED if other != "joint")]
+)
 def test_memory_store_export_and_import_have_one_digest(tmp_path, small_blocks, trained):
     recipe = recipe_of(trained)
     memory, kept = run(recipe), run_to_store(recipe, tmp_path / "run")

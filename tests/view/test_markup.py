@@ -35,7 +35,7 @@ def tokens_named(names, title, parameter=None):
     return ds
 
 
-@pytest.fixture(scope="module", params=["localmax", "another model"])
+@pytest.fixture(scope="module", params=["another model", pytest.param("localmax", marks=pytest.mark.long)])
 def pair(request):
     """A dataset whose names all are markup, and the same with harmless names; both of a model of any name."""
     parameters = (None, None) if request.param == "localmax" else (NAMES[1], "parameter")

@@ -58,7 +58,7 @@ def processor(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("d", [2, *(pytest.param(d, marks=pytest.mark.long) for d in (1, 3))])
 def test_fused_on_the_device_gives_the_canonical_states(processor, kind, d):
     for n, threads, seed in [(1, 1, 0), (7, 1, 1), (20, 3, 2), (33, 1, 3)]:
         batch = batch_of(kind, 2, n, d, 12, seed)
