@@ -49,5 +49,22 @@ def test_every_act_killed_at_five_instants(tmp_path, part):
     assert all(act["killed"] >= min(5, act["operations"]) - 1 for act in found)  # threads of a store vary a little
 
 
+@pytest.mark.long
+def test_an_export_that_is_killed_between_its_two_places_is_made_again(tmp_path):
+    """The data are in their place and the file is not: that is one instant of three hundred."""
+    export = "import lmdata; lmdata.catalog.export({!r}, format='intake', names=['hardmax-triangle'])"
+    killed = "import os; from lmdata.data.catalog import export; export.move = lambda *places: os._exit(9); "
+    target = tmp_path / "out.yaml"
+    for before, code in ((killed, 9), ("", 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", before + export.format(str(target))],
+            env={**os.environ, "LMDATA_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stderr
+        assert ((tmp_path / "out").is_dir(), target.is_file()) == (True, code == 0)
+
+
 def test_every_act_is_in_a_part():
     assert sorted(act for acts in PARTS.values() for act in acts) == sorted(ACTS)

@@ -52,8 +52,7 @@ def export_catalog(
         endings = " or ".join(SUFFIXES[format])
         raise InvalidInput(f"target is {str(target)!r}; a catalogue for {format} is a file that ends in {endings}")
     folder = target.with_suffix("")
-    for place in (target, folder):
-        refuse_taken(place)
+    refuse_taken(target)  # the folder is, where a killed export has left it, taken back first: see `making`
     if not entries:
         raise InvalidInput("names is empty; name at least one dataset of the catalogue")
     with writing(Place(target), ELSEWHERE), making(target, beside=[folder]) as building:
