@@ -188,11 +188,16 @@ def _of_training_runs() -> Iterator[Variable]:
     yield Variable("sample", ("sample",), "int64", "sample of tokens", None, "coordinate")
     yield Variable("feature", ("feature",), "int64", "feature of a token", None, "coordinate")
     yield Variable("query_feature", ("query_feature",), "int64", "feature of a query", None, "coordinate")
+    yield Variable("width", ("width",), "int64", "column of the factors K and Q", None, "coordinate")
 
     # what training makes
     yield Variable("prompt", (*path, "feature"), "float64", "trained prompt p", "1", "data", nan)
     yield Variable("weight", (*path, "feature", "query_feature"), "float64", "trained weights W", "1", "data", nan)
     yield Variable("value", (*path, "feature"), "float64", "trained value vector v", "1", "data", nan)
+    yield Variable("key_matrix", (*path, "feature", "width"), "float64", "trained K of W = K Q^T", "1", "data", nan)
+    yield Variable(
+        "query_matrix", (*path, "query_feature", "width"), "float64", "trained Q of W = K Q^T", "1", "data", nan
+    )
     yield Variable("loss", path, "float64", "mean loss over the samples", "1", "data", nan)
 
     # what the problems are

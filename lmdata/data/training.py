@@ -16,7 +16,7 @@ from lmdata.data.grid import Grid
 from lmdata.data.layout import check_columns, check_sizes, check_swept, chosen_chunk
 from lmdata.errors import InvalidInput
 
-PARTS = (("prompt",), ("weight",), ("prompt", "value"))
+PARTS = (("prompt",), ("weight",), ("prompt", "value"), ("key_matrix", "query_matrix"))
 """What may be trained, and is covered by a member's digest."""
 
 
@@ -36,6 +36,8 @@ class TrainingLayout(Grid):
         What is trained: one of `PARTS`.
     features
         Size d of a token.
+    width
+        Columns of the factors K and Q; 0 where there are none.
     problems
         What the problems are, by name: dimensions and values, as declared in `lmdata.data.registry.TRAINING`. It is
         read with the layout, and covered by its digest.
@@ -68,6 +70,7 @@ class TrainingLayout(Grid):
     problems: Mapping[str, tuple[tuple[str, ...], NDArray[Any]]] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     chunk: tuple[int, ...] = ()
+    width: int = 0
     dtype: str = "float64"
     diagnostics: tuple[str, ...] = ("loss",)
 
@@ -76,6 +79,8 @@ class TrainingLayout(Grid):
             raise InvalidInput(f"trained is {self.trained}; it is one of {PARTS}")
         if self.features < 1:
             raise InvalidInput(f"features is {self.features}; at least 1 is needed")
+        if (self.width > 0) != ("key_matrix" in self.trained):
+            raise InvalidInput(f"width is {self.width} where {self.trained} are trained; factors have one, others 0")
         check_columns({**self.axes, "iteration": self.iteration})
         check_swept(self.swept, {*registry.of_data(registry.TRAINING), "seed", "token", *registry.BOOKKEEPING})
         for name, (dims, values) in self.problems.items():
@@ -97,6 +102,7 @@ class TrainingLayout(Grid):
                 "swept": list(self.swept.items()),
                 "iteration": self.iteration.tolist(),
                 "problems": {name: [dims, *array_digest(values)] for name, (dims, values) in self.problems.items()},
+                **({"width": self.width} if self.width else {}),
             }
         )
 
@@ -110,6 +116,8 @@ class TrainingLayout(Grid):
         """Size of every dimension."""
         sizes = {name: len(values) for name, values in self.axes.items()}
         sizes |= {"iteration": len(self.iteration), "feature": self.features, "query_feature": self.features}
+        if self.width:
+            sizes["width"] = self.width
         for dims, values in self.problems.values():
             for dim, size in zip(dims, values.shape, strict=True):
                 sizes.setdefault(dim, size)
@@ -139,7 +147,7 @@ class TrainingLayout(Grid):
         columns = {"start": self.starts, "seed": self.seeds, "iteration": self.iteration}
         there = {dim for dims, _ in self.problems.values() for dim in dims}
         there |= {dim for name in self.parts for dim in self.dimensions(name)}
-        for name in ("sample", "token", "feature", "query_feature"):
+        for name in ("sample", "token", "feature", "query_feature", "width"):
             if name in there:
                 columns[name] = np.arange(self.sizes[name])
         for name, column in columns.items():

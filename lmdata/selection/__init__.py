@@ -4,22 +4,25 @@
 >>> ds = train(TokenSelection(), construction("single-global"), starts=[[0, 1, 0]], steps=1000)
 """
 
+from lmdata.selection.composition import composition
 from lmdata.selection.geometry import att_svm, label_svm
+from lmdata.selection.label_noise import label_noise
 from lmdata.selection.measures import (
     attention,
     direction_correlation,
     norms,
     path_margin,
     selected_mass,
-    solutions,
     winner,
 )
 from lmdata.selection.model import TokenSelection
+from lmdata.selection.predictions import margins, token_scores, value_correlation
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.selection.regularisation import regularisation_path
 from lmdata.selection.runs import run, run_to_store, train
 from lmdata.selection.sentences import sentences
+from lmdata.selection.solved import solutions
 from lmdata.selection.sources import construction, gaussian, given, starts
 
 __all__ = [
@@ -28,11 +31,14 @@ __all__ = [
     "TokenSelection",
     "att_svm",
     "attention",
+    "composition",
     "construction",
     "direction_correlation",
     "gaussian",
     "given",
+    "label_noise",
     "label_svm",
+    "margins",
     "norms",
     "path_margin",
     "regularisation_path",
@@ -42,6 +48,8 @@ __all__ = [
     "sentences",
     "solutions",
     "starts",
+    "token_scores",
     "train",
+    "value_correlation",
     "winner",
 ]

@@ -16,19 +16,26 @@ if TYPE_CHECKING:
     from lmdata.selection.recipe import SelectionRecipe
 
 BACKEND = "numpy:selection"
-PARTS = {"prompt": ("prompt",), "weight": ("weight",), "joint": ("prompt", "value")}
+PARTS = {
+    "prompt": ("prompt",),
+    "weight": ("weight",),
+    "joint": ("prompt", "value"),
+    "factors": ("key_matrix", "query_matrix"),
+}
 """What each kind of training trains."""
 
 
 def layout_of(recipe: SelectionRecipe, problems: Sequence[Problem]) -> TrainingLayout:
     """Return the layout of a recipe and its problems (C order of problem parameters and seeds)."""
+    features = len(problems[0].value)
     return TrainingLayout(
         swept=recipe.sweep,
         starts=tuple(range(recipe.starts.count)),
         seeds=recipe.seeds,
         iteration=np.array(recipe.recorded, np.int64),
         trained=PARTS[recipe.model.trained],
-        features=len(problems[0].value),
+        features=features,
+        width=(recipe.model.width or features) if recipe.model.trained == "factors" else 0,
         problems=problem_data(recipe, problems),
         attrs=attributes(recipe, backend=BACKEND, made="trained"),
     )
@@ -41,7 +48,7 @@ def problem_data(recipe: SelectionRecipe, problems: Sequence[Problem]) -> dict[s
         "token_count": [p.lengths for p in problems],
         "label": [p.labels.astype(np.int64) for p in problems],
     }
-    if recipe.model.trained == "weight":
+    if recipe.model.of == "weight":
         given["query_vector"] = [p.query for p in problems]
     else:
         given["fixed_weight"] = [p.weight for p in problems]

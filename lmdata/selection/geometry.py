@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import inner
+from lmdata.selection.heads import output, tangent
 from lmdata.selection.problem import Problem
 from lmdata.selection.programs import Norm
 from lmdata.selection.solver import SUPPORT, MaxMargin, max_margin
@@ -21,7 +23,7 @@ type Selection = tuple[int, ...]
 
 def att_svm(
     problem: Problem,
-    selected: Sequence[int],
+    selected: Sequence[int | Sequence[int]],
     *,
     of: str = "prompt",
     norm: Norm = 2.0,
@@ -34,18 +36,20 @@ def att_svm(
         p_mm = argmin |p|  subject to  <k_is - k_it, p> >= 1  for every sample i and token t other than s = selected_i
 
     and for the weights (arXiv 2308.16898) ``(x_is - x_it)^T W z_i >= 1``, with the Frobenius or the nuclear norm.
-    A token equal to the selected one counts as the same token, and is no constraint.
+    A token equal to the selected one counts as the same token, and is no constraint. Where several tokens of a sample
+    are selected, as nonlinear heads may have it, they have equal scores: ``<k_is - k_is', p> = 0`` (generalised SVM of
+    arXiv 2308.16898).
 
     Parameters
     ----------
     problem
         Tokens, and weights or queries.
     selected : (sample,)
-        Number of the selected token of each sample.
+        Number of the selected token of each sample, or the numbers of all that are.
     of : {"prompt", "weight"}
         Parameter to solve for.
     norm
-        l_q norm of the entries (2: Euclidean, Frobenius), or ``"nuclear"`` for weights.
+        l_q norm of the entries (2: Euclidean, Frobenius; ``math.inf``: largest entry), or ``"nuclear"`` for weights.
     relaxed
         Samples whose tokens need only a margin of 0: those that do not support the label margin, in joint training.
 
@@ -65,12 +69,17 @@ def att_svm(
     >>> att_svm(construction("joint-tight").draw(0), [1, 1, 1]).solution.round(6)
     array([1.333333, 0.333333])
     """
-    chosen = _selection(problem, selected)
+    several = [(int(s),) if np.ndim(s) == 0 else tuple(map(int, s)) for s in selected]  # type: ignore[arg-type]
+    if not all(several):
+        raise InvalidInput(f"selected is {selected!r:.200}; a sample without a selected token has nothing to separate")
+    chosen = _selection(problem, [tokens[0] for tokens in several])
     if not set(relaxed) <= set(range(len(chosen))):
         raise InvalidInput(f"relaxed is {relaxed!r:.200}; it may name the samples 0 to {len(chosen) - 1}")
-    differences, samples, _ = _pairs(problem, of, chosen)
-    bounds = np.ones(len(samples))
-    bounds[np.isin(samples, list(relaxed))] = 0.0
+    differences, samples, tokens = _pairs(problem, of, chosen)
+    beside = np.array([t in several[i] for i, t in zip(samples, tokens, strict=True)], np.bool)
+    bounds = np.where(beside | np.isin(samples, list(relaxed)), 0.0, 1.0)
+    differences, samples = np.concatenate([differences, -differences[beside]]), np.append(samples, samples[beside])
+    bounds = np.append(bounds, np.zeros(beside.sum()))
     d = len(problem.value)
     if of == "weight":
         matrices = differences[:, :, None] * _queries(problem)[samples][:, None, :]
@@ -118,6 +127,8 @@ class Solution:
         p_mm or W_mm.
     value
         v_mm of joint training: the label separator at the selected tokens; None where v is fixed.
+    token_support : (sample, token)
+        Whether the token is at the margin from the selected one: its constraint holds with equality.
     locally_optimal
         Every selected token scores above all tokens that support the solution in its sample (definition 2 of
         arXiv 2306.13596).
@@ -128,12 +139,19 @@ class Solution:
     selected: Selection
     parameter: MaxMargin
     value: MaxMargin | None
+    token_support: NDArray[np.bool]
     locally_optimal: bool
     globally_optimal: bool
 
 
 def examine(
-    problem: Problem, selected: Sequence[int], *, of: str = "prompt", norm: Norm = 2.0, joint: bool = False
+    problem: Problem,
+    selected: Sequence[int],
+    *,
+    of: str = "prompt",
+    norm: Norm = 2.0,
+    joint: bool = False,
+    head: str = "linear",
 ) -> Solution:
     """Return a selection's max-margin parameter and its optimality.
 
@@ -141,7 +159,8 @@ def examine(
     selected tokens themselves, so that an optimal selection is one that supports itself. Samples that do not support
     v_mm are then relaxed in p_mm: their loss vanishes, whatever attention does (the relaxed ATT-SVM of
     arXiv 2306.13596). Scores of v_mm, whose margin is 1, are equal if they are so within `SUPPORT`, to which v_mm is
-    known.
+    known. Under a nonlinear head, a token alone scores ``y_i <sigma(x_it), v>``, and a selection is locally optimal by
+    the scores of the tangent at its tokens, ``y_i <x_it, v sigma'(x_is)>``: a mean with another token is then worse.
 
     Examples
     --------
@@ -153,28 +172,33 @@ def examine(
     value = label_svm(problem, chosen) if joint else None
     relaxed = () if value is None or value.status != "solved" else np.flatnonzero(~value.support).tolist()
     parameter = att_svm(problem, chosen, of=of, norm=norm, relaxed=relaxed)
-    if value is not None and value.status != "solved":
-        return Solution(chosen, parameter, value, False, False)
-    scores, known = (problem.scores(), 0.0) if value is None else (problem.scores(value.solution), SUPPORT)
-    rows = np.arange(len(chosen))
-    best = np.where(problem.present, scores, -np.inf).max(axis=1)
-    globally = bool((scores[rows, chosen] >= best - known).all())
-    locally = _locally_optimal(problem, of, chosen, parameter, scores, known)
-    return Solution(chosen, parameter, value, locally, globally)
-
-
-def _locally_optimal(
-    problem: Problem, of: str, chosen: Selection, parameter: MaxMargin, scores: Floats, known: float
-) -> bool:
-    if parameter.status != "solved":
-        return False
     _, samples, tokens = _pairs(problem, of, chosen)
-    best = scores[np.arange(len(chosen)), chosen]
-    return bool((best[samples] > scores[samples, tokens] + known)[parameter.support].all())
+    support = np.zeros(problem.present.shape, np.bool)
+    support[samples, tokens] = parameter.support
+    if value is not None and value.status != "solved":
+        return Solution(chosen, parameter, value, support, False, False)
+    alone, known = (_scores(problem, head), 0.0) if value is None else (problem.scores(value.solution), SUPPORT)
+    rows = np.arange(len(chosen))
+    best = np.where(problem.present, alone, -np.inf).max(axis=1)
+    globally = bool((alone[rows, chosen] >= best - known).all())
+    scores = alone
+    if head != "linear":
+        at_selected = tangent(problem.tokens[rows, chosen], problem.value, head)
+        scores = problem.labels[:, None] * inner(problem.tokens, at_selected[:, None])
+    better = scores[rows, chosen][:, None] > scores + known
+    locally = parameter.status == "solved" and bool(better[support].all())
+    return Solution(chosen, parameter, value, support, locally, globally)
 
 
-def optimal_tokens(problem: Problem) -> Selection:
-    """Return the token of highest score of each sample (the first of equals).
+def _scores(problem: Problem, head: str) -> Floats:
+    """Return what each token alone scores, (sample, token)."""
+    return (
+        problem.scores() if head == "linear" else problem.labels[:, None] * output(problem.tokens, problem.value, head)
+    )
+
+
+def optimal_tokens(problem: Problem, *, head: str = "linear") -> Selection:
+    """Return the token of highest score of each sample (the first of equals), as `examine` has it.
 
     Examples
     --------
@@ -182,7 +206,7 @@ def optimal_tokens(problem: Problem) -> Selection:
     >>> optimal_tokens(construction("single-global").draw(0))
     (0,)
     """
-    scores = np.where(problem.present, problem.scores(), -np.inf)
+    scores = np.where(problem.present, _scores(problem, head), -np.inf)
     return tuple(int(t) for t in scores.argmax(axis=1))
 
 

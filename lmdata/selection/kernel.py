@@ -7,7 +7,9 @@ A member trains a matrix ``U`` (a, r), and on request a vector ``v`` (d,), on on
     output       f_i  = sum_t a_it <x_it, v>
     loss         L    = (1/n) sum_i l(y_i f_i)
 
-Training the prompt ``p`` is ``k = X W``, ``q = 1``; training the weights ``W`` is ``k = X``, ``q = z``.
+Training the prompt ``p`` is ``k = X W``, ``q = 1``; training the weights ``W`` is ``k = X``, ``q = z``; training
+factors moves K and Q of ``U = K Q^T``. Under a nonlinear head, ``f_i = <v, sigma(sum_t a_it x_it)>``, the head is
+replaced in each iteration by its tangent there, whose token scores are ``g_t = y <v sigma'(sum_t a_it x_it), x_t>``.
 
 With ``m`` the token of highest score and ``g_t = y <x_t, v>``, the gradient of a sample is the sum over ``t != m``
 of ``a_t ((g_t - g_m) - phi) (k_t - k_m) q^T`` with ``phi = sum_t a_t (g_t - g_m)``, times ``l'``: every term has
@@ -24,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.numerics.compiled import compiled
-from lmdata.numerics.elementary import exp, log, signed_power, softplus
+from lmdata.numerics.elementary import exp, log, softplus
+from lmdata.selection.descent import Rule, Trained, descend, factor_gradient, finite, keep, multiply, to_dual
 
 LOGISTIC, EXPONENTIAL, CORRELATION = 0, 1, 2
+LINEAR, RELU, TANH = 0, 1, 2  # else sigmoid
 
 SMALLEST = 1e-150
 """Where all factors of a gradient are smaller, they are computed by logarithms: those beside them would underflow."""
@@ -61,33 +65,16 @@ class Scratch(NamedTuple):
     best: Places  # (n,) token m
 
 
-class Trained(NamedTuple):
-    """A trained parameter, with what its steps need."""
-
-    matrix: Floats  # (a, r)
-    flat: Floats  # (a r,) the same numbers
-    dual: Floats  # (a r,) their mirror image
-    gradient: Floats  # (a, r)
-
-
-class Rule(NamedTuple):
-    """How a parameter moves: ``step g / (|g| + epsilon)`` if normalised, in the mirror of ``|u|^exponent``."""
-
-    step: float
-    normalised: bool
-    epsilon: float
-    exponent: float
-    radius: float
-
-
 def train_member(
     data: DataSet,
-    weights: Floats,
+    start: Floats,
     value: Floats,
     rule: Rule,
     value_rule: Rule,
     loss: int,
+    head: int,
     joint: bool,
+    factored: bool,
     published: bool,
     steps: int,
     record: Integers,
@@ -99,11 +86,13 @@ def train_member(
 
     Parameters
     ----------
-    weights : (a, r), value : (d,)
+    start : (a, r) or, of factors, K above Q, (a + r, columns), value : (d,)
         Start; overwritten.
+    head : int
+        Number of the head in `lmdata.selection.heads.HEADS`.
     record : (k,)
         Ascending iterations to keep, at most ``steps``.
-    path : (k, a, r), value_path : (k, d) or (0, d), losses : (k,)
+    path : (k, *start.shape), value_path : (k, d) or (0, d), losses : (k,)
         Results, filled as far as the numbers stay finite.
     """
     n, total = len(data.labels), data.keys.shape[1]
@@ -119,24 +108,32 @@ def train_member(
         samples[2],
         np.zeros(n, np.uint64),
     )
-    trained = Trained(weights, weights.ravel(), np.empty(weights.size), np.empty(weights.shape))
-    trained_value = Trained(value[:, None], value, np.empty(value.size), np.empty((value.size, 1)))
+    moved = _trained(start)
+    prompt = _trained(np.zeros((data.keys.shape[0], data.queries.shape[1]))) if factored else moved
     return _train(
-        data, scratch, trained, trained_value, rule, value_rule, loss, joint, published, steps,
-        record, path, value_path, losses,
+        data, scratch, moved, prompt, _trained(value[:, None]), rule, value_rule, loss, head, joint, factored,
+        published, steps, record, path, value_path, losses,
     )  # fmt: skip
+
+
+def _trained(start: Floats) -> Trained:
+    """Return a parameter that is to be moved, and room for its steps."""
+    return Trained(start, start.reshape(-1), np.empty(start.size), np.empty(start.shape))
 
 
 @compiled(no_refcount=True)
 def _train(
     data: DataSet,
     scratch: Scratch,
+    moved: Trained,
     prompt: Trained,
     value: Trained,
     rule: Rule,
     value_rule: Rule,
     loss: int,
+    head: int,
     joint: bool,
+    factored: bool,
     published: bool,
     steps: int,
     record: Integers,
@@ -144,20 +141,24 @@ def _train(
     value_path: Floats,
     losses: Floats,
 ) -> int:
-    """Do the work of `train_member` on arrays that are reserved already."""
-    _to_dual(prompt, rule)
-    _to_dual(value, value_rule)
+    """Do the work of `train_member` on arrays that are reserved already; ``moved`` is the prompt, or its factors."""
+    to_dual(moved, rule)
+    to_dual(value, value_rule)
     _gains(data, value.flat, scratch.gains)
     kept = 0
     for iteration in range(steps + 1):
-        if not _finite(prompt.flat) or not _finite(value.flat):
+        if not finite(moved.flat) or not finite(value.flat):
             return iteration
+        if factored:
+            multiply(moved.matrix, prompt.matrix)
         _attend(data, prompt.matrix, scratch)
+        if head != LINEAR:
+            _to_tangent(data, value.flat, scratch, head)
         if kept < len(record) and iteration == record[kept]:
             losses[kept] = _mean_loss(scratch.margin, loss)
             if not math.isfinite(losses[kept]):
                 return iteration
-            _keep(prompt.matrix, path, kept)
+            keep(moved.matrix, path, kept)
             if joint:
                 for k in range(len(value.flat)):
                     value_path[kept, k] = value.flat[k]
@@ -170,19 +171,14 @@ def _train(
         elif not _factors(data, scratch, loss) >= SMALLEST:
             scale, value_scale = _scaled_factors(data, scratch, loss)
         _gradient(data, scratch, prompt.gradient, published)
-        _descend(prompt, scale, rule)
+        if factored:
+            factor_gradient(moved.matrix, prompt.gradient, moved.gradient)
+        descend(moved, scale, rule)
         if joint:
             _value_gradient(data, scratch, value.gradient)
-            _descend(value, value_scale, value_rule)
+            descend(value, value_scale, value_rule)
             _gains(data, value.flat, scratch.gains)
     return steps
-
-
-@compiled(no_refcount=True)
-def _keep(matrix: Floats, path: Floats, kept: int) -> None:
-    for j in range(matrix.shape[0]):
-        for r in range(matrix.shape[1]):
-            path[kept, j, r] = matrix[j, r]
 
 
 @compiled(no_refcount=True)
@@ -236,6 +232,47 @@ def _attend(data: DataSet, weights: Floats, scratch: Scratch) -> None:
         for t in range(begin, end):
             pull[t] -= phi
         mass[i], margin[i] = total, highest + phi
+
+
+@compiled(no_refcount=True)
+def _to_tangent(data: DataSet, value: Floats, scratch: Scratch, head: int) -> None:
+    """Write the margins under a nonlinear head, and gains and pulls of its tangent at the attended means."""
+    _, _, tokens, labels, first, _ = data
+    gains, _, attention, pull, _, _, _, margin, best = scratch
+    for i in range(len(labels)):
+        begin, end, output, phi = first[i], first[i + 1], 0.0, 0.0
+        for t in range(begin, end):
+            gains[t] = 0.0
+        for k in range(len(value)):
+            mean = 0.0
+            for t in range(begin, end):
+                mean += attention[t] * tokens[k, t]
+            reached, slope = _activated(mean, head)
+            output += value[k] * reached
+            for t in range(begin, end):
+                gains[t] += tokens[k, t] * (value[k] * slope)
+        for t in range(begin, end):
+            gains[t] *= labels[i]
+        highest = gains[best[i]]
+        for t in range(begin, end):
+            pull[t] = gains[t] - highest
+        for t in range(begin, end):
+            phi += attention[t] * pull[t]
+        for t in range(begin, end):
+            pull[t] -= phi
+        margin[i] = labels[i] * output
+
+
+@compiled(no_refcount=True)
+def _activated(x: float, head: int) -> tuple[float, float]:
+    """Return what a neuron makes of a number, and the slope there; see `lmdata.selection.heads`."""
+    if head == RELU:
+        return (x, 1.0) if x > 0.0 else (0.0, 0.0)
+    small = exp(-abs(x) * (2.0 if head == TANH else 1.0))
+    share = 1.0 / (1.0 + small)
+    if head == TANH:
+        return math.copysign((1.0 - small) / (1.0 + small), x), 4.0 * small * share * share
+    return (small if x < 0.0 else 1.0) / (1.0 + small), small * share * share
 
 
 @compiled(no_refcount=True)
@@ -363,14 +400,6 @@ def _published_factors(data: DataSet, scratch: Scratch, loss: int) -> None:
 
 
 @compiled(no_refcount=True)
-def _finite(x: Floats) -> bool:
-    for j in range(len(x)):  # noqa: SIM110 - numba compiles no generator
-        if not math.isfinite(x[j]):
-            return False
-    return True
-
-
-@compiled(no_refcount=True)
 def _lanes(x: Floats, begin: int, end: int) -> float:
     """Return the sum of a range of numbers, in four partial sums that are then added in order."""
     total = 0.0
@@ -380,44 +409,3 @@ def _lanes(x: Floats, begin: int, end: int) -> float:
             part += x[t]
         total += part
     return total
-
-
-@compiled(no_refcount=True)
-def _to_dual(trained: Trained, rule: Rule) -> None:
-    """Write the mirror image ``sign(u) |u|^(exponent - 1)``."""
-    for j in range(len(trained.flat)):
-        u = trained.flat[j]
-        trained.dual[j] = u if rule.exponent == 2.0 else signed_power(u, rule.exponent - 1.0)
-
-
-@compiled(no_refcount=True)
-def _descend(trained: Trained, scale: float, rule: Rule) -> None:
-    """Take one step along ``e^scale gradient``."""
-    matrix, _, dual, gradient = trained
-    rows, columns = matrix.shape
-    size = 0.0
-    for j in range(rows):
-        for r in range(columns):
-            size += gradient[j, r] * gradient[j, r]
-    size = math.sqrt(size)
-    if size == 0.0:
-        return
-    if rule.normalised:
-        factor = rule.step / size
-        if rule.epsilon > 0.0:
-            factor /= 1.0 + rule.epsilon * exp(-scale) / size
-    else:
-        factor = rule.step * exp(scale)
-    norm = 0.0
-    for j in range(rows):
-        for r in range(columns):
-            theta = dual[j * columns + r] - factor * gradient[j, r]
-            dual[j * columns + r] = theta
-            matrix[j, r] = theta if rule.exponent == 2.0 else signed_power(theta, 1.0 / (rule.exponent - 1.0))
-            norm += matrix[j, r] * matrix[j, r]
-    norm = math.sqrt(norm)
-    if norm > rule.radius:
-        for j in range(rows):
-            for r in range(columns):
-                matrix[j, r] *= rule.radius / norm
-                dual[j * columns + r] = matrix[j, r]

@@ -1,102 +1,17 @@
 """Measures of training runs: what attention selects, and how far the path has turned to a max-margin solution.
 
-All but `solutions`, which solves convex programs, are lazy on lazy datasets and return what is lazy.
+All are lazy on lazy datasets and return what is lazy.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from itertools import product
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
-from lmdata.errors import InvalidInput
-from lmdata.selection.geometry import Solution, examine, optimal_tokens, selections
-from lmdata.selection.problem import Problem
-from lmdata.selection.programs import Norm
-from lmdata.selection.variables import INFEASIBLE, SOLVED, UNFINISHED, VARIABLES, describe
+from lmdata.selection.reading import along_path, attention_of, named, path_of, present
 
 EQUAL = 1e-9
 """Weights of attention within this of each other, relatively, are equal: above their rounding for scores up to 1e6."""
-
-_STATUS = {"solved": SOLVED, "infeasible": INFEASIBLE, "unfinished": UNFINISHED}
-
-
-def solutions(
-    ds: xr.Dataset,
-    *,
-    selected: Iterable[Sequence[int]] | None = None,
-    norm: Norm | None = None,
-    limit: int = 1000,
-) -> xr.Dataset:
-    """Return the max-margin solutions that training may converge to, for the problem of every seed.
-
-    Solution 0 selects each sample's token of highest score, even where that is infeasible: then its status says so.
-    The others are the locally optimal ones, by falling margin. If there are more than ``limit`` combinations of
-    separable tokens, those that a member selects at the end stand for all; the attribute ``candidates`` tells.
-    In joint training the candidates are always those that a member selects, and samples that do not support the
-    separator of the labels are relaxed.
-
-    Parameters
-    ----------
-    ds
-        Result of `train`.
-    selected
-        Selections to examine instead, each a token number a sample; all of them are returned, in order.
-    norm
-        Norm to minimise; by default that of the run's mirror exponent, each its own where it is swept.
-    limit
-        Combinations of separable tokens up to which all are examined.
-
-    Returns
-    -------
-    xarray.Dataset
-        By (swept parameters of the problem, seed, solution): ``direction`` (or ``matrix_direction`` of W;
-        ``value_direction`` of joint training), ``selected_token`` (..., sample), ``solution_margin``,
-        ``solution_violation`` (0: every constraint holds exactly), ``solution_status``, ``locally_optimal``,
-        ``globally_optimal``. NaN and -1 pad seeds with fewer solutions.
-
-    Raises
-    ------
-    InvalidInput
-        If ``ds`` is no training run.
-
-    Examples
-    --------
-    >>> from lmdata.selection import TokenSelection, construction, solutions, train
-    >>> found = solutions(train(TokenSelection(), construction("single-local"), steps=10))
-    >>> (found.direction[0].values.round(3) + 0.0).tolist()
-    [[-0.099, 0.99, 0.0], [1.0, 0.0, 0.0]]
-    """
-    model = json.loads(ds.attrs.get("model", "{}"))
-    if model.get("kind") != "selection":
-        raise InvalidInput(
-            f"ds is a dataset of the model {model.get('kind')!r}; solutions are those of a training run, which "
-            "lmdata.selection.train makes (of tokens that move, lmdata.limit_polytope finds the limits)"
-        )
-    joint, of = model["trained"] == "joint", "weight" if model["trained"] == "weight" else "prompt"
-    given = [tuple(s) for s in selected or ()]
-    last = None if given else _last_selection(ds)
-    by_exponent = norm is None and "exponent" in ds.dims
-    dims = _data_dims(ds, "exponent") if by_exponent else _data_dims(ds)
-    found, complete = [], True
-    for point in product(*(range(ds.sizes[dim]) for dim in dims)):
-        where = dict(zip(dims, point, strict=True))
-        one = ds.isel(where)
-        problem = _problem(one)
-        own_norm = (float(one.exponent) if by_exponent else model["exponent"]) if norm is None else norm
-        candidates, all_of_them = (
-            _candidates(problem, of, joint, last.isel(where), limit) if last is not None else (given, True)
-        )
-        complete &= all_of_them
-        examined = [examine(problem, c, of=of, norm=own_norm, joint=joint) for c in candidates]
-        found.append(examined if last is None else _ordered(examined))
-    made = _solution_dataset(ds, dims, found, of, joint)
-    told = "exponent" if by_exponent else str(model["exponent"] if norm is None else norm)
-    return made.assign_attrs(norm=told, candidates="all" if complete else "best scores and members' own")
 
 
 def attention(ds: xr.Dataset) -> xr.DataArray:
@@ -120,14 +35,7 @@ def attention(ds: xr.Dataset) -> xr.DataArray:
     >>> attention(train(TokenSelection(), construction("single-global"), steps=0)).values.round(3).ravel()
     array([0.333, 0.333, 0.333])
     """
-    if "weight" in ds:
-        along = xr.dot(ds.weight, ds.query_vector, dim="query_feature")
-    else:
-        prompt = ds.prompt.rename(feature="query_feature")
-        along = xr.dot(ds.fixed_weight, prompt, dim="query_feature")
-    scores = xr.dot(along, ds.token_vector, dim="feature")
-    powers = np.exp(scores - scores.where(_present(ds)).max("token")).where(_present(ds), 0.0)
-    return _named(ds, powers / powers.sum("token"), "attention")
+    return named(ds, attention_of(along_path(ds), ds.token_vector, present(ds)), "attention")
 
 
 def direction_correlation(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
@@ -155,11 +63,11 @@ def direction_correlation(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     >>> bool(direction_correlation(ds, solutions(ds))[0, 0, -1, 0] > 0.9995)
     True
     """
-    path, dims = _path(ds)
-    direction = found.matrix_direction if "weight" in ds else found.direction
+    path, dims = path_of(ds)
+    direction = found.direction if dims == ["feature"] else found.matrix_direction
     length = _norm(path, dims) * _norm(direction, dims)
     cosine = xr.dot(path, direction, dim=dims) / length.where(length > 0)
-    return _named(ds, cosine, "direction_correlation")
+    return named(ds, cosine, "direction_correlation")
 
 
 def selected_mass(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
@@ -187,15 +95,16 @@ def selected_mass(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     True
     """
     chosen = _at_selected(ds.token_vector, found)
-    same = (ds.token_vector == chosen).all("feature") & _present(ds)
+    same = (ds.token_vector == chosen).all("feature") & present(ds)
     mass = xr.dot(attention(ds), same.astype(float), dim="token").where(found.selected_token >= 0)
-    return _named(ds, mass, "selected_mass")
+    return named(ds, mass, "selected_mass")
 
 
 def path_margin(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return the margin of each solution's selection along the path's unit direction, (..., iteration, solution).
 
-    ``min over i, t of <k_is - k_it, p> / |p|``; at the max-margin solution it equals ``solution_margin``.
+    ``min over i, t of <k_is - k_it, p> / |p|`` in the norm of the solutions; at the max-margin solution it equals
+    ``solution_margin``, which no path exceeds.
 
     Parameters
     ----------
@@ -216,17 +125,13 @@ def path_margin(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     >>> path_margin(ds, solutions(ds))[0, 0, -1, 0].item() <= solutions(ds).solution_margin[0, 0].item()
     True
     """
-    path, dims = _path(ds)
-    if "weight" in ds:
-        along = xr.dot(path, ds.query_vector, dim="query_feature")
-    else:
-        along = xr.dot(ds.fixed_weight, path.rename(feature="query_feature"), dim="query_feature")
+    path, dims = path_of(ds)
     chosen = _at_selected(ds.token_vector, found)
-    rivals = _present(ds) & ~(ds.token_vector == chosen).all("feature")
-    gap = xr.dot(along, chosen - ds.token_vector, dim="feature").where(rivals)
-    length = _norm(path, dims)
+    rivals = present(ds) & ~(ds.token_vector == chosen).all("feature")
+    gap = xr.dot(along_path(ds), chosen - ds.token_vector, dim="feature").where(rivals)
+    length = _length(path, dims, found)
     margin = gap.min(["sample", "token"]) / length.where(length > 0)
-    return _named(ds, margin, "path_margin")
+    return named(ds, margin, "path_margin")
 
 
 def norms(ds: xr.Dataset) -> xr.Dataset:
@@ -252,13 +157,13 @@ def norms(ds: xr.Dataset) -> xr.Dataset:
     >>> found.norm_growth[0, 0, -1].round(4).item()
     0.1
     """
-    path, dims = _path(ds)
+    path, dims = path_of(ds)
     norm = _norm(path, dims)
     growth = norm.diff("iteration") / ds.iteration.diff("iteration")
     made = {"norm": norm, "norm_growth": growth.reindex(iteration=ds.iteration)}
     if "value" in ds:
         made["value_norm"] = _norm(ds.value, ["feature"])
-    return xr.Dataset({name: _named(ds, array, name) for name, array in made.items()})
+    return xr.Dataset({name: named(ds, array, name) for name, array in made.items()})
 
 
 def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
@@ -290,106 +195,33 @@ def winner(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     most = attention(end).max("token") <= selected_mass(end, found) * (1.0 + EQUAL)
     wins = most.all("sample") & found.locally_optimal
     number = wins.argmax("solution").where(wins.any("solution"), -1)
-    return _named(ds, number.astype(np.int64), "winner")
-
-
-def _path(ds: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
-    """Return the trained prompt or W, and its own dimensions."""
-    return (ds.weight, ["feature", "query_feature"]) if "weight" in ds else (ds.prompt, ["feature"])
+    return named(ds, number.astype(np.int64), "winner")
 
 
 def _norm(array: xr.DataArray, dims: list[str]) -> xr.DataArray:
     return xr.DataArray(np.sqrt((array**2).sum(dims, skipna=False)))
 
 
-def _present(ds: xr.Dataset) -> xr.DataArray:
-    return xr.DataArray(ds.token < ds.token_count)
-
-
-def _named(ds: xr.Dataset, array: xr.DataArray, name: str) -> xr.DataArray:
-    """Return an array in the registered order of dimensions, with its registered name and attributes."""
-    tail = [dim for dim in VARIABLES[name].dims if dim in array.dims and dim not in ("start", "seed")]
-    front = [dim for dim in ds.loss.dims if dim in array.dims and dim not in tail]
-    made = array.transpose(*front, *tail).rename(name)
-    made.attrs = describe(name)
-    return made
+def _length(path: xr.DataArray, dims: list[str], found: xr.Dataset) -> xr.DataArray:
+    """Return the norm of the path in which the solutions have the largest margin."""
+    norm = found.attrs.get("norm", "2.0")
+    if norm == "2.0":
+        return _norm(path, dims)
+    if norm == "nuclear":
+        return xr.DataArray(
+            xr.apply_ufunc(
+                lambda w: np.linalg.norm(np.where(np.isfinite(w), w, 0.0), "nuc", axis=(-2, -1)),
+                path, input_core_dims=[dims], dask="parallelized", output_dtypes=[np.float64],
+            )
+        )  # fmt: skip
+    largest = abs(path).max(dims)
+    if norm == "inf":
+        return largest
+    exponent = path.exponent if norm == "exponent" else float(norm)
+    powers = (abs(path) / largest.where(largest > 0)) ** exponent
+    return xr.DataArray(largest * powers.sum(dims, skipna=False) ** (1.0 / exponent))
 
 
 def _at_selected(tokens: xr.DataArray, found: xr.Dataset) -> xr.DataArray:
     """Return the selected tokens themselves, (..., solution, sample, feature)."""
     return tokens.isel(token=found.selected_token.clip(min=0)).drop_vars("token", errors="ignore")
-
-
-def _data_dims(ds: xr.Dataset, *besides: str) -> tuple[str, ...]:
-    """Return the dimensions of the problems, and others, in the order of the members."""
-    return tuple(str(dim) for dim in ds.loss.dims if dim in ds.token_count.dims or dim in besides)
-
-
-def _problem(ds: xr.Dataset) -> Problem:
-    """Return the problem of a dataset that holds one."""
-
-    def optional(name: str) -> Any:
-        return ds[name].values if name in ds else None
-
-    return Problem(
-        ds.token_vector.values,
-        ds.label.values,
-        value=optional("fixed_value"),
-        weight=optional("fixed_weight"),
-        query=optional("query_vector"),
-        lengths=ds.token_count.values,
-    )
-
-
-def _last_selection(ds: xr.Dataset) -> xr.DataArray:
-    """Return the token of most weight at the end, (<swept>, start, seed, sample); -1 where training failed."""
-    final = attention(ds.isel(iteration=-1, drop=True)).load()
-    return xr.DataArray(final.fillna(-1.0).argmax("token").where(final.notnull().all("token"), -1))
-
-
-def _candidates(
-    problem: Problem, of: str, joint: bool, last: xr.DataArray, limit: int
-) -> tuple[list[tuple[int, ...]], bool]:
-    """Return the selections to examine, the one of highest scores first, and whether they are all there are."""
-    first = [] if joint else [optimal_tokens(problem)]
-    if not joint:
-        try:
-            return list(dict.fromkeys([*first, *selections(problem, of=of, limit=limit)])), True
-        except InvalidInput:
-            pass
-    rows = last.transpose(..., "sample").values.reshape(-1, last.sizes["sample"])
-    own = [tuple(int(t) for t in row) for row in rows if (row >= 0).all()]
-    return list(dict.fromkeys([*first, *own])), False
-
-
-def _ordered(examined: list[Solution]) -> list[Solution]:
-    """Return the first solution, then the locally optimal others by falling margin."""
-    others = [s for s in examined[1:] if s.locally_optimal]
-    return [*examined[:1], *sorted(others, key=lambda s: -s.parameter.margin)]
-
-
-def _solution_dataset(
-    ds: xr.Dataset, dims: tuple[str, ...], found: list[list[Solution]], of: str, joint: bool
-) -> xr.Dataset:
-    count = max(map(len, found))
-    direction = "matrix_direction" if of == "weight" else "direction"
-    columns: dict[str, Any] = {
-        direction: (lambda s: s.parameter.solution, np.nan),
-        "selected_token": (lambda s: s.selected, -1),
-        "solution_margin": (lambda s: s.parameter.margin, np.nan),
-        "solution_violation": (lambda s: s.parameter.violation, np.nan),
-        "solution_status": (lambda s: np.uint8(_STATUS[s.parameter.status]), np.uint8(255)),
-        "locally_optimal": (lambda s: s.locally_optimal, False),
-        "globally_optimal": (lambda s: s.globally_optimal, False),
-    }
-    if joint:
-        columns["value_direction"] = (lambda s: s.value.solution, np.nan)
-    data = {}
-    for name, (value, fill) in columns.items():
-        rows = [[np.asarray(value(s)) for s in problem] for problem in found]
-        like = next(row[0] for row in rows if row)
-        padded = [[*row, *[np.full_like(like, fill)] * (count - len(row))] for row in rows]
-        array = np.reshape(padded, (*(ds.sizes[dim] for dim in dims), count, *like.shape))
-        data[name] = ((*dims, "solution", *VARIABLES[name].dims[3:]), array, describe(name))
-    coords = {dim: ds[dim] for dim in dims}
-    return xr.Dataset(data, coords=coords)

@@ -1,14 +1,15 @@
 """What is trained, by which loss and how: the specification of a training run, and its equations in NumPy.
 
-The equations here are the definition, a line each, for arrays of any leading dimensions; the compiled kernel
-computes the same without cancellation.
+The equations here are the definition, a line each, for arrays of any leading dimensions; the kernel computes the same
+without cancellation.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,11 +17,19 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
-from lmdata.numerics.checks import as_number
+from lmdata.numerics.checks import as_count, as_number
+from lmdata.selection.heads import HEADS
+from lmdata.selection.programs import Norm
 
-TRAINED = ("prompt", "weight", "joint")
+TRAINED = ("prompt", "weight", "joint", "factors")
 LOSSES = ("logistic", "exponential", "correlation")
 ARITHMETIC = ("exact", "published")
+DESCENT = ("gradient", "sign")
+
+
+def _later(default: Any) -> Any:
+    """Return a field that stands in the specification only where it is not at its default: older recipes lack it."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True)
@@ -33,12 +42,16 @@ class TokenSelection:
                                      theta <- theta - step g / (|g| + epsilon)    (normalised)
         u = sign(theta) |theta|^(1/(q-1))
 
-    For q = 2 this is gradient descent; else mirror descent with the potential |u|_q^q / q (arXiv 2410.14581).
+    For q = 2 this is gradient descent; else mirror descent with the potential |u|_q^q / q (arXiv 2410.14581). Sign
+    descent is the steepest descent in the largest entry (arXiv 2502.04664): it moves by |g|_1 sign(g), or by sign(g) if
+    normalised. With one query z for all samples, training W is training p = W z, with the step |z|^2 times as large, or
+    |z| times if normalised.
 
     Parameters
     ----------
-    trained : {"prompt", "weight", "joint"}
-        Train p, or W with given queries, or p and v together (each with its own normalisation).
+    trained : {"prompt", "weight", "joint", "factors"}
+        Train p, or W with given queries, or p and v together (each with its own normalisation), or the factors K and Q
+        of W = K Q^T, whose gradient is one, with one norm. Factors do not start at zero, where they have no gradient.
     loss : {"logistic", "exponential", "correlation"}
         log(1 + e^-m), e^-m or -m of the margin m = y f(X).
     step
@@ -56,6 +69,14 @@ class TokenSelection:
     arithmetic : {"exact", "published"}
         ``published`` rounds as the double-precision runs of automatic differentiators do, whose cancellation
         turns the direction once attention has settled: for comparison with them only.
+    head : {"linear", "relu", "tanh", "sigmoid"}
+        f(X) = <v, sigma(X^T softmax(X W p))>, sigma applied to each feature; with v fixed.
+    descent : {"gradient", "sign"}
+        Rule of a step.
+    width
+        Columns of K and Q; by default as many as features.
+    value_radius
+        Radius of the ball of v in joint training; without it v is free.
 
     Raises
     ------
@@ -78,13 +99,20 @@ class TokenSelection:
     value_step: float | None = None
     value_epsilon: float | None = None
     arithmetic: str = "exact"
+    head: str = _later("linear")
+    descent: str = _later("gradient")
+    width: int | None = _later(None)
+    value_radius: float | None = _later(None)
 
     kind: ClassVar[str] = "selection"
-    sweepable: ClassVar[tuple[str, ...]] = ("step", "epsilon", "exponent", "radius", "value_step", "value_epsilon")
+    sweepable: ClassVar[tuple[str, ...]] = (
+        *("step", "epsilon", "exponent", "radius", "value_step", "value_epsilon", "value_radius"),
+    )
     time_unit: ClassVar[str] = "step"
 
     def __post_init__(self) -> None:
-        for name, known in (("trained", TRAINED), ("loss", LOSSES), ("arithmetic", ARITHMETIC)):
+        choices = {"trained": TRAINED, "loss": LOSSES, "arithmetic": ARITHMETIC, "head": HEADS, "descent": DESCENT}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UnknownName.among(name, str(getattr(self, name)), known)
         if not isinstance(self.normalised, bool):
@@ -95,14 +123,65 @@ class TokenSelection:
             if value is not None:
                 minimum, above = bounds[name.removeprefix("value_")]
                 object.__setattr__(self, name, as_number(value, name, minimum=minimum, above=above))
-        if self.radius is not None and self.exponent != 2.0:
-            raise InvalidInput(
-                f"radius is {self.radius} with exponent {self.exponent}; the projection is Euclidean, use exponent 2"
-            )
+        if self.width is not None:
+            object.__setattr__(self, "width", as_count(self.width, "width"))
+        for given, refused, instead in (
+            (
+                f"radius is {self.radius} with exponent {self.exponent}",
+                self.radius is not None and self.exponent != 2.0,
+                "the projection is Euclidean, use exponent 2",
+            ),
+            (
+                f"value_radius is {self.value_radius} with trained {self.trained!r} and exponent {self.exponent}",
+                self.value_radius is not None and (self.trained != "joint" or self.exponent != 2.0),
+                "it bounds the v of joint training, by a Euclidean projection: use 'joint' and exponent 2",
+            ),
+            (
+                f"descent is 'sign' with trained {self.trained!r}, exponent {self.exponent} and radius {self.radius}",
+                self.descent == "sign"
+                and (
+                    self.trained == "factors"
+                    or self.exponent != 2.0
+                    or (self.radius, self.value_radius) != (None, None)
+                ),
+                "sign descent is of p, W or p and v, with exponent 2 and without a radius",
+            ),
+            (
+                f"exponent is {self.exponent} with trained 'factors'",
+                self.trained == "factors" and self.exponent != 2.0,
+                "the mirror is that of one parameter, use exponent 2",
+            ),
+            (
+                f"width is {self.width} with trained {self.trained!r}",
+                self.trained != "factors" and self.width is not None,
+                "it is the number of columns of factors, leave it out",
+            ),
+            (
+                f"head is {self.head!r} with trained {self.trained!r} and arithmetic {self.arithmetic!r}",
+                self.head != "linear" and (self.trained == "joint" or self.arithmetic == "published"),
+                "under a nonlinear head v is fixed and the arithmetic 'exact'",
+            ),
+        ):
+            if refused:
+                raise InvalidInput(f"{given}; {instead}")
+
+    @property
+    def of(self) -> str:
+        """Which max-margin problem is that of the training: of the ``prompt``, or of the ``weight``."""
+        return "weight" if self.trained in ("weight", "factors") else "prompt"
+
+    @property
+    def margin_norm(self) -> Norm:
+        """The norm whose max-margin solution training tends to: that of the steps, and the nuclear one of factors."""
+        if self.trained == "factors":
+            return "nuclear"
+        return math.inf if self.descent == "sign" else self.exponent
 
     def specification(self) -> dict[str, Any]:
         """Return the parameters as plain JSON values; `from_specification` gives the same object back."""
-        return {"kind": self.kind, **dataclasses.asdict(self)}
+        later = {f.name: f.default for f in dataclasses.fields(self) if f.metadata.get("later")}
+        given = dataclasses.asdict(self).items()
+        return {"kind": self.kind, **{name: v for name, v in given if name not in later or v != later[name]}}
 
     @classmethod
     def from_specification(cls, specification: Mapping[str, Any]) -> Self:

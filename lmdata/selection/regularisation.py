@@ -33,11 +33,16 @@ def regularisation_path(
     starts: Starts | Any = None,
     seeds: Sequence[int] = (0,),
     step: float = 0.05,
+    value_radii: Sequence[float] | None = None,
 ) -> xr.Dataset:
     """Return the minimiser of the loss over the ball ``|p| <= R`` for each radius R (arXiv 2306.13596, section 3).
 
     ``p(R) / R`` tends to the globally optimal max-margin direction as R grows. The loss is not convex: projected
     normalised gradient descent runs from every start, and the end of least loss is taken.
+
+    Of v and p jointly it is the minimiser over ``|p| <= R, |v| <= r`` for each pair (section 4). As both grow,
+    ``v / r`` tends to the separator v_mm of the labels at the selected tokens, and ``p / R`` to p_mm, relaxed where a
+    sample does not support v_mm.
 
     Parameters
     ----------
@@ -46,19 +51,22 @@ def regularisation_path(
     radii
         Norms R, above zero.
     loss, trained
-        As of `TokenSelection`; ``trained`` is ``"prompt"`` or ``"weight"``.
+        As of `TokenSelection`; ``trained`` is ``"prompt"``, ``"weight"`` or ``"joint"``.
     starts
         As for `train`; 16 normal ones by default.
     seeds
         As for `train`.
     step
         Length of a step; smaller ones end closer to the minimiser.
+    value_radii
+        Norms r of v in joint paths, above zero; the radii without them. v starts at the problem's value vector.
 
     Returns
     -------
     xarray.Dataset
-        As `train` returns it for the ends alone, with the dimension ``radius`` and without ``start``: the number of
-        the best start stands in the coordinate ``start``. All measures of training runs apply.
+        As `train` returns it for the ends alone, with the dimension ``radius`` (and ``value_radius`` of joint paths)
+        and without ``start``: the number of the best start stands in the coordinate ``start``. All measures of training
+        runs apply.
 
     Examples
     --------
@@ -68,14 +76,27 @@ def regularisation_path(
     >>> bool((correlation.diff("radius") > 0).all() and correlation[-1] > 0.9999)
     True
     """
-    if trained not in ("prompt", "weight"):
-        raise InvalidInput(f"trained is {trained!r}; a regularisation path is of the 'prompt' or of the 'weight'")
+    if trained not in ("prompt", "weight", "joint"):
+        raise InvalidInput(
+            f"trained is {trained!r}; a regularisation path is of the 'prompt', of the 'weight', or of both 'joint'"
+        )
+    if value_radii is not None and trained != "joint":
+        raise InvalidInput(
+            f"value_radii is {value_radii!r:.200} with trained {trained!r}; v is trained under 'joint' alone"
+        )
+    sweep = {"radius": radii}
+    if trained == "joint":
+        sweep["value_radius"] = radii if value_radii is None else value_radii
     step = as_number(step, "step", minimum=0.0, above=True)
-    largest = max(as_number(radius, "radii", minimum=0.0, above=True) for radius in radii)
+    largest = max(
+        as_number(radius, "value_radii" if name == "value_radius" else "radii", minimum=0.0, above=True)
+        for name, column in sweep.items()
+        for radius in column
+    )
     model = TokenSelection(trained=trained, loss=loss, step=step)
     steps = STEPS_PER_RADIUS * math.ceil(largest / step)
     begin = normal_starts(count=16) if starts is None else starts
-    ds = train(model, problem, steps=steps, starts=begin, seeds=seeds, sweep={"radius": radii}, record=[steps])
+    ds = train(model, problem, steps=steps, starts=begin, seeds=seeds, sweep=sweep, record=[steps])
     best = ds.loss.isel(iteration=-1, drop=True).fillna(np.inf).argmin("start")
     chosen = ds.isel(start=best).drop_vars(["digest", "status", "steps_done"])
     del chosen.attrs["digest"]

@@ -78,7 +78,8 @@ def max_margin(
     shape
         Shape of u, for matrices; its product is k.
     norm
-        l_q norm of the entries, q > 1 (2: Euclidean or Frobenius), or ``"nuclear"`` for the sum of singular values.
+        l_q norm of the entries, q > 1 (2: Euclidean or Frobenius; infinity: the largest entry, of which there may be
+        several solutions), or ``"nuclear"`` for the sum of singular values.
 
     Raises
     ------
@@ -98,9 +99,9 @@ def max_margin(
     count, size = constraints.shape
     shape = (size,) if shape is None else shape
     bounds = np.ones(count) if bounds is None else bounds
-    if norm != "nuclear":
+    if norm != "nuclear" and norm != math.inf:
         norm = as_number(norm, "norm", minimum=1.0, above=True)
-    elif len(shape) != 2:
+    elif norm == "nuclear" and len(shape) != 2:
         raise InvalidInput(f"norm is 'nuclear' for a parameter of shape {shape}; only matrices have singular values")
     if not (bounds >= 0).all():
         raise InvalidInput(f"bounds is {bounds!r:.200}; they must be 0 or above")
@@ -143,7 +144,9 @@ def dual_norm_of(u: Floats, norm: Norm) -> float:
     >>> dual_norm_of(np.diag([3.0, 4.0]), 2.0), dual_norm_of(np.diag([3.0, 4.0]), "nuclear")
     (5.0, 4.0)
     """
-    return float(np.linalg.norm(u, 2)) if norm == "nuclear" else norm_of(u, norm / (norm - 1.0))
+    if norm == "nuclear":
+        return float(np.linalg.norm(u, 2))
+    return norm_of(u, 1.0 if norm == math.inf else norm / (norm - 1.0))
 
 
 def _none(status: Literal["infeasible", "unfinished"], shape: tuple[int, ...], count: int) -> MaxMargin:

@@ -117,6 +117,9 @@ CONSTRUCTIONS: dict[str, Callable[[Construction, int], Problem]] = {
 }
 
 
+QUERIES = ("none", "first token", "random", "shared")
+
+
 @register
 @dataclass(frozen=True)
 class Gaussian(PlainSource):
@@ -133,8 +136,8 @@ class Gaussian(PlainSource):
     def __post_init__(self) -> None:
         for name, minimum in (("samples", 1), ("tokens", 2), ("features", 1)):
             object.__setattr__(self, name, as_count(getattr(self, name), name, minimum=minimum))
-        if self.queries not in ("none", "first token", "random"):
-            raise UnknownName.among("kind of queries", str(self.queries), ("none", "first token", "random"))
+        if self.queries not in QUERIES:
+            raise UnknownName.among("kind of queries", str(self.queries), QUERIES)
 
     def draw(self, seed: int) -> Problem:
         """Return the problem of a seed: tokens, labels, value vector and queries, in this order of the stream."""
@@ -142,7 +145,8 @@ class Gaussian(PlainSource):
         numbers = normal(seed, DATA_STREAM, (n * width * d + n + d + n * d,))
         tokens, labels, value, query = np.split(numbers, np.cumsum([n * width * d, n, d]))
         tokens = tokens.reshape(n, width, d)
-        queries = {"none": None, "first token": tokens[:, 0], "random": query.reshape(n, d)}
+        shared = np.eye(d)[0]
+        queries = {"none": None, "first token": tokens[:, 0], "random": query.reshape(n, d), "shared": shared}
         return Problem(tokens, np.where(labels > 0, 1.0, -1.0), value=value, query=queries[self.queries])
 
 
@@ -155,8 +159,9 @@ def gaussian(samples: int, tokens: int, features: int, *, queries: str = "none")
     ----------
     samples, tokens, features
         Sizes n, T and d.
-    queries : {"none", "first token", "random"}
-        Queries for the training of W: the first token of each sample (self-attention), or normal ones.
+    queries : {"none", "first token", "random", "shared"}
+        Queries for the training of W: the first token of each sample (self-attention), normal ones, or one for all, the
+        first unit vector z. Then training W is training p = W z: see `TokenSelection`.
 
     Returns
     -------
@@ -269,8 +274,8 @@ def starts(values: Any = None, *, count: int = 1, scale: float = 1.0) -> Starts:
 
     Parameters
     ----------
-    values : (start, feature) or (start, feature, feature), optional
-        Given starts, the same for every seed.
+    values : (start, feature), (start, feature, feature) or (start, 2, feature, width), optional
+        Given starts of p, of W, or of K and Q, the same for every seed.
     count, scale
         Otherwise: number of normal starts drawn for each seed, and their standard deviation; ``scale=0`` starts
         at zero.
@@ -278,7 +283,7 @@ def starts(values: Any = None, *, count: int = 1, scale: float = 1.0) -> Starts:
     Returns
     -------
     Starts
-        Draws (count, feature) or (count, feature, feature) starts for each seed.
+        Draws (count, feature), (count, feature, feature) or (count, 2, feature, width) starts for each seed.
 
     Examples
     --------
@@ -291,10 +296,10 @@ def starts(values: Any = None, *, count: int = 1, scale: float = 1.0) -> Starts:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"starts is no rectangular array of numbers ({error}); give (start, feature)") from error
-    if array.ndim not in (2, 3) or 0 in array.shape or not np.isfinite(array).all():
+    if array.ndim not in (2, 3, 4) or 0 in array.shape or not np.isfinite(array).all():
         raise InvalidInput(
             f"starts has shape {array.shape} or is not finite; give finite (start, feature), or (start, feature, "
-            "feature) for weights"
+            "feature) for weights, or (start, 2, feature, width) for factors"
         )
     return Starts(tuple(array.tolist()), len(array), 1.0)
 

@@ -24,6 +24,7 @@ from lmdata.runs.road import Compute
 from lmdata.runs.runner import GROUP_BYTES
 from lmdata.runs.sizes import check_room
 from lmdata.selection.dataset import layout_of
+from lmdata.selection.heads import HEADS
 from lmdata.selection.model import LOSSES, TokenSelection
 from lmdata.selection.problem import Problem
 from lmdata.selection.recipe import SelectionRecipe
@@ -124,7 +125,7 @@ class _Paths:
     """What training writes, a row a member; NaN from where numbers overflowed."""
 
     weights: NDArray[np.float64]
-    """Prompt (member, frame, feature, 1), or W (member, frame, feature, query feature)."""
+    """Prompt (member, frame, feature, 1), W (member, frame, feature, query feature), or K above Q (..., width)."""
     values: NDArray[np.float64]
     """Value vector (member, frame, feature) of joint training; no frames otherwise."""
     losses: NDArray[np.float64]
@@ -135,8 +136,9 @@ class _Paths:
     def empty(cls, layout: Grid, members: int) -> Self:
         """Return paths to write into."""
         m, frames, (d, *columns) = members, layout.frames, layout.tail(layout.parts[0])
+        rows = 2 * d if "key_matrix" in layout.parts else d
         return cls(
-            weights=np.full((m, frames, d, *(columns or [1])), np.nan),
+            weights=np.full((m, frames, rows, *(columns or [1])), np.nan),
             values=np.full((m, frames if "value" in layout.parts else 0, d), np.nan),
             losses=np.full((m, frames), np.nan),
             steps_done=np.zeros(m, np.int64),
@@ -144,7 +146,10 @@ class _Paths:
 
     def parts(self, layout: Grid) -> dict[str, NDArray[np.float64]]:
         """Return what is kept, by the name of its variable."""
-        first = layout.parts[0]
+        first, *others = layout.parts
+        if first == "key_matrix":
+            keys, queries = np.split(self.weights, 2, axis=2)
+            return {first: keys, others[0]: queries}
         shape = (*self.losses.shape, *layout.tail(first))
         return {first: self.weights.reshape(shape), "value": self.values}
 
@@ -191,18 +196,18 @@ def draw_problems(recipe: SelectionRecipe) -> _Problems:
         once = None if source.depends_on_seed else source.draw(recipe.seeds[0])
         for seed in recipe.seeds:
             problem = source.draw(seed) if once is None else once
-            _check(problem, recipe.model.trained)
+            _check(problem, recipe.model.of)
             problems[tuple(point.values()), seed] = problem
     return problems
 
 
-def _check(problem: Problem, trained: str) -> None:
-    if trained == "weight" and problem.query is None:
+def _check(problem: Problem, of: str) -> None:
+    if of == "weight" and problem.query is None:
         raise InvalidInput(
             "query is None, but training the weights needs queries: give the problem query=(feature,) for one, "
             "or (sample, feature) for one a sample"
         )
-    keys = problem.tokens if trained == "weight" else problem.keys()
+    keys = problem.tokens if of == "weight" else problem.keys()
     if not ((keys != keys[:, :1]).any(axis=2) & problem.present).any():
         raise InvalidInput(
             "all tokens of each sample have equal keys, so that there is nothing to select: give tokens that differ, "
@@ -215,8 +220,13 @@ def _members(recipe: SelectionRecipe, problems: _Problems) -> list[_Member]:
     drawn = {}
     for (point, seed), problem in problems.items():
         d = len(problem.value)
-        shape = (d, d) if recipe.model.trained == "weight" else (d,)
-        drawn[point, seed] = problem, _kernel_data(problem, recipe.model.trained), recipe.starts.draw(seed, shape)
+        shape = {"weight": (d, d), "factors": (2, d, recipe.model.width or d)}.get(recipe.model.trained, (d,))
+        drawn[point, seed] = problem, _kernel_data(problem, recipe.model.of), recipe.starts.draw(seed, shape)
+        if recipe.model.trained == "factors" and not drawn[point, seed][2].any(axis=(1, 2, 3)).all():
+            raise InvalidInput(
+                "starts has factors of zeros, which have no gradient and stay there: give others, such as "
+                "starts(count=1, scale=0.01)"
+            )
     members = []
     for values in recipe.points():
         model = recipe.at(values)[0]
@@ -228,10 +238,10 @@ def _members(recipe: SelectionRecipe, problems: _Problems) -> list[_Member]:
     return members
 
 
-def _kernel_data(problem: Problem, trained: str) -> DataSet:
+def _kernel_data(problem: Problem, of: str) -> DataSet:
     from lmdata.selection.kernel import DataSet
 
-    if trained == "weight":
+    if of == "weight":
         keys, queries = problem.tokens, problem.query
     else:
         keys, queries = problem.keys(), np.ones((len(problem.labels), 1))
@@ -251,20 +261,25 @@ def _kernel_data(problem: Problem, trained: str) -> DataSet:
 
 def _train_one(recipe: SelectionRecipe, member: _Member, paths: _Paths, row: int) -> int:
     """Train a member into its row of the paths; return the iterations done."""
-    from lmdata.selection.kernel import Rule, train_member
+    from lmdata.selection.descent import Rule
+    from lmdata.selection.kernel import train_member
 
     model = member.model
     radius = np.inf if model.radius is None else model.radius
+    value_radius = np.inf if model.value_radius is None else model.value_radius
     value_step = model.step if model.value_step is None else model.value_step
     value_epsilon = model.epsilon if model.value_epsilon is None else model.value_epsilon
+    sign = model.descent == "sign"
     return train_member(
         member.data,
         member.start.reshape(paths.weights.shape[2:]).copy(),
         member.problem.value.copy(),
-        Rule(model.step, model.normalised, model.epsilon, model.exponent, radius),
-        Rule(value_step, model.normalised, value_epsilon, model.exponent, np.inf),
+        Rule(model.step, model.normalised, model.epsilon, model.exponent, radius, sign),
+        Rule(value_step, model.normalised, value_epsilon, model.exponent, value_radius, sign),
         LOSSES.index(model.loss),
+        HEADS.index(model.head),
         model.trained == "joint",
+        model.trained == "factors",
         model.arithmetic == "published",
         recipe.steps,
         np.array(recipe.recorded, np.int64),

@@ -31,10 +31,18 @@ def _of_measures() -> Iterator[Variable]:
     yield Variable("value_direction", (*solution, "feature"), "float64", "max-margin separator v_mm of the labels")
     yield Variable("solution_margin", solution, "float64", "largest margin 1/|p_mm| of this selection")
     yield Variable("solution_violation", solution, "float64", "by how much a constraint is missed, in exact arithmetic")
+    outcome = ((SOLVED, "solved"), (INFEASIBLE, "infeasible"), (UNFINISHED, "unfinished"))
     yield Variable(
-        "solution_status", solution, "uint8", "outcome of the convex program", None, "measure", 255,
-        ((SOLVED, "solved"), (INFEASIBLE, "infeasible"), (UNFINISHED, "unfinished")),
+        "solution_status", solution, "uint8", "outcome of the convex program", None, "measure", 255, outcome,
     )  # fmt: skip
+    yield Variable(
+        "token_support",
+        (*solution, "sample", "token"),
+        "bool",
+        "the token is at the margin from the selected one",
+        None,
+    )
+    yield Variable("value_support", (*solution, "sample"), "bool", "the sample is at the margin of the labels", None)
     yield Variable("locally_optimal", solution, "bool", "scores above those of all supporting tokens", None)
     yield Variable("globally_optimal", solution, "bool", "every sample's token of highest score", None)
     yield Variable("direction_correlation", (*path, "solution"), "float64", "cosine with the max-margin solution")
@@ -45,6 +53,21 @@ def _of_measures() -> Iterator[Variable]:
     yield Variable(
         "norm_growth", path, "float64", "growth of the norm per iteration since the last stored one", "step-1"
     )
+    yield Variable(
+        "token_score", (*path, "sample", "token"), "float64", "score y_i <x_it, v> of the token for the label"
+    )
+    yield Variable("label_margin", (*path, "sample"), "float64", "margin y_i f(X_i) of the label")
+    yield Variable(
+        "value_correlation", (*path, "solution"), "float64", "cosine of v with the separator v_mm of the labels"
+    )
+    yield Variable("composed", (*GRID, "sample", "token"), "bool", "the token is attended to in the end", None)
+    yield Variable("composition_direction", (*GRID, "feature"), "float64", "generalised max-margin solution")
+    yield Variable("composition_matrix", (*GRID, "feature", "query_feature"), "float64", "generalised solution of W")
+    yield Variable("composition_margin", GRID, "float64", "largest margin of the composition")
+    yield Variable(
+        "composition_status", GRID, "uint8", "outcome of the convex program", None, "measure", 255, outcome,
+    )  # fmt: skip
+    yield Variable("composition_correlation", path, "float64", "cosine with the generalised max-margin solution")
     yield Variable("winner", GRID, "int64", "solution whose tokens have most weight at the end, or -1", None)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import oriented
 from lmdata.selection import measures
+from lmdata.selection.solved import solutions
 from lmdata.view import naming, theme
 from lmdata.view.plane import limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
@@ -97,7 +98,7 @@ def scenes(ds: xarray.Dataset, found: xarray.Dataset | None = None, **chosen: Se
 
     A slider for the start shows the run from that start alone.
     """
-    solved = measures.solutions(ds) if found is None else found
+    solved = solutions(ds) if found is None else found
     drawn = {
         "correlation": _scenes(ds, solved, _correlation_scene, chosen, size=(420, 300), logy=True),
         "mass": _scenes(ds, solved, _mass_scene, chosen, size=(420, 300)),

@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 import xarray
 
-from lmdata.selection import measures
+from lmdata.selection.solved import solutions
 from lmdata.view import naming, selection, theme
 from lmdata.view.scene import Live
 
@@ -30,7 +30,7 @@ class Training:
     @cached_property
     def solutions(self) -> xarray.Dataset:
         """The solutions that training may converge to: `lmdata.selection.solutions`."""
-        return measures.solutions(self.dataset)
+        return solutions(self.dataset)
 
 
 def is_training(dataset: xarray.Dataset) -> bool:

@@ -89,8 +89,8 @@ BUGS = [
     Bug("selection/kernel.py", "SMALLEST = 1e-150", "SMALLEST = 0.0", TRAINING),
     Bug(
         "selection/kernel.py",
-        "            _descend(value, value_scale, value_rule)",
-        "            _descend(value, value_scale, rule)",
+        "            descend(value, value_scale, value_rule)",
+        "            descend(value, value_scale, rule)",
         TRAINING,
     ),
     Bug(
@@ -118,7 +118,7 @@ BUGS = [
         "selection/test_selection_dataset.py selection/test_selection_theorems.py",
     ),
     Bug(
-        "selection/measures.py",
+        "selection/solved.py",
         "if dim in ds.token_count.dims or dim in besides)",
         "if dim in ds.token_count.dims)",
         "selection",

@@ -16,10 +16,13 @@ from lmdata.selection import (
     SelectionRecipe,
     TokenSelection,
     attention,
+    composition,
     construction,
     direction_correlation,
     gaussian,
     given,
+    label_noise,
+    margins,
     norms,
     path_margin,
     run,
@@ -27,7 +30,9 @@ from lmdata.selection import (
     sentences,
     solutions,
     starts,
+    token_scores,
     train,
+    value_correlation,
     winner,
 )
 from lmdata.selection.sentences import shipped
@@ -37,6 +42,7 @@ MODELS = {
     "prompt": TokenSelection(),
     "weight": TokenSelection(trained="weight"),
     "joint": TokenSelection(trained="joint"),
+    "factors": TokenSelection(trained="factors", width=2),
 }
 
 
@@ -76,6 +82,7 @@ def test_a_run_is_its_recipe(ds):
         gaussian(2, 3, 4, queries="first token"),
         given([[[0.1, 1], [1, 0], [9, 9]]], [1], value=[1, 0], query=[1, 1], lengths=np.array([2])),
         sentences("food", features=8),
+        label_noise(4, 3, 5, flipped=0.5),
     ],
 )
 def test_sources_come_back_from_their_specification(source):
@@ -115,10 +122,15 @@ def test_swept_problems_have_their_own_dimension():
 def test_measures_have_their_registered_dims(ds):
     found = solutions(ds, limit=4)
     made = [attention(ds), direction_correlation(ds, found), selected_mass(ds, found), path_margin(ds, found),
-            winner(ds, found), *norms(ds).values(), *found.values()]  # fmt: skip
+            winner(ds, found), *norms(ds).values(), *found.values(), margins(ds), token_scores(ds),
+            *composition(ds).values()]  # fmt: skip
+    if "value" in ds:
+        made.append(value_correlation(ds, found))
+    of_score = ["seed", "sample", "token"]
     for array in made:
         expected = [dim for entry in VARIABLES[array.name].dims for dim in {"*": ["step"], "#": []}.get(entry, [entry])]
-        assert list(array.dims) == expected, array.name
+        fixed = array.name == "token_score" and "value" not in ds
+        assert list(array.dims) == (of_score if fixed else expected), array.name
         assert array.attrs["long_name"] == VARIABLES[array.name].long_name
     assert found.attrs["candidates"].startswith("best scores")
 
@@ -137,6 +149,8 @@ def test_measures_are_lazy(ds):
         lambda data: path_margin(data, found),
         lambda data: norms(data)["norm"],
         lambda data: winner(data, found),
+        margins,
+        *([token_scores, lambda data: value_correlation(data, found)] if "value" in ds else []),
     ]
     lazy = ds.chunk({"start": 1, "seed": 1})
     for measure in measures:

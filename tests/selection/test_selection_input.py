@@ -182,8 +182,8 @@ def test_others():
         sentences("films")
     with pytest.raises(InvalidInput, match="scale is -1"):
         starts(count=2, scale=-1)
-    with pytest.raises(InvalidInput, match="a regularisation path is of the 'prompt' or of the 'weight'"):
-        regularisation_path(construction("single-local"), [1], trained="joint")
+    with pytest.raises(InvalidInput, match="a regularisation path is of the 'prompt', of the 'weight', or of both"):
+        regularisation_path(construction("single-local"), [1], trained="factors")
     with pytest.raises(InvalidInput, match="radii is 0"):
         regularisation_path(construction("single-local"), [0])
 

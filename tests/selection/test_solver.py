@@ -11,7 +11,7 @@ from lmdata.selection.solver import dual_norm_of, max_margin, norm_of
 
 from .rational import keeps, verdict
 
-NORMS = [2.0, 1.2, 1.75, 3.0, 8.0, "nuclear"]
+NORMS = [2.0, 1.2, 1.75, 3.0, 8.0, np.inf, "nuclear"]
 SCALES = [1.0, 1e-2, 1e-4, 1e-6, "mixed"]
 
 

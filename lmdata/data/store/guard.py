@@ -175,7 +175,7 @@ _CHECKS = {
 
 def trained(group: zarr.Group) -> tuple[str, ...]:
     """Return the names of what is trained in a training run."""
-    return tuple(name for name in ("prompt", "weight", "value") if name in group)
+    return tuple(name for name in ("prompt", "weight", "value", "key_matrix", "query_matrix") if name in group)
 
 
 def problems(group: zarr.Group) -> tuple[str, ...]:

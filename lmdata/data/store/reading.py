@@ -280,6 +280,7 @@ def _read_training(group: zarr.Group, attrs: dict[str, Any]) -> Grid:
         iteration=read(group, "iteration"),
         trained=trained,
         features=len(read(group, "feature")),
+        width=len(read(group, "width")) if "width" in group else 0,
         problems={
             name: (storage.dimensions(storage.array(group, name)), read(group, name)) for name in guard.problems(group)
         },
