@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmdata.data.digest import sha256_of_json
 from lmdata.wording import counted
 
 if TYPE_CHECKING:
     import xarray
+
+    from lmdata.dynamics.tokens import TokenSource
 
 SENTENCE = "film-review"
 SWEEP = "localmax-square"
@@ -20,53 +24,78 @@ SENSITIVITIES = (0.0, 0.2, 1.0)
 PICTURED = 0.05
 
 
-def demo(output: Path, *, say: Callable[[str], None] = print) -> dict[str, Any]:
+def demo(output: Path, *, text: str | None = None, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Build `film-review`, print which words end at one point, run the pipelines on a sweep and write a page.
 
     Parameters
     ----------
     output : path
         Folder for the page and the derived datasets; made where it is missing.
+    text : str, optional
+        A sentence to take instead of the film review, through the same sensitivities; its run is kept in the folder.
     say : callable
         Called with each line for the reader.
 
     Returns
     -------
     dict
-        Where everything is: ``page``, ``picture``, ``pipelines`` (a place each), ``seconds``.
+        Where everything is: ``sentence``, ``page``, ``picture``, ``pipelines`` (a place each), ``seconds``.
+
+    Raises
+    ------
+    InvalidInput
+        If the text has no word.
+    BackendUnavailable
+        If the packages of the extra ``text`` are not installed.
     """
     import lmdata
+
+    started = time.perf_counter()
+    source = None if text is None else lmdata.tokens.text(text)  # refused before anything is made or imported
+    output.mkdir(parents=True, exist_ok=True)
+    place = SENTENCE if source is None else str(output / f"sentence-{sha256_of_json(source.specification())[:8]}")
+    kept = f"building {SENTENCE!r} (kept in {lmdata.catalog.cache})" if source is None else f"kept in {place}"
+    say(f"1. A sentence becomes tokens: {kept}.")
+    review = lmdata.open(SENTENCE) if source is None else _simulated(source, place)
     from lmdata import view
     from lmdata.pipeline import analyse
 
-    started = time.perf_counter()
-    output.mkdir(parents=True, exist_ok=True)
-    say(f"1. A sentence becomes tokens: building {SENTENCE!r} (kept in {lmdata.catalog.cache}).")
-    review = lmdata.open(SENTENCE)
     size = f"{counted(review.sizes['token'], 'word')} of {counted(review.sizes['component'], 'component')}"
     say(f"   {size}, at 12 sensitivities.\n")
     say("2. Which words end at the same point (localmax):")
     for line in groups(review, SENSITIVITIES):
         say(line)
-    say("   The largest cluster holds the shortest vectors; random directions of the same lengths gather as they do")
-    say("   (lmdata.open('film-review-null'), docs/gallery/film_review.py): that says nothing of what words mean.")
+    if source is None:
+        say("   The largest cluster holds the shortest vectors; random directions of the same lengths gather as")
+        say("   they do (lmdata.open('film-review-null'), docs/gallery/film_review.py): that says nothing of meanings.")
     say(f"\n3. A sweep and its measures: {SWEEP!r} through three pipelines.")
     made = analyse(SWEEP, pipelines=None, output=output, scheduler=None)
     for pipeline, place in made.items():
         say(f"   {pipeline}: {place}")
     picture = view.save(
         view.words(review.sel(alignment_sensitivity=[PICTURED]), time=review["time"].values[-1]),
-        output / f"{SENTENCE}.png",
+        output / f"{Path(place).name}.png",
     )
     page = write(output / "index.html", review, lmdata.open(SWEEP))
     seconds = time.perf_counter() - started
     say(f"\n4. One page with the figures, for any browser, no server, no network: {page}")
     say(f"   and one picture for a talk: {picture}")
     say(f"\nDone in {seconds:.0f} s. To go on:")
-    say("   lmdata dashboard film-review        # sliders for sensitivity, seed and time")
+    say(f"   lmdata dashboard {shlex.quote(place):<19}# sliders for sensitivity, seed and time")
     say("   lmdata catalog list                 # what else there is by name")
     say("   python -c \"import xarray; print(xarray.open_dataset('lmdata:hardmax-square'))\"")
-    return {"page": str(page), "picture": str(picture), "pipelines": made, "seconds": round(seconds, 1)}
+    places = {"sentence": place, "page": str(page), "picture": str(picture), "pipelines": made}
+    return places | {"seconds": round(seconds, 1)}
+
+
+def _simulated(source: TokenSource, place: str) -> xarray.Dataset:
+    """Return the run of a sentence that is that of `film-review` for other words; one that is there is opened."""
+    import lmdata
+    from lmdata.library import run_specification
+    from lmdata.runs.means import Means
+
+    recipe = dict(lmdata.catalog[SENTENCE].recipe or {})
+    return run_specification(recipe | {"tokens": source.specification()}, Means(store=place))
 
 
 def groups(dataset: xarray.Dataset, sensitivities: Sequence[float], *, most: int = 6) -> list[str]:

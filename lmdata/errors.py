@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from importlib.util import find_spec
+from typing import Self
 
 from lmdata.terminal import printable
 
@@ -98,10 +99,14 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
     """What was asked for: a model, say, and its name."""
 
     @classmethod
-    def among(cls, what: str, name: object, known: Iterable[str]) -> UnknownName:
-        """Return the error for ``name``, with the nearest of the ``known`` names as suggestion."""
+    def among(cls, what: str, name: object, known: Iterable[str], *, meant: Iterable[str] = ()) -> Self:
+        """Return the error for ``name``, with the nearest of the ``known`` names as suggestion.
+
+        Those of them that are surely ``meant``, as the name for which a paper has a letter, go before what is spelled
+        alike.
+        """
         names = sorted(known)
-        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+        near = [one for one in meant if one in names] or difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
         few = ", ".join(names[:MOST_NAMES]) + (
             f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         )
@@ -109,6 +114,10 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
         error = cls(f"there is no {what} named {f'{name!r:.200}'}; {hint}")
         error.asked = (what, str(name))
         return error
+
+
+class UnknownParameter(UnknownName, TypeError):  # noqa: N818
+    """A model, token source or schedule has no parameter of that name; the message names what was perhaps meant."""
 
 
 class ResolutionWarning(UserWarning):

@@ -211,8 +211,11 @@ def analyse(
     InvalidInput
         If the output cannot be a folder, or several packages offer the pipeline.
     """
-    wanted = [study(each) for each in pipelines or PIPELINES]
+    for each in pipelines or PIPELINES:  # mistakes are told before the files of pipelines import what draws
+        _check_known(each)
     lmdata.open(name)
+    _check_folder(output)
+    wanted = [study(each) for each in pipelines or PIPELINES]
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -236,13 +239,32 @@ def study(name: str) -> Study:
     >>> study("vertex_occupancy").name
     'vertex-occupancy'
     """
-    files = {file.stem: file for file in folder().glob("[a-z]*.py")}
+    _check_known(name)
+    files = _files()
     found = _load(files[name]).STUDY if name in files else plugins.load("pipelines", name)
     if isinstance(found, Study):
         return found
     if found is not None:
         plugins.reject("pipelines", name, f"it is no lmdata.pipeline.Study but {type(found).__name__}")
     raise UnknownName.among("pipeline", name, {*files, *plugins.offers("pipelines")})
+
+
+def _files() -> dict[str, Path]:
+    """Return the pipelines that ship, by name."""
+    return {file.stem: file for file in folder().glob("[a-z]*.py")}
+
+
+def _check_known(name: str) -> None:
+    known = {*_files(), *plugins.offers("pipelines")}
+    if name not in known:
+        raise UnknownName.among("pipeline", name, known)
+
+
+def _check_folder(output: Path) -> None:
+    """Refuse what cannot be made a folder, since something on the way to it is none."""
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: Not a directory: {there}")
 
 
 def folder() -> Path:

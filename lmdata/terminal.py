@@ -28,6 +28,10 @@ def printable(text: str) -> str:
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
+class ReaderGone(BrokenPipeError):  # noqa: N818
+    """Whoever read what is printed, through a pipe, has closed it: seen enough, as ``head`` has."""
+
+
 class _Escaping:
     """A stream that writes only what is `printable`, in the letters that its encoding has."""
 
@@ -36,11 +40,25 @@ class _Escaping:
 
     def write(self, text: str) -> int:
         encoding = self.raw.encoding or "utf-8"
-        self.raw.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))
+        with _noticing():
+            self.raw.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
+
+    def flush(self) -> None:
+        with _noticing():
+            self.raw.flush()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.raw, name)
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    """Tell a broken pipe of what is printed from one of a socket, or of a worker."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone(*error.args) from error
 
 
 @contextmanager

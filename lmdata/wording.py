@@ -30,3 +30,17 @@ def counted(number: int, noun: str, *, plural: str | None = None, form: str = ""
     '20,000 members'
     """
     return f"{number:{form}} {noun if number == 1 else plural or noun + 's'}"
+
+
+def sized(count: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> sized(1), sized(1536), sized(3 * 2**30)
+    ('1 byte', '1.50 KiB', '3.00 GiB')
+    """
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:,.2f} {name}"
+    return counted(count, "byte")

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import unicodedata
-from contextlib import suppress
 
 import pytest
 import yaml
@@ -79,15 +78,14 @@ def hostile(tmp_path, monkeypatch):
 def test_no_command_lets_a_control_character_through(words, hostile, capsys):
     if words == ("catalog", "list"):
         lmdata.catalog.add("own", hostile["store"], title="A title\x1b[31m\u202e".replace("\x1b", "\u009b"))
-    with suppress(SystemExit):  # words that are no command
-        cli.main([hostile.get(word, word) for word in words])
+    cli.main([hostile.get(word, word) for word in words])
     said = capsys.readouterr()
     assert said.out + said.err
     assert not STEERING.search(said.out + said.err)
 
 
 def command(*words, **options):
-    return subprocess.run([sys.executable, "-m", "lmdata.cli", *words], text=True, timeout=120, **options)
+    return subprocess.run([sys.executable, "-m", "lmdata", *words], text=True, timeout=120, **options)
 
 
 def test_warnings_and_logs_go_the_same_way():
@@ -109,11 +107,46 @@ def test_a_full_disk_at_the_last_print_is_said():
     assert "Traceback" not in done.stderr
 
 
-def test_whoever_has_read_enough_may_go(tmp_path):
-    script = f"'{sys.executable}' -m lmdata.cli catalog list | true; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("catalog list", 0),
+        ("--help", 0),
+        ("open no-such 2>&1", 2),
+        pytest.param("catalog list --json", 0, marks=pytest.mark.long),
+        pytest.param("doctor", 0, marks=pytest.mark.long),
+        pytest.param("simulate no-such.yaml 2>&1", 2, marks=pytest.mark.long),
+        pytest.param("simulate --hepl 2>&1", 2, marks=pytest.mark.long),
+    ],
+)
+def test_whoever_has_read_enough_may_go_and_the_exit_code_stays(words, code):
+    """The reader of a real pipe is gone before a word is written."""
+    script = f"{{ sleep 0.2; '{sys.executable}' -m lmdata {words}; echo $? >&3; }} 3>&2 | true"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "0"
-    assert done.stderr == ""
+    assert done.stderr.split() == [str(code)]
+
+
+@pytest.mark.long
+def test_a_run_goes_on_when_nobody_reads_what_it_prints(tmp_path):
+    """Progress goes to a pipe that is closed: the run is stored nevertheless."""
+    (tmp_path / "run.yaml").write_text(
+        "model: {kind: localmax}\ntokens: {kind: uniform, n: 8, d: 2}\nsteps: 3\nseeds: {first: 0, count: 40}\n"
+    )
+    script = f"{{ sleep 0.2; '{sys.executable}' -m lmdata simulate run.yaml 2>&1; echo $? >&3; }} 3>&2 | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.stderr.split() == ["0"]
+    assert lmdata.verify(tmp_path / "run").ok
+
+
+def test_a_broken_pipe_that_is_no_printing_is_an_error(monkeypatch, capsys):
+    """A socket of a worker or of a bucket: silence would pass for success."""
+
+    def broken(*words, **options):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(lmdata, "versions", broken)
+    assert cli.main(["versions", "run"]) == 2
+    assert "Broken pipe" in capsys.readouterr().err
 
 
 def test_a_terminal_of_ascii_gets_codes_for_other_letters(hostile):

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lmdata import plugins
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.errors import InvalidInput, UnknownName, UnknownParameter
+
+SYMBOLS = {
+    ("delta", "δ"): ("alignment_sensitivity",),
+    ("alpha", "α"): ("influence", "rate"),
+    ("beta", "β", "temperature"): ("inverse_temperature",),
+    ("kappa", "κ"): ("strength",),
+    ("sigma", "σ"): ("scale", "bandwidth"),
+    ("epsilon", "eps", "ε"): ("radius",),
+    ("dt", "h", "step"): ("step_size",),
+    ("A", "D"): ("alignment",),
+    ("Q",): ("queries",),
+    ("K",): ("keys",),
+    ("V",): ("values",),
+}
+"""What papers write, and the parameters that it may be here."""
 
 
 class Kinds[T](Mapping[str, type[T]]):
@@ -55,6 +72,8 @@ class Kinds[T](Mapping[str, type[T]]):
                 f"{self.what} kind {kind!r} of {full_name(cls)} is taken by {full_name(known)}; choose another `kind`"
             )
         self._classes[kind] = cls
+        if known is not cls:
+            _explain_parameters(cls)
         return cls
 
     def __getitem__(self, kind: str) -> type[T]:
@@ -118,6 +137,48 @@ class Kinds[T](Mapping[str, type[T]]):
         return read
 
 
+def _explain_parameters(cls: type) -> None:
+    """Let a class answer a parameter that it does not have with the name that was perhaps meant."""
+    made: Callable[..., None] = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(made)
+    def make(self: Any, *args: Any, **parameters: Any) -> None:
+        try:
+            made(self, *args, **parameters)
+        except UnknownParameter:
+            raise
+        except TypeError:
+            known = inspect.signature(made).parameters
+            unknown = [name for name in parameters if name not in known]
+            if not unknown or any(one.kind is one.VAR_KEYWORD for one in known.values()):
+                raise
+            raise unknown_parameter(f"parameter of {cls.__name__}", unknown[0], list(known)[1:]) from None
+
+    setattr(cls, "__init__", make)  # noqa: B010 - a method is not to be assigned to, says mypy
+
+
+def unknown_parameter(what: str, name: object, known: Iterable[str]) -> UnknownParameter:
+    """Return the error for a parameter's name: the letter that papers have for one suggests it.
+
+    Examples
+    --------
+    >>> print(unknown_parameter("parameter of localmax", "delta", ("alignment_sensitivity", "influence")))
+    there is no parameter of localmax named 'delta'; did you mean 'alignment_sensitivity'?
+    """
+    return UnknownParameter.among(what, name, known, meant=meant_by(name))
+
+
+def meant_by(name: object) -> tuple[str, ...]:
+    """Return the parameters for which papers have this letter.
+
+    Examples
+    --------
+    >>> meant_by("beta"), meant_by("gamma")
+    (('inverse_temperature',), ())
+    """
+    return next((names for letters, names in SYMBOLS.items() if name in letters), ())
+
+
 def full_name(cls: type) -> str:
     """Return where a class is, ``module:name``."""
     return f"{cls.__module__}:{cls.__qualname__}"
@@ -128,5 +189,5 @@ def read_parameters(specification: Mapping[str, Any], kind: str, known: Sequence
     parameters = {name: value for name, value in specification.items() if name != "kind"}
     for name in parameters:
         if name not in known:
-            raise UnknownName.among(f"parameter of {kind}", str(name), known)
+            raise unknown_parameter(f"parameter of {kind}", str(name), known)
     return parameters

@@ -10,7 +10,7 @@ from lmdata.memory import available_memory
 from lmdata.numerics.checks import as_path
 from lmdata.runs.recipe import Recipe
 from lmdata.runs.runner import GROUP_BYTES
-from lmdata.wording import counted
+from lmdata.wording import counted, sized
 
 WORKING_COPIES = 6
 """States of one member that drawing, checking and stepping hold at a time."""
@@ -77,14 +77,6 @@ def check_room(
     for need, limit, what, how in needs:
         if need > limit:
             raise InvalidInput(
-                f"the run has {counted(members, 'member', form=',')} of {_size(member_bytes)} and needs {_size(need)}, "
-                f"more than the {what} of {_size(limit)}; {how}"
+                f"the run has {counted(members, 'member', form=',')} of {sized(member_bytes)} and needs {sized(need)}, "
+                f"more than the {what} of {sized(limit)}; {how}"
             )
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes as people read it."""
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if count >= unit:
-            return f"{count / unit:,.2f} {name}"
-    return counted(count, "byte")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lmdata.dynamics.kinds import meant_by
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_float, unlabelled
 
@@ -71,7 +72,9 @@ def check_sweep(sweep: Any, sweepable: Sequence[str], model: str) -> dict[str, t
     checked: dict[str, tuple[float, ...]] = {}
     for name, values in sweep.items():
         if name not in sweepable:
-            raise InvalidInput(f"sweep names {name!r}, which {model} does not sweep; it sweeps {', '.join(sweepable)}")
+            meant = [one for one in meant_by(name) if one in sweepable]
+            hint = f"did you mean {meant[0]!r}?" if meant else f"it sweeps {', '.join(sweepable)}"
+            raise InvalidInput(f"sweep names {name!r}, which {model} does not sweep; {hint}")
         checked[name] = _values(name, values)
     return checked
 

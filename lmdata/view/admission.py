@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import Matcher, Rule
 from tornado.web import Application, OutputTransform, RequestHandler
 
 from lmdata.errors import InvalidInput
+from lmdata.serving import PORTS, origin_of
 
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
@@ -27,8 +27,6 @@ HEADERS = {
 }
 """Of every answer: not to be framed, read or guessed at by other sites."""
 
-PORTS = {"http": 80, "https": 443}
-
 
 def admit_only(server: Any, origins: Iterable[str]) -> None:
     """Let a bokeh server answer only what asks for it by one of these names; every answer has the `HEADERS`.
@@ -38,45 +36,11 @@ def admit_only(server: Any, origins: Iterable[str]) -> None:
     server : bokeh.server.server.Server
         Not started yet.
     origins : iterable of str
-        As of `origin_of`.
+        As of `lmdata.serving.origin_of`.
     """
     application: Application = server._tornado  # bokeh has no public name for it
     application.default_router.rules.insert(0, Rule(_Foreign(frozenset(origins)), _Refused))
     application.add_transform(_Headers)
-
-
-def origin_of(text: str) -> str:
-    """Return ``host:port`` of an origin given as such, or as a URL (``https://hub.example.org``); in lower case.
-
-    Raises
-    ------
-    InvalidInput
-        If it is neither, or names every host.
-
-    Examples
-    --------
-    >>> origin_of("localhost:8888"), origin_of("https://Hub.example.org")
-    ('localhost:8888', 'hub.example.org:443')
-    """
-    scheme, _, rest = text.rpartition("://")
-    try:
-        parts = urlsplit(f"//{rest}")
-        port = PORTS[scheme or "http"] if parts.port is None else parts.port
-    except (ValueError, KeyError):
-        parts, port = urlsplit(""), 0
-    if (
-        scheme not in ("", *PORTS)
-        or not parts.hostname
-        or "*" in rest
-        or parts.path
-        or parts.query
-        or parts.username is not None
-    ):
-        raise InvalidInput(
-            f"origin={text!r} is not the place of a server; give host:port or a URL without a path, such as "
-            "'localhost:8888' or 'https://hub.example.org'"
-        )
-    return f"{parts.hostname}:{port}"
 
 
 class _Foreign(Matcher):

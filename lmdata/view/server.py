@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 import socket
 import webbrowser
@@ -11,9 +10,9 @@ from importlib.resources import files
 from typing import Any
 
 from lmdata import library
-from lmdata.errors import InvalidInput
+from lmdata.serving import check_reach, is_loopback
 from lmdata.view import naming
-from lmdata.view.admission import admit_only, origin_of
+from lmdata.view.admission import admit_only
 
 
 def serve(
@@ -54,19 +53,17 @@ def serve(
         is no place of a server.
     """
     given = [] if origin is None else [origin] if isinstance(origin, str) else list(origin)
-    _check(address, given, password)
-    names = list(map(origin_of, given))
-    if not 0 <= port <= 65535:
-        raise InvalidInput(f"port is {port}; it must be between 0 (a free one) and 65535")
+    names = check_reach(address, port, given, password)
+    dataset = library.open(name)
     from panel.io.server import get_server
     from tornado.ioloop import IOLoop
 
     from lmdata.view.dashboard import dashboard, shared
 
-    shown = shared(library.open(name))
+    shown = shared(dataset)
     port = port or _free_port(address)
     origins = [*names, f"{address}:{port}"]
-    if _is_loopback(address):
+    if is_loopback(address):
         origins.append(f"localhost:{port}")
     guard = _guard(password) if password else {}
     loop = IOLoop(make_current=False)
@@ -101,29 +98,6 @@ def _guard(password: str) -> dict[str, Any]:
         "cookie_secret": secrets.token_urlsafe(32),
         "basic_login_template": str(page),
     }
-
-
-def _check(address: str, origin: Sequence[str], password: str | None) -> None:
-    try:
-        ipaddress.IPv4Address(address)
-    except ValueError:
-        raise InvalidInput(f"address={address!r} is no IPv4 address; the default is 127.0.0.1") from None
-    if _is_loopback(address):
-        return
-    if not password:
-        raise InvalidInput(
-            f"address={address!r} would show the data to other machines without asking who they are; "
-            "give a password=..., or keep address='127.0.0.1' and reach it through an SSH tunnel"
-        )
-    if not origin and ipaddress.IPv4Address(address).is_unspecified:
-        raise InvalidInput(
-            f"address={address!r} stands for every address of this machine; say with origin='host:port' "
-            "under which one browsers will come"
-        )
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.IPv4Address(address).is_loopback
 
 
 def _free_port(address: str) -> int:

@@ -69,7 +69,7 @@ class Environment:
 
     def lmdata(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command in a fresh process."""
-        return self._run(self.python, "-m", "lmdata.cli", *arguments, check=check)
+        return self._run(self.python, "-m", "lmdata", *arguments, check=check)
 
 
 @pytest.fixture(scope="module")

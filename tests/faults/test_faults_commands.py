@@ -77,7 +77,7 @@ def start(tmp_path):
 def whole(spec, tmp_path_factory):
     """The dataset of a command that nobody stops."""
     store = tmp_path_factory.mktemp("whole") / "run"
-    command = [sys.executable, "-m", "lmdata.cli", "simulate", str(spec), "--store", str(store)]
+    command = [sys.executable, "-m", "lmdata", "simulate", str(spec), "--store", str(store)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     return lmdata.open(store)
 

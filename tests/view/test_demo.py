@@ -77,7 +77,7 @@ def test_every_slider_of_its_page_changes_the_figures_and_nothing_is_requested(m
 
 @pytest.mark.browser
 def test_the_dashboard_of_a_catalogued_dataset_is_drawn_and_linked(browser, tmp_path):
-    command = [sys.executable, "-m", "lmdata.cli", "dashboard", "localmax-vanishing", "--no-browser"]
+    command = [sys.executable, "-m", "lmdata", "dashboard", "localmax-vanishing", "--no-browser"]
     with (tmp_path / "said").open("w") as said:
         server = subprocess.Popen(command, stdout=said)
     try:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from lmdata import plugins
 from lmdata.data.catalog import sources
 from lmdata.data.catalog.cache import Build, Cache, Progress, cache_folder
+from lmdata.data.catalog.citing import cite_dataset, cite_paper
 from lmdata.data.catalog.export import export_catalog
 from lmdata.data.catalog.file import Driver, Entry, checked_entry, read_catalog, resolve
 from lmdata.data.catalog.mistakes import explain
@@ -130,6 +131,36 @@ class Catalog(Mapping[str, Entry]):
             "location": str(place),
             "there": place.exists(),
         }
+
+    def cite(self, *names: str) -> str:
+        """Return BibTeX for datasets: of each the paper whose claim it shows, and the dataset itself.
+
+        It needs no network: titles and authors of papers come with lmdata.
+
+        Parameters
+        ----------
+        names
+            Of entries, or ``name@v2`` for that version; a paper that several are about is given once.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such entry or version; the message suggests the nearest.
+
+        Examples
+        --------
+        >>> import lmdata
+        >>> print(lmdata.catalog.cite("localmax-square", "localmax-ball").count("@misc"))
+        3
+        """
+        cited: dict[str, None] = {}
+        for name in names:
+            listed = self._find(name)
+            if listed.entry.paper:
+                cited.setdefault(cite_paper(listed.entry.paper))
+            own = cite_dataset(name.partition("@")[0], listed.entry, shipped=listed.file in shipped_files())
+            cited.setdefault(own)
+        return "\n\n".join(cited)
 
     def open(
         self, name: str, *, allow_partial: bool = False, chunked: bool = True, progress: Progress = None

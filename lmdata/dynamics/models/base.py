@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from lmdata.dynamics.batch import distinct
-from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames
 from lmdata.dynamics.models import steppers
 from lmdata.dynamics.models.geometry import Euclidean, Geometry
 from lmdata.dynamics.models.parameters import check_components, check_parameters, choice, flag, number
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.checks import check_scores
 from lmdata.numerics.threads import parallel_for
@@ -77,7 +77,7 @@ class AttentionModel:
     def with_parameter(self, name: str, value: float) -> Self:
         """Return a validated copy in which a sweepable parameter has another value."""
         if name not in self.sweepable:
-            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+            raise unknown_parameter(f"sweepable parameter of {self.kind}", name, self.sweepable)
         return dataclasses.replace(self, **{name: value})
 
     def check(self, tokens: Array, steps: int) -> None:

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmdata.dynamics.batch import distinct
 from lmdata.dynamics.kernels.backends import choose, kernel, to_host, to_namespace
-from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
-from lmdata.errors import InvalidInput, ResolutionWarning, UnknownName
+from lmdata.errors import InvalidInput, ResolutionWarning
 from lmdata.numerics.arrays import apply, inner
 from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores, unlabelled
 from lmdata.wording import counted
@@ -133,7 +133,7 @@ class Localmax:
         0.5
         """
         if name not in self.sweepable:
-            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+            raise unknown_parameter(f"sweepable parameter of {self.kind}", name, self.sweepable)
         return replace(self, **{name: as_number(value, name)})
 
     def check(self, tokens: NDArray[np.float64], steps: int) -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from lmdata.dynamics import batch
-from lmdata.dynamics.kinds import read_parameters
+from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames, Model, model_from_specification, register
 from lmdata.dynamics.models.base import AttentionModel, stacked
 from lmdata.dynamics.models.geometry import Euclidean, Geometry, Simplex
 from lmdata.dynamics.models.parameters import check_parameters, choice, number
-from lmdata.errors import InvalidInput, UnknownName
+from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.random import counted_words, normal_of
 
@@ -169,7 +169,7 @@ class Noisy:
     def with_parameter(self, name: str, value: float) -> Self:
         """Return a validated copy with another ``scale``, or another parameter of the model."""
         if name not in self.sweepable:
-            raise UnknownName.among(f"sweepable parameter of {self.kind}", name, self.sweepable)
+            raise unknown_parameter(f"sweepable parameter of {self.kind}", name, self.sweepable)
         if name == "scale":
             return replace(self, scale=value)
         return replace(self, model=self.model.with_parameter(name, value))

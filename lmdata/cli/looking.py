@@ -1,0 +1,125 @@
+"""Commands that show: ``demo``, ``analyse``, ``dashboard``, ``doctor``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lmdata.cli.parser import PLACE, Options, as_path, declare, scheduled
+from lmdata.errors import InvalidInput
+
+
+def add(commands: Any) -> None:
+    """Add the commands to a parser's."""
+    demo = declare(
+        commands,
+        "demo",
+        _demo,
+        "from a sentence to a page of figures, in a minute",
+        "lmdata demo --output my-demo",
+    )
+    demo.add_argument(
+        "--output",
+        type=as_path,
+        default=Path("lmdata-demo"),
+        help="folder for everything it makes (default: %(default)s)",
+    )
+
+    demo.add_argument("--text", help="a sentence of your own instead of the film review")
+
+    analyse = declare(
+        commands,
+        "analyse",
+        _analyse,
+        "run the pipelines on a dataset",
+        "lmdata analyse localmax-square --pipeline hull_volume_decay",
+    )
+    analyse.add_argument("name", help=PLACE)
+    analyse.add_argument(
+        "--pipeline", action="append", help="which to run (default: the three that suit every dataset)"
+    )
+    analyse.add_argument(
+        "--output",
+        type=as_path,
+        default=Path("lmdata-analysis"),
+        help="folder for results (default: %(default)s)",
+    )
+    scheduled(analyse)
+
+    dashboard = declare(
+        commands,
+        "dashboard",
+        _dashboard,
+        "explore a dataset in the browser",
+        "lmdata dashboard film-review",
+    )
+    dashboard.add_argument("name", help=PLACE)
+    dashboard.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    dashboard.add_argument(
+        "--address", default="127.0.0.1", help="IPv4 address to listen on (default: this machine alone)"
+    )
+    dashboard.add_argument(
+        "--origin",
+        action="append",
+        help="HOST:PORT or URL in the browser's address bar, behind a tunnel or a hub; may be repeated",
+    )
+    dashboard.add_argument(
+        "--password",
+        nargs="?",
+        const="",
+        help="ask visitors for a password: the one given, or that of the variable LMDATA_PASSWORD",
+    )
+    dashboard.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+
+    declare(
+        commands, "doctor", _doctor, "say what this machine has and which kernel serves which size", "lmdata doctor"
+    )
+
+
+def _demo(options: Options) -> dict[str, Any]:
+    from lmdata.demo import demo
+
+    say = (lambda line: None) if options.json else print
+    return demo(options.output, text=options.text, say=say) | {"text": ""}
+
+
+def _analyse(options: Options) -> dict[str, Any]:
+    from lmdata.pipeline import analyse
+
+    made = analyse(options.name, pipelines=options.pipeline, output=options.output, scheduler=options.scheduler)
+    lines = [f"{pipeline}: {place}" for pipeline, place in made.items()]
+    return {"name": options.name, "results": made, "text": "\n".join(lines)}
+
+
+def _dashboard(options: Options) -> dict[str, Any]:
+    import lmdata
+    from lmdata.serving import check_reach
+
+    password = options.password if options.password != "" else os.environ.get("LMDATA_PASSWORD")
+    if options.password == "" and not password:
+        raise InvalidInput("--password without a value takes it from the variable LMDATA_PASSWORD, which is not set")
+    check_reach(options.address, options.port, options.origin or (), password)
+    lmdata.open(options.name)  # mistakes are told before what draws is imported, which takes seconds
+    from lmdata.view.server import serve
+
+    serve(
+        options.name,
+        port=options.port,
+        address=options.address,
+        origin=options.origin,
+        password=password,
+        open_browser=not options.no_browser,
+        ready=_announce,
+    )
+    return {"text": ""}
+
+
+def _announce(url: str) -> None:
+    print(f"the dashboard is at {url} (Ctrl-C ends it)", flush=True)
+
+
+def _doctor(options: Options) -> dict[str, Any]:
+    from lmdata.doctor import doctor
+
+    return doctor()
