@@ -34,6 +34,7 @@ ARGUMENTS = {
 TOKENS = {
     "circle-density": lmdata.tokens.array([[0.1], [0.3], [0.2], [0.1], [0.3]]),
     "normalised-attention": lmdata.tokens.sphere(5, 2),
+    "sphere-density": lmdata.tokens.density(32, [0.3], surface="sphere"),
 }
 """Where a model starts, unless from anywhere in the plane, or on the sphere."""
 OF_NO_DATASET = {
@@ -44,6 +45,7 @@ OF_NO_DATASET = {
 """Functions of `lmdata.analysis` that take parameters alone."""
 CALLS = {
     "dominance_cells": [lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"]))],
+    "energy_distance": [lambda ds: lmdata.energy_distance(ds, ds.assign(position=-ds["position"]))],
     "hull_volume": [lmdata.hull_volume, lambda ds: lmdata.hull_volume(ds, relative=False)],
     "mean_width": [lambda ds: lmdata.mean_width(ds, directions=16)],
     "transport_distance": [lambda ds: lmdata.transport_distance(ds, ds.assign(position=-ds["position"]))],
@@ -260,7 +262,7 @@ def test_a_stored_dataset_is_measured_lazily_and_alike(name, measure, home, kept
     ds = home(measure)
     with dask.config.set(scheduler=raising):
         result = measure(kept(ds))
-        if name != "transport_distance":  # which has the coordinates of two datasets
+        if name not in ("energy_distance", "transport_distance"):  # which have the coordinates of two datasets
             kept(ds).merge(result)  # xarray warns if a coordinate has to be compared
     for variable, array in arrays(result).items():
         assert variable in NOT_BY_MEMBER or dask.is_dask_collection(array.data), variable
@@ -361,7 +363,7 @@ def test_what_is_no_dataset_of_ours_is_refused(name, measure, home):
             measure(wrong)
     with pytest.raises(InvalidInput, match=r"xarray\.Dataset"):
         getattr(lmdata.analysis, name)(
-            ds["position"], *([ds] if name in ("transport_distance", "dominance_cells") else [])
+            ds["position"], *([ds] if name in ("transport_distance", "energy_distance", "dominance_cells") else [])
         )
 
 

@@ -18,6 +18,8 @@ from lmdata.analysis.cone import cone_margin as cone_margin
 from lmdata.analysis.convergence import convergence as convergence
 from lmdata.analysis.effective_time import effective_time as effective_time
 from lmdata.analysis.energy import energy as energy
+from lmdata.analysis.energy_distance import energy_distance as energy_distance
+from lmdata.analysis.energy_slope import energy_slope as energy_slope
 from lmdata.analysis.equiangular import equiangular_alignment as equiangular_alignment
 from lmdata.analysis.equiangular import equiangular_curve as equiangular_curve
 from lmdata.analysis.gaussian import gaussian_closure as gaussian_closure
@@ -42,6 +44,7 @@ from lmdata.analysis.retrieval import retrieval_theory as retrieval_theory
 from lmdata.analysis.retrieval import retrieval_turn as retrieval_turn
 from lmdata.analysis.rollout import influence as influence
 from lmdata.analysis.rollout import rollout as rollout
+from lmdata.analysis.second_variation import second_variation as second_variation
 from lmdata.analysis.spectrum import anisotropy as anisotropy
 from lmdata.analysis.spectrum import isotropy as isotropy
 from lmdata.analysis.spectrum import span_dimension as span_dimension
@@ -52,5 +55,6 @@ from lmdata.analysis.uniform_modes import critical_strength as critical_strength
 from lmdata.analysis.uniform_modes import predicted_clusters as predicted_clusters
 from lmdata.analysis.uniform_modes import tricritical_temperature as tricritical_temperature
 from lmdata.analysis.uniform_modes import uniform_growth as uniform_growth
+from lmdata.analysis.uniformity import uniformity as uniformity
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, FunctionType))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal
 
@@ -10,11 +11,14 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.energy_kernels import log_mean_power
-from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.masses import cells_of
+from lmdata.analysis.measuring import DENSITIES, PARTICLES, measure, measured, positions
 from lmdata.analysis.parameters import CORE, check_order
 from lmdata.analysis.presence import check_frames, present
 from lmdata.data.registry import Variable
+from lmdata.dynamics.kernels.canonical import scores
 from lmdata.errors import InvalidInput
+from lmdata.numerics.arrays import apply
 from lmdata.numerics.checks import as_number, as_real_array
 
 ROUNDING = 1e-13
@@ -48,19 +52,57 @@ def interaction_energies(
     *shape, n, d = position.shape
     states = position.reshape(-1, n, d).astype(np.float64)
     matrix = np.empty((0, 0)) if alignment is None else np.ascontiguousarray(alignment)
-    shift, factor = (1.0, 1.0) if relative else (0.0, 0.5 / inverse_temperature)
     energies = np.full(len(states), np.nan)
     for state in np.flatnonzero(present(states)):
-        top, mean = log_mean_power(states[state], matrix, inverse_temperature, shift)
-        logarithm = top + math.log(mean * factor)
-        if not LEAST <= logarithm <= LARGEST:
-            raise InvalidInput(
-                f"the energy at inverse_temperature={inverse_temperature:g} is exp({logarithm:.6g}), which float64 "
-                f"does not hold: {'lower it' if relative else 'take relative=True, or lower it'}, or scale the tokens"
-            )
-        half = math.exp(top / 2)
-        energies[state] = half * (mean * factor) * half
+        top, mean = log_mean_power(states[state], matrix, inverse_temperature, 1.0 if relative else 0.0)
+        energies[state] = _energy(top, mean, inverse_temperature, relative)
     return energies.reshape(shape)
+
+
+def density_energies(
+    masses: NDArray[np.floating],
+    *,
+    cells: NDArray[np.float64],
+    inverse_temperature: float = 1.0,
+    alignment: NDArray[np.float64] | None = None,
+    relative: bool = False,
+) -> NDArray[np.float64]:
+    """Return the energy (...) of masses (..., n, 1) of cells (n, d), as `energy` defines it; NaN in an absent state.
+
+    Raises
+    ------
+    InvalidInput
+        If float64 does not hold it.
+
+    Examples
+    --------
+    >>> north_and_south = np.array([[0.0, 1.0], [0.0, -1.0]])
+    >>> masses = np.array([[[0.5], [0.5]], [[1.0], [0.0]]])
+    >>> density_energies(masses, cells=north_and_south).round(4)  # cosh(1) / 2 and e / 2
+    array([0.7715, 1.3591])
+    """
+    *shape, n, _ = masses.shape
+    states = masses.reshape(-1, n).astype(np.float64)
+    exponent = inverse_temperature * (scores(cells, apply(alignment, cells)) - (1.0 if relative else 0.0))
+    top = float(exponent.max())
+    kernel = np.exp(exponent - top)
+    energies = np.full(len(states), np.nan)
+    for state in np.flatnonzero(present(states[:, :, None])):
+        energies[state] = _energy(top, float(states[state] @ kernel @ states[state]), inverse_temperature, relative)
+    return energies.reshape(shape)
+
+
+def _energy(top: float, mean: float, inverse_temperature: float, relative: bool) -> float:
+    """Return the energy of which ``e^top`` times ``mean`` is the mean of the exponentials."""
+    factor = 1.0 if relative else 0.5 / inverse_temperature
+    logarithm = top + math.log(mean * factor)
+    if not LEAST <= logarithm <= LARGEST:
+        raise InvalidInput(
+            f"the energy at inverse_temperature={inverse_temperature:g} is exp({logarithm:.6g}), which float64 "
+            f"does not hold: {'lower it' if relative else 'take relative=True, or lower it'}, or scale the tokens"
+        )
+    half = math.exp(top / 2)
+    return half * (mean * factor) * half
 
 
 def monotonicity(energy: NDArray[np.float64], *, sign: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -83,6 +125,7 @@ def monotonicity(energy: NDArray[np.float64], *, sign: float) -> tuple[NDArray[n
     Variable("interaction_energy", ("*", "seed", "time"), "float64", "energy of the interaction of the tokens"),
     Variable("against", ("*", "seed"), "int64", "stored steps at which the energy goes against the direction"),
     Variable("largest_against", ("*", "seed"), "float64", "largest change of the energy against the direction"),
+    about=(PARTICLES, DENSITIES),
 )
 def energy(
     ds: xr.Dataset,
@@ -101,12 +144,14 @@ def energy(
 
     .. math:: E_\beta = \frac{1}{n^2} \sum_{ij} e^{\beta (\langle x_i, D x_j \rangle - 1)}
 
-    The first never decreases under `SphereGradientFlow` in ascent and USA, and never increases in descent.
+    The first never decreases under `SphereGradientFlow` in ascent and USA, and never increases in descent. Of a density
+    it is the sum over cells with their masses, :math:`\frac{1}{2 \beta} \sum_{kl} w_k w_l e^{\beta \langle x_k, D x_l
+    \rangle}`, under `CircleDensityFlow` and `SphereDensityFlow`. How far a state is from rest tells `energy_slope`.
 
     Parameters
     ----------
     ds
-        A dataset of lmdata, of any model.
+        A dataset of lmdata, of any model; of densities with all their cells.
     inverse_temperature : float
         beta > 0.
     alignment : array (component, component), optional
@@ -143,7 +188,8 @@ def energy(
     if direction not in ("ascent", "descent"):
         raise InvalidInput(f"direction is {direction!r}; it must be 'ascent' or 'descent'")
     matrix = None if alignment is None else as_real_array(alignment, "alignment")
-    components = ds.sizes.get("component")
+    cells = cells_of(ds, "energy")
+    components = ds.sizes.get("component") if cells is None else cells.shape[1]
     if matrix is not None and matrix.shape != (components, components):
         raise InvalidInput(f"alignment has shape {matrix.shape}; D must be ({components}, {components})")
     form = "relative" if relative else "E_D"
@@ -151,7 +197,7 @@ def energy(
     check_order(ds, "energy")
     value = measured(
         ds,
-        interaction_energies,
+        interaction_energies if cells is None else functools.partial(density_energies, cells=cells),
         position,
         names=("interaction_energy",),
         core=(CORE[1:],),

@@ -212,7 +212,11 @@ def test_every_measure_says_what_it_is_about(name):
     assert set(measure.about) <= {"particles", "densities"}
     masses = np.full((6, 1), 1 / 6)
     density = lmdata.simulate(CircleDensityFlow(), masses, steps=2)
-    arguments = {"dominance_cells": ([[1.0], [-1.0]],), "transport_distance": (density,)}.get(name, ())
+    arguments = {
+        "dominance_cells": ([[1.0], [-1.0]],),
+        "energy_distance": (density,),
+        "transport_distance": (density,),
+    }.get(name, ())
     if "densities" not in measure.about:
         with pytest.raises(InvalidInput, match="the states of this dataset are densities"):
             measure(density, *arguments)

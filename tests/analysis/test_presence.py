@@ -16,7 +16,7 @@ NAMES = sorted(name for name in analysis.__all__ if hasattr(getattr(analysis, na
 
 
 def measured(name, ds):
-    arguments = {"dominance_cells": (np.eye(2),), "transport_distance": (ds,)}.get(name, ())
+    arguments = {"dominance_cells": (np.eye(2),), "energy_distance": (ds,), "transport_distance": (ds,)}.get(name, ())
     return getattr(analysis, name)(ds, *arguments)
 
 

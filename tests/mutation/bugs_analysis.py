@@ -9,6 +9,7 @@ HULLS = "analysis/test_hull_kernels.py analysis/test_hull.py"
 ROLLOUT = "analysis/test_rollout.py"
 EFFECTIVE_TIME = "analysis/test_effective_time.py"
 MODES = "analysis/test_uniform_modes.py"
+SLOPE = "analysis/test_energy_slope.py"
 PARKING, RETRIEVAL = "analysis/test_parking.py", "analysis/test_retrieval.py"
 CONE, RANK, GIVEN = "analysis/test_cone.py", "analysis/test_rank.py", "outside/test_given_attention.py"
 
@@ -243,7 +244,7 @@ BUGS = [
         "weights.sum(axis=0), weights.sum(axis=1)",
         FAMILY,
     ),
-    Bug("analysis/energy.py", "0.5 / inverse_temperature)", "0.5)", "analysis/test_energy.py"),
+    Bug("analysis/energy.py", "0.5 / inverse_temperature", "0.5", "analysis/test_energy.py"),
     Bug(
         "analysis/energy.py",
         "\nROUNDING = 1e-13",
@@ -427,4 +428,20 @@ BUGS = [
     Bug("analysis/long_context.py", "(n - 1) * math.exp(", "n * math.exp(", "analysis/test_long_context.py"),
     Bug("analysis/gaussian.py", "half + half.T", "2 * half", "analysis/test_gaussian.py"),
     Bug("analysis/gaussian.py", "@ m + attended @ m", "@ m", "analysis/test_gaussian.py"),
+    Bug("analysis/energy_slope.py", "square = square / mass", "square = square * mass", SLOPE),
+    Bug("analysis/energy_slope.py", "(mass - weights @ mass) / inverse", "(mass - mass.mean()) / inverse", SLOPE),
+    Bug("analysis/second_variation.py", "own -= inner(", "own += inner(", "analysis/test_second_variation.py"),
+    Bug(
+        "analysis/second_variation.py",
+        "keys.T[None, :, :, None]",
+        "keys[:, :, None, None]",
+        "analysis/test_second_variation.py",
+    ),
+    Bug(
+        "analysis/second_variation.py",
+        "MOVING if slope > tolerance",
+        "MOVING if slope > 1",
+        "analysis/test_second_variation.py",
+    ),
+    Bug("analysis/uniformity.py", "math.lgamma(d - 0.5)", "math.lgamma(d + 0.5)", "analysis/test_uniformity.py"),
 ]

@@ -232,18 +232,16 @@ BUGS = [
         "            if (off > bound).all():",
         "dynamics/models",
     ),
+    Bug("dynamics/models/density.py", "\nMASS = 1e-12", "\nMASS = 1e-6", "dynamics/models/test_circle_density.py"),
+    Bug("dynamics/models/density.py", "GIVEN_MASS = 1e-9", "GIVEN_MASS = 1e-5", "dynamics/models"),
     Bug(
-        "dynamics/models/circle_density.py", "\nMASS = 1e-12", "\nMASS = 1e-6", "dynamics/models/test_circle_density.py"
-    ),
-    Bug("dynamics/models/circle_density.py", "GIVEN_MASS = 1e-9", "GIVEN_MASS = 1e-5", "dynamics/models"),
-    Bug(
-        "dynamics/models/circle_density.py",
+        "dynamics/models/density.py",
         "NEGATIVE = 1e-9",
         "NEGATIVE = 1e-3",
         "dynamics/models/test_circle_density.py",
     ),
     Bug(
-        "dynamics/models/circle_density.py",
+        "dynamics/models/density.py",
         "tokens.min(axis=(1, 2)), tokens.sum(axis=(1, 2))",
         "tokens[:1].min(axis=(1, 2)), tokens[:1].sum(axis=(1, 2))",
         "dynamics/test_batch.py dynamics/models",
@@ -387,4 +385,29 @@ BUGS = [
         "(self.n - place) * self.low",
         "dynamics/tokens/test_spaced.py",
     ),
+    Bug(
+        "numerics/cells.py",
+        "(2 * k + components - 2) * cosine",
+        "(2 * k + components) * cosine",
+        "numerics/test_cells.py",
+    ),
+    Bug(
+        "dynamics/models/sphere_density.py",
+        "-degree * (degree + 1.0) * (2 * degree + 1)",
+        "-degree * (degree + 1.0) * (2 * degree)",
+        "dynamics/models/test_sphere_density.py",
+    ),
+    Bug(
+        "dynamics/models/sphere_density.py",
+        "- phi * (laplacian @ own)",
+        "+ phi * (laplacian @ own)",
+        "dynamics/models/test_sphere_density.py",
+    ),
+    Bug(
+        "dynamics/models/sphere_gradient_flow.py",
+        "each[:, 0, 0] += added",
+        "each[:, 0, 0] += added[0]",
+        "dynamics/models",
+    ),
+    Bug("dynamics/tokens/density.py", "masses / masses.sum()", "masses", "dynamics/tokens/test_density.py"),
 ]

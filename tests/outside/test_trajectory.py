@@ -20,6 +20,7 @@ LENGTHS = (5, 2, 3)
 CALLS = {
     "dominance_cells": lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"])),
     "mean_width": lambda ds: lmdata.mean_width(ds, directions=16),
+    "energy_distance": lambda ds: lmdata.energy_distance(ds, ds.assign(position=-ds["position"])),
     "transport_distance": lambda ds: lmdata.transport_distance(ds, ds.assign(position=-ds["position"])),
 }
 MEASURES = {

@@ -19,6 +19,7 @@ from lmdata.dynamics.models.self_attention import SelfAttention as SelfAttention
 from lmdata.dynamics.models.sinkformer import Sinkformer as Sinkformer
 from lmdata.dynamics.models.softmax import Softmax as Softmax
 from lmdata.dynamics.models.sphere_attention import SphereAttention as SphereAttention
+from lmdata.dynamics.models.sphere_density import SphereDensityFlow as SphereDensityFlow
 from lmdata.dynamics.models.sphere_gradient_flow import SphereGradientFlow as SphereGradientFlow
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, type))

@@ -11,7 +11,7 @@ from lmdata.dynamics.kernels.attend import attend
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.model import register
 from lmdata.dynamics.models.base import Own
-from lmdata.dynamics.models.parameters import as_array, choice, matrix, refuse_overflow
+from lmdata.dynamics.models.parameters import as_array, choice, matrix, number, refuse_overflow
 from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.numerics.arrays import Matrix, apply
 
@@ -36,6 +36,8 @@ class SphereGradientFlow(SphereFlow):
     ----------
     alignment : matrix (d, d), optional
         D, symmetric of any signature; the identity by default.
+    first_score : float
+        Added to the first entry of the diagonal of D: of D = diag(0, ...) a sweep over its first eigenvalue.
     direction : {"ascent", "descent"}
         The sign.
     inverse_temperature, ellipsoid, off_surface, step_size, scheme
@@ -51,33 +53,55 @@ class SphereGradientFlow(SphereFlow):
     """
 
     kind: ClassVar[str] = "sphere-gradient-flow"
+    sweepable: ClassVar[tuple[str, ...]] = ("inverse_temperature", "first_score")
 
     alignment: Matrix | None = matrix(symmetric=True)  # noqa: RUF009 - makes a field
     direction: str = choice("ascent", ("ascent", "descent"))
+    first_score: float = number(0.0, later=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_overflow(self.inverse_temperature, self._reach(self.alignment))
+        refuse_overflow(self.inverse_temperature, self._largest_score)
+
+    @property
+    def _largest_score(self) -> float:
+        """A bound on <x, D y>."""
+        if self.first_score == 0.0:
+            return self._reach(self.alignment)
+        entries = np.eye(2) if self.alignment is None else np.array(self.alignment)  # the norm of the identity is one
+        entries[0, 0] += self.first_score
+        return self._reach(tuple(map(tuple, entries.tolist())))
 
     def fastest_rate(self, n: int) -> float:
         """Return |D| e^(beta |D|), the rate near a cluster."""
-        reach = self._reach(self.alignment)
+        reach = self._largest_score
         return reach * float(np.exp(self.inverse_temperature * reach))
+
+    def _scores(self, own: Own, components: int) -> Array | None:
+        """Return D, one of each member (m, d, d) where something is added to it; None is the identity."""
+        added = own["first_score"]
+        matrix: Array | None = as_array(self.alignment)
+        if not added.any():
+            return matrix
+        each = np.tile(np.eye(components) if matrix is None else matrix, (len(added), 1, 1))
+        each[:, 0, 0] += added
+        return each
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return n times the gradient of the energy in the ambient space, or its opposite."""
-        matrix = as_array(self.alignment)
+        matrix = self._scores(own, state.shape[-1])
         increment, mass = attend(state, apply(matrix, state), state, own["inverse_temperature"], normalised=False)
         upward = apply(matrix, mass[..., None] * state + increment)
         return upward if self.direction == "ascent" else -upward
 
     def falling(self, state: Array, own: Own) -> Array:
         """Return beta n E_D in descent, and its opposite in ascent, (m,)."""
-        keys = apply(as_array(self.alignment), state)
+        keys = apply(self._scores(own, state.shape[-1]), state)
         _, mass = attend(state, keys, state, own["inverse_temperature"], normalised=False)
         return -mass.sum(axis=1) if self.direction == "ascent" else mass.sum(axis=1)
 
     def attention(self, state: Array, step: int = 0) -> Array:
         """Return P (m, n, n), the exponentials over n."""
-        score = scores(state, apply(as_array(self.alignment), state))
+        own = {"first_score": np.array([self.first_score])}
+        score = scores(state, apply(self._scores(own, state.shape[-1]), state))
         return np.asarray(np.exp(self.inverse_temperature * score) / state.shape[1])

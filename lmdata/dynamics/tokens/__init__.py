@@ -1,5 +1,6 @@
 """Token sources: where the tokens of a run start. Public as ``lmdata.tokens``."""
 
+from lmdata.dynamics.tokens.density import density
 from lmdata.dynamics.tokens.directions import random_directions
 from lmdata.dynamics.tokens.drawn import ball, normal, sphere, uniform
 from lmdata.dynamics.tokens.equiangular import equiangular
@@ -15,6 +16,7 @@ __all__ = [
     "as_source",
     "ball",
     "configuration",
+    "density",
     "equiangular",
     "normal",
     "random_directions",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmdata.dynamics.models import CircleDensityFlow, Noisy
-from lmdata.dynamics.models.circle_density import MASS
+from lmdata.dynamics.models.density import MASS
 from lmdata.errors import AccuracyWarning, InvalidInput
 
 SCHEMES = [

@@ -25,6 +25,7 @@ from lmdata.dynamics.models import (
     Sinkformer,
     Softmax,
     SphereAttention,
+    SphereDensityFlow,
     SphereGradientFlow,
 )
 from lmdata.dynamics.models.noisy import standard_normal
@@ -95,6 +96,7 @@ MODELS = [
     PureAttention(),
     NormalisedAttention(placement="pre"),
     CircleDensityFlow(),
+    SphereDensityFlow(),
     Noisy(model=Softmax()),
 ]
 WITH_VALUES = (NormalisedAttention, PureAttention, SelfAttention, Sinkformer, SphereAttention)
@@ -109,7 +111,7 @@ def test_every_kind_of_model_is_among_those_that_noise_is_tried_on():
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.kind}-{getattr(model, 'form', '')}")
 def test_every_model_takes_noise_or_refuses_it(model, noise):
     """What is taken is simulated from end to end, on the surface of the model, and is other than without noise."""
-    fits = not isinstance(model, CircleDensityFlow | Noisy)
+    fits = not isinstance(model, CircleDensityFlow | SphereDensityFlow | Noisy)
     if not fits or (noise == "values" and not isinstance(model, WITH_VALUES)):
         with pytest.raises(InvalidInput, match=r"model is .*(without noise|masses)|has no value matrix"):
             Noisy(model=model, noise=noise)

@@ -26,6 +26,7 @@ PINNED = {
     "sinkformer": "b85353b1b1eecee5",
     "softmax": "09628454f4fa637a",
     "sphere-attention": "233eecb24b13cd7f",
+    "sphere-density": "4d1d2ee66154b474",
     "sphere-gradient-flow": "0a43e4baee7161d6",
 }
 """Of each model as it is made without arguments; a parameter that it is given later is left out at its default."""

@@ -24,6 +24,7 @@ SOURCES = [
     tokens.configuration("square"),
     tokens.equiangular(4, 0.3),
     tokens.spaced(7, -1.0, 3.0),
+    tokens.density(8, [0.5, 0.1], surface="sphere"),
     tokens.random_directions(tokens.text("to be or not to be", dimension=8)),
 ]
 PINNED = [
