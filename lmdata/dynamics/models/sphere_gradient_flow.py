@@ -79,7 +79,7 @@ class SphereGradientFlow(SphereFlow):
 
     def _scores(self, own: Own, components: int) -> Array | None:
         """Return D, one of each member (m, d, d) where something is added to it; None is the identity."""
-        added = own["first_score"]
+        added = own.get("first_score", np.array([self.first_score]))
         matrix: Array | None = as_array(self.alignment)
         if not added.any():
             return matrix
@@ -102,6 +102,5 @@ class SphereGradientFlow(SphereFlow):
 
     def attention(self, state: Array, step: int = 0) -> Array:
         """Return P (m, n, n), the exponentials over n."""
-        own = {"first_score": np.array([self.first_score])}
-        score = scores(state, apply(self._scores(own, state.shape[-1]), state))
+        score = scores(state, apply(self._scores({}, state.shape[-1]), state))
         return np.asarray(np.exp(self.inverse_temperature * score) / state.shape[1])
