@@ -72,9 +72,10 @@ def check_sweep(sweep: Any, sweepable: Sequence[str], model: str) -> dict[str, t
     checked: dict[str, tuple[float, ...]] = {}
     for name, values in sweep.items():
         if name not in sweepable:
-            meant = [one for one in meant_by(name) if one in sweepable]
-            hint = f"did you mean {meant[0]!r}?" if meant else f"it sweeps {', '.join(sweepable)}"
-            raise InvalidInput(f"sweep names {name!r}, which {model} does not sweep; {hint}")
+            meant = "".join(f"; did you mean {one!r}?" for one in meant_by(name) if one in sweepable)
+            raise InvalidInput(
+                f"sweep names {name!r}, which {model} does not sweep; it sweeps {', '.join(sweepable)}{meant}"
+            )
         checked[name] = _values(name, values)
     return checked
 
