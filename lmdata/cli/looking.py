@@ -1,4 +1,4 @@
-"""Commands that show: ``demo``, ``analyse``, ``dashboard``, ``doctor``."""
+"""Commands that show: ``demo``, ``analyse``, ``dashboard``, ``play``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ def add(commands: Any) -> None:
     )
     dashboard.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 
+    play = declare(
+        commands,
+        "play",
+        _play,
+        "write a page that computes: drag tokens, move parameters, no server",
+        "lmdata play localmax-square --output square.html",
+    )
+    play.add_argument("name", nargs="?", help=f"{PLACE}, of localmax (default: 24 tokens in a square)")
+    play.add_argument(
+        "--output", type=as_path, default=Path("lmdata-play.html"), help="the page's file (default: %(default)s)"
+    )
+
     declare(
         commands, "doctor", _doctor, "say what this machine has and which kernel serves which size", "lmdata doctor"
     )
@@ -117,6 +129,25 @@ def _dashboard(options: Options) -> dict[str, Any]:
 
 def _announce(url: str) -> None:
     print(f"the dashboard is at {url} (Ctrl-C ends it)", flush=True)
+
+
+def _play(options: Options) -> dict[str, Any]:
+    import lmdata
+
+    dataset = None if options.name is None else lmdata.open(options.name)
+    from lmdata import view
+    from lmdata.view.playground import example
+
+    dataset = example() if dataset is None else dataset
+    name = dataset.attrs.get("catalogue_name")
+    entry = {} if name is None else lmdata.catalog.info(name)
+    title = str(entry.get("title") or f"Localmax dynamics: {dataset.attrs.get('title', options.name)}")
+    claim = f"{entry['claim']} ({entry.get('paper')})" if entry.get("claim") else ""
+    text = "\n\n".join(filter(None, [entry.get("description"), claim]))
+    page = view.write_page(options.output, title, [view.Section(name or "Drag a ring", view.playground(dataset), text)])
+    size = page.stat().st_size
+    told = f"wrote {page} ({size / 1000:,.0f} kB): open it in any browser"
+    return {"page": str(page), "bytes": size, "text": told}
 
 
 def _doctor(options: Options) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from lmdata.view.curves import curves
 from lmdata.view.explorer import sensitivity_explorer
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page
+from lmdata.view.playground import playground
 from lmdata.view.quiescent import quiescent_raster
 from lmdata.view.shares import sensitivity_shares
 from lmdata.view.static import save
@@ -24,6 +25,7 @@ __all__ = [
     "curves",
     "limits_along",
     "occupancy",
+    "playground",
     "quiescent_raster",
     "save",
     "sensitivity_bands",

@@ -3,7 +3,7 @@
 // Trajectories and limits are computed here (step.js), from the tokens and the least sensitivity of the interval.
 function explore(bokeh, element, axis, animate) {
   const COLUMNS = 480; // places of the axis at which limits are computed: more than can be told apart
-  const MOST_STEPS = 4000, COLOURS = 9, FIRST_LABEL = 0x100;
+  const MOST_STEPS = 4000, FIRST_LABEL = 0x100;
   const n = axis.names.length, d = axis.components;
   const model = (id) => bokeh.get_model_by_id(id);
   const control = (to) => element.querySelector(`[data-to="${to}"]`);
@@ -59,29 +59,9 @@ function explore(bokeh, element, axis, animate) {
     return tokens;
   }
 
-  // colours of vertices, as lmdata.view.theme.slots gives them
-  function slots(labels, count) {
-    const sizes = new Array(count).fill(0);
-    labels.forEach((label) => { if (label < count) sizes[label] += 1; });
-    if (count <= COLOURS) return sizes.map((_, vertex) => vertex);
-    const order = sizes.map((_, vertex) => vertex).sort((a, b) => sizes[b] - sizes[a] || a - b).slice(0, COLOURS);
-    const chosen = order.filter((vertex) => sizes[vertex] >= 2).sort((a, b) => a - b);
-    return sizes.map((_, vertex) => chosen.indexOf(vertex));
-  }
-
   function placed(tokens, i, t) {
     if (d === 1) return [t, tokens[i]];
     return start().plane.map((direction) => direction.reduce((sum, weight, k) => sum + weight * tokens[i * d + k], 0));
-  }
-
-  function hull(points) {
-    const sorted = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    const turn = (o, a, b) => (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0]);
-    const half = (list) => list.reduce((chain, point) => {
-      while (chain.length > 1 && turn(chain.at(-2), chain.at(-1), point) <= 0) chain.pop();
-      return [...chain, point];
-    }, []);
-    return sorted.length < 3 ? sorted : [...half(sorted).slice(0, -1), ...half(sorted.reverse()).slice(0, -1)];
   }
 
   function set(id, columns) { model(id).data = columns; }
@@ -89,7 +69,7 @@ function explore(bokeh, element, axis, animate) {
   function colours() {
     const labels = clusters(shown.interval);
     if (!labels) return { slot: new Array(n).fill(-1), end: new Array(n).fill("not proved"), labels, count: 0, own: [] };
-    const count = start().vertices[shown.interval], own = slots(labels, count);
+    const count = start().vertices[shown.interval], own = endings.slots(labels, count);
     return {
       slot: labels.map((label) => (label < count ? own[label] : -1)),
       end: labels.map((label) => (label < count ? `vertex ${label}` : "no vertex")),
@@ -144,7 +124,7 @@ function explore(bokeh, element, axis, animate) {
         end: of.map((i) => end[i]), color: of.map((i) => slot[i]),
       });
     }
-    const ring = d > 1 ? hull(points) : [
+    const ring = d > 1 ? endings.hull(points) : [
       ...frames.map((all, k) => [times[k], Math.min(...all)]), ...frames.map((all, k) => [times[k], Math.max(...all)]).reverse(),
     ];
     set(sources.Hull, { xs: [[[ring.map((p) => p[0])]]], ys: [[[ring.map((p) => p[1])]]] });

@@ -29,7 +29,11 @@
 
   function start(bokeh) {
     document.querySelectorAll("section").forEach((element) => {
-      const { figures, labels, axis } = sections[Number(element.dataset.section)];
+      const number = Number(element.dataset.section), { figures, labels, axis, board: playground } = sections[number];
+      if (playground) {
+        board(element.querySelector("[data-board]"), playground, number);
+        return;
+      }
       if (axis) {
         explore(bokeh, element, axis, animate);
         return;
@@ -72,6 +76,6 @@
 
   (function wait() {
     const bokeh = window.Bokeh && Bokeh.documents.find((document) => document.is_idle);
-    if (bokeh) start(bokeh); else setTimeout(wait, 20);
+    if (bokeh || sections.every(({ board: playground }) => playground)) start(bokeh); else setTimeout(wait, 20);
   })();
 })();

@@ -22,6 +22,7 @@ from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_path
 from lmdata.view import naming
 from lmdata.view.explorer import Explorer
+from lmdata.view.playground import Playground
 from lmdata.view.scene import Live, Scenes, scenes_of
 
 MOST_STATES = 6_000
@@ -40,7 +41,7 @@ class Section:
     title : str
     figure : Overlay, DynamicMap or sequence of them
         Made by the functions of `lmdata.view`; each slider changes every figure that has it, and begins where the
-        first of them does. What `sensitivity_explorer` returns stands alone.
+        first of them does. What `sensitivity_explorer` or `playground` returns stands alone.
     text : str
         Plain text; an empty line begins a paragraph. Markup is shown as it stands.
     """
@@ -97,6 +98,10 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
             states.append({"axis": section.figure.data})
             roots.extend(section.figure.roots.values())
             continue
+        if isinstance(section.figure, Playground):
+            shown.append(_described(number, section) | {"board": section.figure.data})
+            states.append({"board": section.figure.data})
+            continue
         figures = section.figure if isinstance(section.figure, Sequence) else [section.figure]
         dims, start = _sliders([scenes for figure in figures if (scenes := scenes_of(figure))], section.title)
         embedded = [_embed(figure, start, section.title) for figure in figures]
@@ -111,16 +116,17 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         states.append({"labels": labels, "figures": [table for _, table in embedded if table]})
         roots.extend(root for root, _ in embedded)
     here = files(__package__)
-    plots, divs = components(roots, wrap_script=False)
-    template = jinja2.Environment(autoescape=True).from_string(here.joinpath("page.html").read_text(encoding="utf-8"))
-    html = template.render(
+    plots, divs = components(roots, wrap_script=False) if roots else ("", ())
+    templates = jinja2.Environment(autoescape=True, loader=jinja2.PackageLoader("lmdata", "view"))
+    templates.filters["number"] = naming.number
+    html = templates.get_template("page.html").render(
         title=title,
         sections=shown,
         divs=divs,
-        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw,
+        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw if roots else (),
         plots=plots,
-        scenes="[" + ",".join(_json(state, exact="axis" in state) for state in states) + "]",
-        style=here.joinpath("page.css").read_text(encoding="utf-8"),
+        scenes="[" + ",".join(_json(state, exact="figures" not in state) for state in states) + "]",
+        style="".join(here.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "board.css")),
         scripts=[here.joinpath(name).read_text(encoding="utf-8") for name in (*_programs(states), "page.js")],
         version=version("lmdata"),
     )
@@ -188,9 +194,18 @@ def _value(value: Any) -> str:
     return naming.number(value) if isinstance(value, int | float) else naming.plain(value)
 
 
+PROGRAMS = {
+    "axis": ("step.js", "endings.js", "axis.js"),
+    "board": ("step.js", "endings.js", "digest.js", "share.js", "stage.js", "chart.js", "sweep.js", "board.js"),
+}
+"""Programs of the sections that compute, besides the page's own."""
+
+
 def _programs(states: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the programs that a page's sections need besides its own."""
-    return ("step.js", "axis.js") if any("axis" in state for state in states) else ()
+    """Return the programs that a page's sections need besides its own, each once."""
+    return tuple(
+        dict.fromkeys(name for kind, names in PROGRAMS.items() if any(kind in s for s in states) for name in names)
+    )
 
 
 def _json(value: Any, *, exact: bool = False) -> str:

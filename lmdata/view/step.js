@@ -1,90 +1,133 @@
 "use strict";
 // The canonical step of localmax (lmdata.dynamics.kernels.canonical) in JavaScript, whose numbers are the same doubles:
-// the same bits. Tokens are a Float64Array of n rows of d components.
+// the same bits. Only + - * /, comparisons and exact sums occur; powers of two are put together from their bits, since
+// a browser's own power need not be exact. Tokens are a Float64Array of n rows of d components, none of them -0.
 const canonical = (function () {
   const SHIFT = 6755399441055744; // 1.5 * 2^52: adding and subtracting it rounds to an integer, half to even
-  const number = new Float64Array(1), bits = new BigUint64Array(number.buffer);
+  const WHOLE = 2251799813685248; // 2^51: SHIFT works below it, and what is above it is whole where it occurs here
+  const SMALLEST = -900; // exponents stay above it, so that the finer unit never underflows
+  const word = new DataView(new ArrayBuffer(8));
 
   function rint(x) {
-    return Math.abs(x) < 2 ** 51 ? (x + SHIFT) - SHIFT : x;
+    return Math.abs(x) < WHOLE ? (x + SHIFT) - SHIFT : x;
   }
 
-  // E with 2^(E-1) <= x < 2^E, at least -900
+  // E with 2^(E-1) <= x < 2^E, at least SMALLEST
   function exponent(x) {
-    number[0] = x;
-    return Math.max(Number((bits[0] >> 52n) & 2047n) - 1022, -900);
+    word.setFloat64(0, x);
+    return Math.max(((word.getUint16(0) >> 4) & 2047) - 1022, SMALLEST);
   }
 
-  function keysOf(tokens, n, d, matrix) {
-    if (!matrix) return tokens;
+  function powerOfTwo(e) {
+    word.setUint32(0, (e + 1023) << 20);
+    word.setUint32(4, 0);
+    return word.getFloat64(0);
+  }
+
+  // n rows of d numbers as d columns of n, along which the loops run
+  function columnsOf(rows, n, d) {
+    const columns = new Float64Array(n * d);
+    for (let i = 0, at = 0; i < n; i++) for (let k = 0; k < d; k++, at++) columns[k * n + i] = rows[at];
+    return columns;
+  }
+
+  // y = z A^T in columns, summed over ascending components; the tokens' own columns where A is the identity
+  function keysOf(columns, n, d, matrix) {
+    if (!matrix) return columns;
     const keys = new Float64Array(n * d);
-    for (let i = 0; i < n; i++) for (let k = 0; k < d; k++) {
-      let total = tokens[i * d] * matrix[k][0];
-      for (let l = 1; l < d; l++) total += tokens[i * d + l] * matrix[k][l];
-      keys[i * d + k] = total;
+    for (let k = 0; k < d; k++) for (let i = 0; i < n; i++) {
+      let total = columns[i] * matrix[k][0];
+      for (let l = 1; l < d; l++) total += columns[l * n + i] * matrix[k][l];
+      keys[k * n + i] = total;
     }
     return keys;
   }
 
-  // fills scores with s_ij of row i; returns their maximum
-  function score(keys, tokens, i, n, d, scores) {
-    let most = -Infinity;
-    for (let j = 0; j < n; j++) {
-      let total = keys[i * d] * tokens[j * d];
-      for (let k = 1; k < d; k++) total += keys[i * d + k] * tokens[j * d + k];
-      scores[j] = total;
-      if (total > most) most = total;
+  // fills scores with s_ij of row i, each summed over ascending components; returns their maximum
+  function score(keys, columns, i, n, d, scores) {
+    const first = keys[i];
+    for (let j = 0; j < n; j++) scores[j] = first * columns[j];
+    for (let k = 1, at = n; k < d; k++) {
+      const key = keys[k * n + i];
+      for (let j = 0; j < n; j++, at++) scores[j] += key * columns[at];
     }
+    let most = scores[0];
+    for (let j = 1; j < n; j++) if (scores[j] > most) most = scores[j];
     return most;
   }
 
-  // z = high + low, so that sums of either over any tokens are exact
-  function split(tokens, n, d) {
+  // z = high + low against units of the component's largest entry, so that sums of either over any tokens are exact
+  function split(columns, n, d) {
     const high = new Float64Array(n * d), low = new Float64Array(n * d);
-    let spare = 1;
-    while (2 ** (spare - 1) < n) spare++;
-    for (let k = 0; k < d; k++) {
+    const spare = 33 - Math.clz32(n - 1); // ceil(log2 n) + 1
+    for (let begin = 0; begin < n * d; begin += n) {
       let most = 0;
-      for (let i = 0; i < n; i++) most = Math.max(most, Math.abs(tokens[i * d + k]));
-      const E = exponent(most), coarse = 2 ** (E - 52 + spare), fine = 2 ** (E - 105 + 2 * spare);
-      for (let i = 0; i < n; i++) {
-        const z = tokens[i * d + k];
-        high[i * d + k] = coarse * rint(z / coarse);
-        low[i * d + k] = fine * rint((z - high[i * d + k]) / fine);
+      for (let at = begin; at < begin + n; at++) most = Math.max(most, Math.abs(columns[at]));
+      const E = exponent(most), coarse = powerOfTwo(E - 52 + spare), fine = powerOfTwo(E - 105 + 2 * spare);
+      for (let at = begin; at < begin + n; at++) {
+        high[at] = coarse * rint(columns[at] / coarse);
+        low[at] = fine * rint((columns[at] - high[at]) / fine);
       }
     }
     return [high, low];
   }
 
   function step(tokens, n, d, sensitivity, influence, matrix) {
-    const [high, low] = split(tokens, n, d);
-    const keys = keysOf(tokens, n, d, matrix), scores = new Float64Array(n), after = new Float64Array(n * d);
-    const gain = influence / (1 + influence), H = new Float64Array(d), L = new Float64Array(d);
+    const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix), [high, low] = split(columns, n, d);
+    const gain = influence / (1 + influence), scores = new Float64Array(n), near = new Int32Array(n);
+    const after = new Float64Array(n * d);
     for (let i = 0; i < n; i++) {
-      const threshold = score(keys, tokens, i, n, d, scores) - sensitivity;
+      const threshold = score(keys, columns, i, n, d, scores) - sensitivity;
       let count = 0;
-      H.fill(0);
-      L.fill(0);
-      for (let j = 0; j < n; j++) if (scores[j] >= threshold) {
-        count++;
-        for (let k = 0; k < d; k++) { H[k] += high[j * d + k]; L[k] += low[j * d + k]; }
-      }
-      for (let k = 0; k < d; k++) {
-        const at = i * d + k, pull = (H[k] - count * high[at]) + (L[k] - count * low[at]);
-        after[at] = tokens[at] + gain * (pull / count);
+      for (let j = 0; j < n; j++) if (scores[j] >= threshold) near[count++] = j;
+      for (let k = 0, begin = 0; k < d; k++, begin += n) {
+        let H = 0, L = 0;
+        for (let c = 0; c < count; c++) { H += high[begin + near[c]]; L += low[begin + near[c]]; }
+        const pull = (H - count * high[begin + i]) + (L - count * low[begin + i]);
+        after[i * d + k] = tokens[i * d + k] + gain * (pull / count);
       }
     }
     return after;
   }
 
-  // tokens that are neighbours of themselves
-  function leaders(tokens, n, d, sensitivity, matrix) {
-    const keys = keysOf(tokens, n, d, matrix), scores = new Float64Array(n);
+  function equal(a, b) {
+    for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+    return true;
+  }
+
+  // the states after 0, 1, ..., steps; sensitivity(t) is that of the step from t to t + 1. A state that equals its
+  // successor is kept once for all the steps that follow while the sensitivity stays what it is.
+  function run(tokens, n, d, steps, sensitivity, influence, matrix) {
+    const frames = [tokens];
+    for (let t = 0; t < steps; t++) {
+      const before = frames[t];
+      const rests = t > 0 && before === frames[t - 1] && sensitivity(t) === sensitivity(t - 1);
+      const after = rests ? before : step(before, n, d, sensitivity(t), influence, matrix);
+      frames.push(equal(after, before) ? before : after);
+    }
+    return frames;
+  }
+
+  // the tokens that each token listens to
+  function neighbourhoods(tokens, n, d, sensitivity, matrix) {
+    const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix), scores = new Float64Array(n);
     return Array.from({ length: n }, (_, i) => {
-      const most = score(keys, tokens, i, n, d, scores);
-      return scores[i] >= most - sensitivity;
+      const threshold = score(keys, columns, i, n, d, scores) - sensitivity;
+      return Array.from(scores.keys()).filter((j) => scores[j] >= threshold);
     });
   }
 
-  return { step, leaders };
+  // tokens that are neighbours of themselves
+  function leaders(tokens, n, d, sensitivity, matrix) {
+    return neighbourhoods(tokens, n, d, sensitivity, matrix).map((near, i) => near.includes(i));
+  }
+
+  // the least value that a score of token i may have for its token to be heard, and the direction of the scores
+  function threshold(tokens, n, d, sensitivity, i, matrix) {
+    const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix);
+    const least = score(keys, columns, i, n, d, new Float64Array(n)) - sensitivity;
+    return [least, Array.from({ length: d }, (_, k) => keys[k * n + i])];
+  }
+
+  return { step, run, neighbourhoods, leaders, threshold };
 })();
