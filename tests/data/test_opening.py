@@ -1,6 +1,7 @@
 import pickle
 
 import dask
+import icechunk
 import numpy as np
 import pytest
 import xarray as xr
@@ -34,6 +35,21 @@ def test_opening_reads_no_positions(tmp_path, example, small_blocks, unread, chu
     assert not ds.position.variable._in_memory
     with pytest.raises(AssertionError, match="was read"):
         ds.position.values  # noqa: B018
+
+
+def test_nothing_is_asked_for_twice(tmp_path, example, monkeypatch):
+    """Each name costs a turn of zarr's event loop: opening took twice as long when names were asked for as needed."""
+    place, asked = example(diagnostics=("ambiguous_ties",)).write(tmp_path / "run"), []
+    get = icechunk.IcechunkStore.get
+
+    async def counted(self, key, *given, **named):
+        asked.append(key)
+        return await get(self, key, *given, **named)
+
+    monkeypatch.setattr(icechunk.IcechunkStore, "get", counted)
+    open_dataset(place)
+    assert "position/zarr.json" in asked
+    assert len(set(asked)) == len(asked)
 
 
 def test_dask_chunks_are_the_storage_chunks(tmp_path, example, small_blocks):

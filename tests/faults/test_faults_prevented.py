@@ -226,6 +226,7 @@ def once(part):
     return fault
 
 
+@pytest.mark.long
 def test_a_bucket_that_refuses_or_a_body_that_is_cut_is_no_damage(between, example, small_blocks, monkeypatch):
     made = example()
     place = made.write("s3://runs/prevented/one")

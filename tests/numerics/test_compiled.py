@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from lmdata.numerics.compiled import compiled
 
 CALLER = """
@@ -20,6 +22,7 @@ print(*(sum(count.values()) for count in (twice.stats.cache_hits, twice.stats.ca
 """
 
 
+@pytest.mark.long
 def test_code_is_compiled_once_and_again_after_a_change_of_any_source(tmp_path):
     module = tmp_path / "caller.py"
     module.write_text(CALLER)

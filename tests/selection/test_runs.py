@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -282,6 +283,15 @@ def test_trainings_that_were_stored_as_derived_datasets_still_open(tmp_path):
         lmdata.resume(tmp_path / "old")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return the folder of a finished run (``run``) and its plain zarr export (``plain``)."""
+    folder = tmp_path_factory.mktemp("made")
+    run_to_store(recipe_of(), folder / "run")
+    export_zarr(folder / "run", folder / "plain")
+    return folder
+
+
 def change(place: Path, name: str, **changes: Any) -> None:
     """Change the metadata of a plain zarr folder, or of a variable in it."""
     file = place / name / "zarr.json"
@@ -306,9 +316,8 @@ def change(place: Path, name: str, **changes: Any) -> None:
         ("token_vector", {"shape": [2, 2, 3, 2**40]}, "token_vector has dimensions"),
     ],
 )
-def test_metadata_that_was_changed_is_refused(tmp_path, variable, changes, error):
-    run_to_store(recipe_of(), tmp_path / "run")
-    export_zarr(tmp_path / "run", tmp_path / "plain")
+def test_metadata_that_was_changed_is_refused(tmp_path, made, variable, changes, error):
+    shutil.copytree(made / "plain", tmp_path / "plain")
     (root := json.loads((tmp_path / "plain" / "zarr.json").read_text())).pop("consolidated_metadata")
     if not variable:
         root["attributes"] |= changes
@@ -320,8 +329,8 @@ def test_metadata_that_was_changed_is_refused(tmp_path, variable, changes, error
 
 
 @pytest.mark.parametrize("name", ["prompt", "value", "loss", "label", "feature", "digest"])
-def test_a_variable_that_was_removed_is_missed(tmp_path, raw, name):
-    run_to_store(recipe_of(), tmp_path / "run")
+def test_a_variable_that_was_removed_is_missed(tmp_path, made, raw, name):
+    shutil.copytree(made / "run", tmp_path / "run")
     with raw(tmp_path / "run") as keys:
         del keys[f"{name}/zarr.json"]
     with pytest.raises(CorruptDataset):

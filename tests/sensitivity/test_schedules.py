@@ -62,7 +62,7 @@ def assert_proofs_hold(schedule, influence, starts, matrix=None, further=FURTHER
     return found
 
 
-@pytest.mark.parametrize("influence", [1.0, 0.2, 5.0])
+@pytest.mark.parametrize("influence", [1.0, *(pytest.param(a, marks=pytest.mark.long) for a in (0.2, 5.0))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_proved_holds_for_thousands_of_further_steps(kind, influence):
     starts = np.random.default_rng(1).uniform(-1, 1, (20, 10, 2))

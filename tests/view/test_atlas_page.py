@@ -84,6 +84,7 @@ def shown(atlas, browser, seed, place):
     assert [name.startswith("vertex") for name in said] == vertex
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_click_on_a_band_shows_the_trajectory_of_the_interval_there(browser, atlas, url):
     browser.size(1280, 800)
@@ -112,6 +113,7 @@ def test_a_click_on_a_band_shows_the_trajectory_of_the_interval_there(browser, a
     assert browser.errors() == []
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_buttons_go_to_the_next_band_on_a_telephone(browser, atlas, url):
     browser.size(390, 844)

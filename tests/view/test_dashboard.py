@@ -61,6 +61,7 @@ def url(server):
     return server[1]
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_dashboard_draws_is_linked_and_asks_for_nothing_beyond_loopback(browser, url):
     browser.requests()

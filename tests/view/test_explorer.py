@@ -60,6 +60,7 @@ def shown(atlas, browser, seed, place):
     assert [row[3] for row in rows] == expected
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_click_on_a_band_shows_the_trajectory_of_the_interval_there(browser, atlas, page):
     browser.size(1280, 800)

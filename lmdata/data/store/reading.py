@@ -214,7 +214,7 @@ def open_group(store: Any, place: str) -> zarr.Group:
 
     def opened() -> zarr.Group:
         with strictly(), naming(place):
-            group = zarr.open_group(store, mode="r", zarr_format=3)
+            group = storage.Snapshot(**vars(zarr.open_group(store, mode="r", zarr_format=3)))
             guard.check_group(group, place)
         return group
 

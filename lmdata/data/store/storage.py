@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -295,6 +295,33 @@ def writing(place: Place, remedy: str = RESUME) -> Iterator[None]:
     except (icechunk.IcechunkError, OSError, MemoryError) as error:
         told, kind = summary(error), preventing(error) or StoreError
         raise kind(f"cannot write to {place}: {told}; {CLOCK if 'timestamp' in told else remedy}") from error
+
+
+class Snapshot(zarr.Group):
+    """A group that is only read: what it has been asked for once is kept.
+
+    Opening a dataset asks for some thirty names several times, and each time costs a turn of zarr's event loop. The
+    nodes of a commit do not change, so those of a run store are listed in one turn.
+    """
+
+    @cached_property
+    def _nodes(self) -> dict[str, Any]:
+        return dict(self.members()) if self._fixed else {}
+
+    @property
+    def _fixed(self) -> bool:
+        return isinstance(self.store, icechunk.IcechunkStore)
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the node at a path."""
+        if path not in self._nodes:
+            self._nodes[path] = None if self._fixed and "/" not in path else super().get(path)
+        node = self._nodes[path]
+        return default if node is None else node
+
+    def __contains__(self, member: str) -> bool:
+        """Return whether there is a node at a path."""
+        return self.get(member) is not None
 
 
 def create_array(

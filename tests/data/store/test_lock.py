@@ -143,6 +143,7 @@ except lmdata.errors.StoreError as error:
 """
 
 
+@pytest.mark.long
 def test_where_python_has_no_locks_stores_are_read(tmp_path, example):
     made = example()
     place = made.write(tmp_path / "run")

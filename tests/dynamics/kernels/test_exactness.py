@@ -23,7 +23,7 @@ from .hinging import KINDS, alignment_of, batch_of, same_bits, sensitivity_of, t
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, 7])
+@pytest.mark.parametrize("d", [1, 2, pytest.param(3, marks=pytest.mark.long), 7])
 def test_fused_has_the_canonical_neighbourhoods(kind, d):
     for n, share, seed in itertools.product((1, 2, 5, 8, 17, 40), (0.0, 0.01, 0.3, 3.0), range(2)):
         state, alignment = tokens_of(kind, n, d, seed), alignment_of(d, seed)
@@ -33,7 +33,7 @@ def test_fused_has_the_canonical_neighbourhoods(kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, 5])
+@pytest.mark.parametrize("d", [1, 2, pytest.param(3, marks=pytest.mark.long), 5])
 def test_fused_gives_the_canonical_states(kind, d):
     for n, seed in itertools.product((1, 3, 8, 21), range(3)):
         batch = batch_of(kind, 3, n, d, 30, seed)
@@ -57,7 +57,7 @@ def test_ties_of_lattices_fall_as_in_the_definition(lattice, unit, delta):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.parametrize("d", [2, *(pytest.param(d, marks=pytest.mark.long) for d in (1, 3, 6))])
 def test_tree_has_the_canonical_neighbourhoods(kind, d):
     for n, leaf, share in [(1, 8, 0.1), (9, 8, 0.0), (70, 8, 0.02), (70, 64, 0.3), (130, 16, 0.0), (130, 8, 0.3)]:
         state, alignment = tokens_of(kind, n, d, n), alignment_of(d, leaf // 8)
@@ -67,7 +67,7 @@ def test_tree_has_the_canonical_neighbourhoods(kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 3, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.parametrize("d", [2, *(pytest.param(d, marks=pytest.mark.long) for d in (1, 3, 6))])
 def test_tree_gives_the_canonical_states(kind, d):
     for n, leaf, seed in [(1, 8, 0), (60, 8, 1), (150, 16, 2), (150, 8, 3), (150, 64, 4)]:
         batch = batch_of(kind, 2, n, d, 25, seed)
@@ -121,7 +121,7 @@ def test_the_shape_of_a_tree_is_consistent(n, leaf):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [1, 2, 7, 64])
+@pytest.mark.parametrize("d", [1, 2, pytest.param(7, marks=pytest.mark.long), 64])
 def test_blocked_has_the_canonical_neighbourhoods(kind, d):
     for n, rows, share in [(1, 1, 0.1), (9, 7, 0.0), (70, 1, 0.02), (70, 70, 0.3), (130, 64, 0.0), (200, 7, 2.0)]:
         state, alignment = tokens_of(kind, n, d, n), alignment_of(d, rows)

@@ -67,7 +67,7 @@ def test_fused_on_the_device_gives_the_canonical_states(processor, kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("d", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_tree_on_the_device_gives_the_canonical_states(processor, kind, d):
     for n, threads, tile, seed in [(1, 1, 4, 0), (50, 1, 4, 1), (33, 3, 8, 2), (60, 1, 16, 3)]:
         batch = batch_of(kind, 1, n, d, 8, seed)
@@ -76,7 +76,7 @@ def test_tree_on_the_device_gives_the_canonical_states(processor, kind, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("d", [2, 17])
+@pytest.mark.parametrize("d", [2, pytest.param(17, marks=pytest.mark.long)])
 def test_blocked_on_the_device_gives_the_canonical_states(processor, kind, d):
     for n, threads, rows, seed in [(1, 1, 1, 0), (40, 1, 7, 1), (33, 3, 33, 2), (60, 1, 64, 3)]:
         batch = batch_of(kind, 1, n, d, 8, seed)
