@@ -53,10 +53,10 @@ def demo(output: Path, *, text: str | None = None, say: Callable[[str], None] = 
     started = time.perf_counter()
     source = None if text is None else lmdata.tokens.text(text)  # refused before anything is made or imported
     output.mkdir(parents=True, exist_ok=True)
-    place = SENTENCE if source is None else str(output / f"sentence-{sha256_of_json(source.specification())[:8]}")
-    kept = f"building {SENTENCE!r} (kept in {lmdata.catalog.cache})" if source is None else f"kept in {place}"
+    sentence = SENTENCE if source is None else str(output / f"sentence-{sha256_of_json(source.specification())[:8]}")
+    kept = f"building {SENTENCE!r} (kept in {lmdata.catalog.cache})" if source is None else f"kept in {sentence}"
     say(f"1. A sentence becomes tokens: {kept}.")
-    review = lmdata.open(SENTENCE) if source is None else _simulated(source, place)
+    review = lmdata.open(SENTENCE) if source is None else _simulated(source, sentence)
     from lmdata import view
     from lmdata.pipeline import analyse
 
@@ -74,17 +74,17 @@ def demo(output: Path, *, text: str | None = None, say: Callable[[str], None] = 
         say(f"   {pipeline}: {place}")
     picture = view.save(
         view.words(review.sel(alignment_sensitivity=[PICTURED]), time=review["time"].values[-1]),
-        output / f"{Path(place).name}.png",
+        output / f"{Path(sentence).name}.png",
     )
     page = write(output / "index.html", review, lmdata.open(SWEEP))
     seconds = time.perf_counter() - started
     say(f"\n4. One page with the figures, for any browser, no server, no network: {page}")
     say(f"   and one picture for a talk: {picture}")
     say(f"\nDone in {seconds:.0f} s. To go on:")
-    say(f"   lmdata dashboard {shlex.quote(place):<19}# sliders for sensitivity, seed and time")
+    say(f"   lmdata dashboard {shlex.quote(sentence):<18} # sliders for sensitivity, seed and time")
     say("   lmdata catalog list                 # what else there is by name")
     say("   python -c \"import xarray; print(xarray.open_dataset('lmdata:hardmax-square'))\"")
-    places = {"sentence": place, "page": str(page), "picture": str(picture), "pipelines": made}
+    places = {"sentence": sentence, "page": str(page), "picture": str(picture), "pipelines": made}
     return places | {"seconds": round(seconds, 1)}
 
 

@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import lmdata
 from lmdata.demo import demo
 
 pytestmark = pytest.mark.long
@@ -51,17 +53,31 @@ def test_it_tells_which_words_gather_at_three_sensitivities(made):
 
 
 def test_it_leaves_what_it_names(made):
-    from pathlib import Path
-
     _, found = made
     for place in (found["page"], found["picture"], *found["pipelines"].values()):
         assert Path(place).stat().st_size > 10_000
 
 
+def test_a_sentence_of_ones_own_takes_the_place_of_the_review(tmp_path, monkeypatch):
+    pytest.importorskip("wordllama", reason="the extra `text` is not installed")
+    monkeypatch.setattr("lmdata.pipeline.analyse", lambda name, **given: {"none": str(tmp_path / "none.html")})
+    text = "The sea was calm, and the old boat came home slowly; nobody had waited for the boat."
+    lines: list[str] = []
+    found = demo(tmp_path / "out put", text=text, say=lines.append)
+    told = "\n".join(lines)
+    kept = lmdata.open(found["sentence"])
+    assert list(kept.token.values[:3]) == ["The", "sea", "was"]
+    assert dict(kept.sizes) | {"token": 0} == dict(lmdata.open("film-review").sizes) | {"token": 0}
+    assert f"lmdata dashboard '{found['sentence']}' #" in told
+    assert "film-review" not in told
+    page = Path(found["page"]).read_text(encoding="utf-8")
+    assert "boat" in page
+    assert Path(found["picture"]).name == f"{Path(found['sentence']).name}.png"
+    assert demo(tmp_path / "out put", text=text, say=lines.append)["sentence"] == found["sentence"]
+
+
 @pytest.mark.browser
 def test_every_slider_of_its_page_changes_the_figures_and_nothing_is_requested(made, browser):
-    from pathlib import Path
-
     page = Path(made[1]["page"]).as_uri()
     browser.requests()
     browser.open(page, "document.documentElement.dataset.ready === 'yes'")
