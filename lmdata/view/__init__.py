@@ -9,7 +9,9 @@ if _missing := ExtraMissing.of(
 
 from lmdata.view.atlas import limits_along, sensitivity_bands
 from lmdata.view.curves import curves
+from lmdata.view.dashboard import dashboard
 from lmdata.view.explorer import sensitivity_explorer
+from lmdata.view.notebook import register
 from lmdata.view.occupancy import occupancy
 from lmdata.view.page import Section, write_page
 from lmdata.view.playground import playground
@@ -23,6 +25,7 @@ from lmdata.view.words import words
 __all__ = [
     "Section",
     "curves",
+    "dashboard",
     "limits_along",
     "occupancy",
     "playground",
@@ -36,3 +39,5 @@ __all__ = [
     "words",
     "write_page",
 ]
+
+register()

@@ -13,8 +13,9 @@ from bokeh.models import Span
 
 from lmdata.data.identity import names_of, part_of
 from lmdata.errors import IncompleteDataset
-from lmdata.view import naming, theme
+from lmdata.view import naming, selection, theme
 from lmdata.view.atlas_page import atlas_page
+from lmdata.view.explorer import sensitivity_explorer
 from lmdata.view.intervals import Intervals, is_atlas
 from lmdata.view.members import Members, is_localmax
 from lmdata.view.occupancy import scenes as occupancy_scenes
@@ -71,6 +72,7 @@ def dashboard(ds: xarray.Dataset | Shared) -> pmui.Page:
             page = atlas_page(shown)
         case _:
             page = _Board(shown).page
+    page.shown = shown  # what notebooks draw it from
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         pn.state.on_session_destroyed(lambda _: _release(page))
     return page
@@ -173,6 +175,20 @@ def _figures(members: Members, times: list[float]) -> dict[str, Scenes]:
         figures |= {"occupancy": occupancy_scenes(members), "quiescent": quiescent_scenes(members)}
     named = members.dataset["token"].dtype.kind in "OUT" and members.dataset.sizes["component"] > 1
     return {"words": word_scenes(members, times=times), **figures} if named else figures
+
+
+def figures(shown: Shared) -> list[Any]:
+    """Return the figures of a dashboard, with sliders of their own, for a page that no server stands behind."""
+    match shown:
+        case Training():
+            ds = shown.dataset
+            starts = ds["start"].values.tolist()
+            further = {"start": [selection.EVERY, *starts]} if len(starts) > 1 else {}
+            return [made.figure() for made in selection.scenes(ds, shown.solutions, **further).values()]
+        case Intervals():
+            return [sensitivity_explorer(shown.dataset)]
+        case _:
+            return [made.figure() for made in _figures(shown, shown.dataset["time"].values.tolist()).values()]
 
 
 def _about(members: Members) -> pn.pane.HTML:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 import xarray
 
@@ -40,10 +41,13 @@ class Explorer:
         The Bokeh figures by name: ``path``, and ``bands`` and ``limits`` with their scale.
     data : dict
         What the page's program needs, as plain JSON values; floats are exact.
+    bands : Overlay
+        The bands alone, for paper.
     """
 
     roots: dict[str, Any]
     data: dict[str, Any]
+    bands: hv.Overlay = field(repr=False)
 
 
 def sensitivity_explorer(
@@ -141,6 +145,7 @@ def sensitivity_explorer(
             **_model(shown),
             "starts": [_start(shown, seed, of) for seed in shown.seeds],
         },
+        dress_bands(band_scene(atlas, of=of, scale=scales[0]).draw(), atlas, of, scales[0]),
     )
 
 

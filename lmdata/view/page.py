@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,10 @@ from lmdata.data.store.durable import write_whole
 from lmdata.errors import InvalidInput
 from lmdata.numerics.checks import as_path
 from lmdata.view import naming
+from lmdata.view.composed import Frames, LiveFrames, dressed, states_of
 from lmdata.view.explorer import Explorer
 from lmdata.view.playground import Playground
-from lmdata.view.scene import Live, Scenes, scenes_of
+from lmdata.view.scene import Live, Scenes
 
 MOST_STATES = 6_000
 """States of one figure (combinations of its sliders) that a page may hold."""
@@ -84,6 +86,13 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     ...     "http-equiv" in page.read_text(encoding="utf-8")
     True
     """
+    target = as_path(path, "path")
+    write_whole(target, page_of(title, sections).encode())
+    return target
+
+
+def page_of(title: str, sections: Sequence[Section], *, bare: bool = False) -> str:
+    """Return the page that `write_page` writes; a bare one has neither heading nor foot, to stand in another page."""
     if not sections:
         raise InvalidInput("sections is empty; a page needs at least one Section(title, figure)")
     roots: list[Any] = []
@@ -103,7 +112,7 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
             states.append({"board": section.figure.data})
             continue
         figures = section.figure if isinstance(section.figure, Sequence) else [section.figure]
-        dims, start = _sliders([scenes for figure in figures if (scenes := scenes_of(figure))], section.title)
+        dims, start = _sliders(list(filter(None, map(states_of, figures))), section.title)
         embedded = [_embed(figure, start, section.title) for figure in figures]
         labels = {name: [_value(value) for value in values] for name, values in dims.items()}
         sliders = [
@@ -119,8 +128,9 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     plots, divs = components(roots, wrap_script=False) if roots else ("", ())
     templates = jinja2.Environment(autoescape=True, loader=jinja2.PackageLoader("lmdata", "view"))
     templates.filters["number"] = naming.number
-    html = templates.get_template("page.html").render(
+    return templates.get_template("page.html").render(
         title=title,
+        bare=bare,
         sections=shown,
         divs=divs,
         bokeh=Resources(mode="inline", components=["bokeh"]).js_raw if roots else (),
@@ -130,9 +140,6 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         scripts=[here.joinpath(name).read_text(encoding="utf-8") for name in (*_programs(states), "page.js")],
         version=version("lmdata"),
     )
-    target = as_path(path, "path")
-    write_whole(target, html.encode())
-    return target
 
 
 def _described(number: int, section: Section) -> dict[str, Any]:
@@ -140,53 +147,61 @@ def _described(number: int, section: Section) -> dict[str, Any]:
     return {"number": number, "title": section.title, "paragraphs": paragraphs}
 
 
-def _sliders(all_scenes: Sequence[Scenes], where: str) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+def _sliders(all_states: Sequence[Scenes | Frames], where: str) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """Return the sliders of a section, with their values, and the values that they begin with."""
     dims: dict[str, list[Any]] = {}
     start: dict[str, Any] = {}
-    for scenes in all_scenes:
-        for name, values in scenes.dims.items():
+    for states in all_states:
+        for name, values in states.dims.items():
             if dims.setdefault(name, values) != values:
                 raise InvalidInput(
                     f"section {where!r} has figures with different values of {name}, which share one slider: "
                     "put them into sections of their own"
                 )
-            start.setdefault(name, scenes.first()[name])
+            start.setdefault(name, states.first()[name])
     return dims, start
 
 
 def _embed(figure: Any, start: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any] | None]:
     """Return the Bokeh figure, and the table of its states if it has sliders."""
-    scenes = scenes_of(figure)
-    if scenes is not None:
-        live = Live(scenes, {name: start[name] for name in scenes.dims})
+    states = states_of(figure)
+    if states is not None:
+        begin = {name: start[name] for name in states.dims}
+        live = Live(states, begin) if isinstance(states, Scenes) else LiveFrames(states, begin)
         return live.root, _states(live, where)
     if isinstance(figure, hv.Element | hv.Overlay | hv.NdOverlay | hv.Layout):
-        return hv.renderer("bokeh").get_plot(figure).state, None
+        return hv.renderer("bokeh").get_plot(dressed(figure)).state, None
     raise InvalidInput(
         f"section {where!r} has a figure of type {type(figure).__name__}; give a figure of lmdata.view, "
-        "or a holoviews element without sliders"
+        "or a holoviews element, overlay, layout or map whose sliders have values"
     )
 
 
-def _states(live: Live, where: str) -> dict[str, Any]:
+def _states(live: Live | LiveFrames, where: str) -> dict[str, Any]:
     """Return every state of a figure as places in a pool, in which each title, limit and column is kept once."""
-    scenes = live.scenes
-    sizes = [len(values) for values in scenes.dims.values()]
+    sizes = [len(values) for values in live.dims.values()]
     if math.prod(sizes) > MOST_STATES:
-        told = " x ".join(f"{size} {name}" for name, size in zip(scenes.dims, sizes, strict=True))
+        told = " x ".join(f"{size} {name}" for name, size in zip(live.dims, sizes, strict=True))
         raise InvalidInput(
             f"section {where!r} has a figure of {math.prod(sizes)} states ({told}), and a page holds {MOST_STATES}: "
             "select fewer values first, as with ds.isel(seed=[0, 1], time=slice(0, None, 4))"
         )
+    known: dict[bytes, int] = {}
     pool: dict[str, int] = {}
+
+    def place(value: Any) -> int:
+        """Return the place of a value in the pool; what stays from state to state is rounded and written once."""
+        exact = marshal.dumps(value)
+        if exact not in known:
+            known[exact] = pool.setdefault(_json(value), len(pool))
+        return known[exact]
+
     targets: list[tuple[str, str]] = []
     states = []
-    for scene in scenes.all():
-        parts = live.parts(scene)
+    for parts in live.all():
         targets = [(model.id, name) for model, name, _ in parts]
-        states.append([pool.setdefault(_json(value), len(pool)) for _, _, value in parts])
-    table = {"dims": list(scenes.dims), "sizes": sizes, "targets": targets, "states": states}
+        states.append([place(value) for _, _, value in parts])
+    table = {"dims": list(live.dims), "sizes": sizes, "targets": targets, "states": states}
     return table | {"pool": [json.loads(value) for value in pool]}
 
 

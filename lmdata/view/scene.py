@@ -151,6 +151,21 @@ class Scenes:
         for values in itertools.product(*self.dims.values()):
             yield self.make(**dict(zip(self.dims, values, strict=True)))
 
+    def within(self, values: Mapping[str, Sequence[Any]]) -> Scenes:
+        """Return the scenes at some values of the sliders; those that are not named keep all."""
+        dims = {name: list(values.get(name, own)) for name, own in self.dims.items()}
+        start = {name: value for name, value in self._start.items() if value in dims[name]}
+        return Scenes(self.make, dims, self._dress, start)
+
+    def looking(self, operation: Callable[[hv.Overlay], Any]) -> Scenes | None:
+        """Return the scenes with their look changed by an operation; None if it changes what is drawn."""
+        plain = self.make(**self.first()).draw()
+        changed = operation(self._dress(plain))
+        same = isinstance(changed, hv.Overlay) and len(changed) == len(plain)
+        if not same or any(one.data is not other.data for one, other in zip(plain, changed, strict=True)):
+            return None
+        return Scenes(self.make, self.dims, lambda figure: operation(self._dress(figure)), self._start)
+
     def figure(self) -> hv.Overlay | hv.DynamicMap:
         """Return the overlay where there is no slider, else a DynamicMap that makes frames when they are shown."""
         if not self.dims:
@@ -161,11 +176,15 @@ class Scenes:
 
 
 def scenes_of(figure: Any) -> Scenes | None:
-    """Return the scenes behind a figure of this package that has sliders, or None."""
+    """Return the scenes behind a figure of this package that has sliders, or None; ``opts`` change its look alone."""
     if not isinstance(figure, hv.DynamicMap):
         return None
     made = figure.callback.callable
-    return made if isinstance(made, Scenes) else None
+    if isinstance(made, Scenes):
+        return made
+    operation, below = figure.callback.operation, figure.callback.inputs
+    scenes = scenes_of(below[0]) if operation is not None and len(below) == 1 else None
+    return scenes.looking(operation) if scenes is not None else None
 
 
 class Live:
@@ -190,6 +209,15 @@ class Live:
         self.root = plot.state
         self._parameters = self.root.select_one({"name": "parameters"})
         self.sources = [subplot.handles["source"] for subplot in plot.subplots.values()]
+
+    @property
+    def dims(self) -> dict[str, list[Any]]:
+        """The values of each slider."""
+        return self.scenes.dims
+
+    def all(self) -> Iterator[list[tuple[Any, str, Any]]]:
+        """Yield what every scene sets, the last slider running fastest."""
+        return map(self.parts, self.scenes.all())
 
     def parts(self, scene: Scene) -> list[tuple[Any, str, Any]]:
         """Return what a scene sets: Bokeh model, property and plain value; ``limits`` are the start and end of a range.

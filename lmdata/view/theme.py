@@ -79,6 +79,10 @@ _LEGEND = {
 }  # fmt: skip
 
 
+SHARED = ("logx", "logy", "yticks")
+"""Options of the whole that its elements keep, so that they have them when figures are laid one over the other."""
+
+
 def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **overlay: Any) -> hv.Overlay:
     """Return the figure with the house's look and its own options.
 
@@ -94,6 +98,10 @@ def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **ove
         Options of the whole, as ``logy`` or ``yticks``.
     """
     width, height = size
+    shared = {name: overlay[name] for name in SHARED if name in overlay} | {
+        "frame_width": width, "frame_height": height, "show_grid": True,
+    }  # fmt: skip
+    options = tuple(hv.Options(each.key, **{**each.kwargs, **shared}) for each in options)
     whole = hv.Options(
         "Overlay", backend="bokeh", title="{label}", show_grid=True, frame_width=width, frame_height=height,
         hooks=[_look], toolbar="above", active_tools=[], default_tools=_TOOLS, legend_opts=_LEGEND, **overlay,
