@@ -13,23 +13,26 @@ import lmdata
 from lmdata.numerics.activations import potential
 
 # %% [markdown]
-# A block on the sphere: neurons along three directions, one of which pushes away.
+# A block on the sphere: neurons along three directions, one of which pushes away. Its term of the energy has the
+# integral of the activation.
 
 # %%
-ds = lmdata.open("feed-forward-sphere").load()
-gains = xr.DataArray([1.0, -2.0, 0.5], dims="neuron")
+gains = np.array([1.0, -2.0, 0.5])
 neurons = xr.DataArray([[1.0, 0.5, 0.0], [0.0, 0.0, 1.5], [-1.0, 0.5, 0.5]], dims=("neuron", "component"))
-attention = lmdata.energy(ds)
-stored = potential(xr.dot(ds.position, neurons, dim="component").transpose(..., "neuron").values, "tanh") @ gains.values
-whole = attention.interaction_energy + ds.strength * xr.DataArray(stored.mean(axis=-1), coords=attention.coords)
-for strength in ds.strength.values:
-    one = {"strength": strength}
-    own, both = (float(e.sel(one).diff("time").min()) for e in (attention.interaction_energy, whole))
-    print(f"strength {strength:g}: the largest fall of attention's own energy is {max(-own, 0):.1e}, "
-          f"of the sum {max(-both, 0):.1e}")  # fmt: skip
-assert float(whole.diff("time").min()) > -1e-12
-assert (attention.interaction_energy.sel(strength=0).diff("time") > -1e-12).all()
-assert attention.interaction_energy.sel(strength=2).diff("time").min() < -1e-4
+for ds, activation in ((lmdata.open("feed-forward-sphere"), "tanh"), (lmdata.open("feed-forward-gelu"), "gelu")):
+    ds = ds.load()
+    attention = lmdata.energy(ds).interaction_energy
+    inputs = xr.dot(ds.position, neurons, dim="component").transpose(..., "neuron")
+    stored = xr.DataArray((potential(inputs.values, activation) @ gains).mean(axis=-1), coords=attention.coords)
+    whole = attention + ds.strength * stored
+    for strength in ds.strength.values:
+        one = {"strength": strength}
+        own, both = (float(e.sel(one).diff("time").min()) for e in (attention, whole))
+        print(f"{activation}, strength {strength:g}: the largest fall of attention's own energy is {max(-own, 0):.1e}, "
+              f"of the sum {max(-both, 0):.1e}")  # fmt: skip
+    assert float(whole.diff("time").min()) > -1e-12
+    assert (attention.sel(strength=0).diff("time") > -1e-12).all()
+    assert attention.sel(strength=2).diff("time").min() < -1e-4
 
 # %% [markdown]
 # Two heads, one along each of two axes: the sum climbs, and the head that loses the tokens falls.

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.numerics.special import ratio
+
 ROOT_ENTROPY = 0x6C6D64617461
 """Entropy of the root seed sequence, "lmdata" in ASCII; seeds are its spawn keys."""
 
@@ -140,19 +142,10 @@ def normal_quantile(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     central = np.abs(centred) <= 0.425
     square = np.where(central, 0.180625 - centred * centred, 0.0)
     tail = np.sqrt(-_logarithm(np.minimum(probability, 1.0 - probability)))
-    near = _ratio(tail - 1.6, _NEAR)
-    far = _ratio(tail - 5.0, _FAR)
+    near = ratio(tail - 1.6, _NEAR)
+    far = ratio(tail - 5.0, _FAR)
     outer = np.where(tail <= 5.0, near, far)
-    return np.where(central, centred * _ratio(square, _CENTRAL), np.where(centred < 0.0, -outer, outer))
-
-
-def _ratio(x: NDArray[np.float64], polynomials: tuple[tuple[float, ...], tuple[float, ...]]) -> NDArray[np.float64]:
-    """Return the ratio of two polynomials, coefficients of the highest power first (Horner)."""
-    above, below = (np.zeros_like(x) for _ in range(2))
-    for a, b in zip(*polynomials, strict=True):
-        above = above * x + a
-        below = below * x + b
-    return above / below
+    return np.where(central, centred * ratio(square, _CENTRAL), np.where(centred < 0.0, -outer, outer))
 
 
 def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -60,6 +60,8 @@ BUGS = [
         BLOCKS,
     ),
     Bug("numerics/activations.py", '(2.0 if activation == "tanh" else 1.0)', "1.0", BLOCKS),
+    Bug("numerics/activations.py", "(x * x - 1.0) *", "(x * x + 1.0) *", BLOCKS),
+    Bug("numerics/special.py", "(bounded + coarse)", "(bounded - coarse)", "numerics/test_special.py"),
     Bug("numerics/activations.py", "np.maximum(x, 0.0) ** 2 / 2", "np.maximum(x, 0.0) ** 2", BLOCKS),
     # whom a token attends to
     Bug("dynamics/models/krause_transformer.py", "/ width / width / 2", "/ width / width", KRAUSE),

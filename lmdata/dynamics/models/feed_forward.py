@@ -16,7 +16,7 @@ from lmdata.dynamics.models.parameters import as_array, choice, flag, matrix, nu
 from lmdata.dynamics.models.sphere_attention import SphereFlow
 from lmdata.dynamics.models.weights import softmax_weights
 from lmdata.errors import InvalidInput
-from lmdata.numerics.activations import ACTIVATIONS, activate, potential
+from lmdata.numerics.activations import ACTIVATIONS, STEEPEST, activate, potential
 from lmdata.numerics.arrays import Matrix, apply, per_member
 from lmdata.wording import counted
 
@@ -56,7 +56,7 @@ class FeedForwardAttention(SphereFlow):
         The a_k, one a row; the unit vectors by default.
     gains, biases : sequence of k numbers, optional
         w_k, of any sign, and b_k; ones and zeros by default.
-    activation : {"relu", "tanh", "sigmoid"}
+    activation : {"relu", "tanh", "sigmoid", "gelu"}
         sigma.
     ellipsoid, off_surface, step_size, scheme
         As in `SphereAttention`.
@@ -104,7 +104,7 @@ class FeedForwardAttention(SphereFlow):
         neurons = None if self.neurons is None else np.array(self.neurons)
         squares = 1.0 if neurons is None else (neurons**2).sum(axis=1)
         gains = 1.0 if self.gains is None else np.abs(np.array(self.gains))
-        return size * largest + self.strength * float(np.sum(squares * gains))
+        return size * largest + self.strength * STEEPEST[self.activation] * float(np.sum(squares * gains))
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return what the tokens attend to, and what the block adds."""

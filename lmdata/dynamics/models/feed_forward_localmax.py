@@ -51,7 +51,7 @@ class FeedForwardLocalmax(AttentionMap):
         W; the identity by default.
     biases : sequence of k numbers, optional
         b; zeros by default.
-    activation : {"relu", "tanh", "sigmoid"}
+    activation : {"relu", "tanh", "sigmoid", "gelu"}
         sigma.
 
     Raises

@@ -12,8 +12,8 @@ from lmdata.dynamics.models.base import AttentionMap, Own
 from lmdata.dynamics.models.parameters import as_array, count, flag, matrix, number
 from lmdata.dynamics.models.weights import mask_future
 from lmdata.errors import InvalidInput
-from lmdata.numerics.activations import exponential
 from lmdata.numerics.arrays import Matrix, apply, per_member
+from lmdata.numerics.special import exponential
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
