@@ -2,6 +2,10 @@
 """Order against noise: above a temperature it sets in continuously, below it with a jump (arXiv 2606.05140)."""
 
 # %%
+import json
+
+import numpy as np
+
 import lmdata
 
 # %% [markdown]
@@ -39,3 +43,34 @@ assert max(ends[8.0, 0.6]) < 3 * 200**-0.5
 assert ends[8.0, 1.3][0] > 3 * 200**-0.5, "beyond K# uniform tokens are on their way"
 assert ends[8.0, 1.3][1] > 0.9
 assert ends[8.0, 0.9][0] < 0.3 < 0.75 < ends[8.0, 0.9][1], "below K# the past decides"
+
+# %% [markdown]
+# The same as one run: the strength rises and falls again, slowly. At beta = 8 the way up and the way down are apart
+# over an interval below and above K#; at beta = 1 they are one.
+
+
+# %%
+def branches(ds):
+    """Return the strength, in K#, of each level of the ramp, and the order there on the way up and down."""
+    ramp = ds.attrs["model"]
+    scale = np.array(json.loads(ramp)["scale"]["pieces"])
+    frames = (ds.sizes["time"] - 1) // scale.size  # a level; the first half of them is on the way there
+    order = lmdata.order_parameter(ds).mean("seed").isel(time=slice(1, None)).values.reshape(scale.size, frames)
+    top = scale.size // 2
+    held = order[:, frames // 2 :].mean(axis=1)
+    strength = scale**-2.0 / lmdata.critical_strength(json.loads(ramp)["model"]["inverse_temperature"])
+    return strength[: top + 1], held[: top + 1], held[top:][::-1]
+
+
+ramps = {1.0: branches(lmdata.open("noise-ramp-continuous")), 8.0: branches(lmdata.open("noise-ramp-jump"))}
+for beta, levels in ramps.items():
+    print(f"beta = {beta:g}")
+    for ratio, up, down in zip(*levels, strict=True):
+        print(f"  K = {ratio:.2f} K#: {up:.3f} on the way up, {down:.3f} on the way down")
+ratio, up, down = ramps[1.0]
+assert np.abs(up - down).max() < 0.15
+np.testing.assert_allclose([up[7:], down[7:]], [[0.635, 0.720, 0.776]] * 2, rtol=0, atol=0.05)  # self-consistent
+ratio, up, down = ramps[8.0]
+inside, outside = (ratio > 0.85) & (ratio < 1.05), (ratio < 0.75) | (ratio > 1.15)
+assert (down - up)[inside].min() > 0.5, "between 0.78 K# and K# both are stable, and the past decides"
+assert np.abs(down - up)[outside].max() < 0.21

@@ -1,4 +1,4 @@
-"""Schedules: an alignment sensitivity delta(t) that changes with the step, correctly rounded on every machine."""
+"""Schedules: a parameter, such as a sensitivity delta(t), that changes with the step, correctly rounded everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kinds import Kinds, read_parameters
 from lmdata.errors import InvalidInput
-from lmdata.numerics.checks import as_count, as_number, as_numbers
+from lmdata.numerics.checks import as_count, as_number, as_numbers, unlabelled
 from lmdata.wording import counted
 
 
@@ -279,6 +279,29 @@ def schedule_from_specification(specification: Mapping[str, Any]) -> Schedule:
     Geometric(initial=0.5, ratio=0.9)
     """
     return SCHEDULES.read(specification)
+
+
+def as_schedule(value: Any, name: str) -> float | Schedule:
+    """Return a number >= 0, a sequence of one number a step, or a schedule, as a number or a schedule that changes.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the parameter, if it is none of these.
+
+    Examples
+    --------
+    >>> as_schedule(Constant(0.5), "scale"), as_schedule([0.5, 0.25], "scale")
+    (0.5, Explicit(sequence=(0.5, 0.25)))
+    """
+    value = unlabelled(value)
+    if isinstance(value, Constant):
+        return value.value
+    if isinstance(value, Schedule):
+        return value
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return Explicit(as_numbers(value, name, minimum=0))
+    return as_number(value, name, minimum=0)
 
 
 def _nearest(evaluate: Callable[[Context], Decimal]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 from warnings import warn
@@ -14,10 +14,10 @@ from lmdata.dynamics.batch import distinct
 from lmdata.dynamics.kernels.backends import choose, kernel, to_host, to_namespace
 from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames, register
-from lmdata.dynamics.schedules import Constant, Explicit, Schedule, schedule_from_specification
+from lmdata.dynamics.schedules import Constant, Explicit, Schedule, as_schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning
 from lmdata.numerics.arrays import apply, inner
-from lmdata.numerics.checks import as_alignment, as_number, as_numbers, as_tokens, check_batch, check_scores, unlabelled
+from lmdata.numerics.checks import as_alignment, as_number, as_tokens, check_batch, check_scores
 from lmdata.wording import counted
 
 
@@ -70,7 +70,7 @@ class Localmax:
 
     def __post_init__(self) -> None:
         checked = {
-            "alignment_sensitivity": _as_sensitivity(self.alignment_sensitivity),
+            "alignment_sensitivity": as_schedule(self.alignment_sensitivity, "alignment_sensitivity"),
             "influence": as_number(self.influence, "influence", minimum=0, above=True),
             "alignment": None if self.alignment is None else _as_rows(as_alignment(self.alignment)),
         }
@@ -256,18 +256,6 @@ def _sensitivities(models: Sequence[Localmax], steps: int, *, start: int = 0) ->
         constant = np.array(given, dtype=np.float64)
         return np.broadcast_to(constant[:, None], (len(models), steps - start))
     return np.stack([model.schedule.values(steps, start=start) for model in models])
-
-
-def _as_sensitivity(value: Any) -> float | Schedule:
-    """Return a sensitivity as a number or a schedule that is not constant."""
-    value = unlabelled(value)
-    if isinstance(value, Constant):
-        return value.value
-    if isinstance(value, Schedule):
-        return value
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return Explicit(as_numbers(value, "alignment_sensitivity", minimum=0))
-    return as_number(value, "alignment_sensitivity", minimum=0)
 
 
 def _as_rows(matrix: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

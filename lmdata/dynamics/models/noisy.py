@@ -14,9 +14,11 @@ from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames, Model, model_from_specification, register
 from lmdata.dynamics.models.base import AttentionModel, stacked
 from lmdata.dynamics.models.geometry import Euclidean, Geometry, Simplex
-from lmdata.dynamics.models.parameters import check_parameters, choice, number
+from lmdata.dynamics.models.parameters import check_parameters, choice
+from lmdata.dynamics.schedules import Schedule, as_schedule, schedule_from_specification
 from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import per_member
+from lmdata.numerics.checks import as_number
 from lmdata.numerics.random import counted_words, normal_of
 
 if TYPE_CHECKING:
@@ -72,8 +74,9 @@ class Noisy:
         What moves the tokens.
     noise : {"additive", "common", "values"}
         ``values`` needs a model with a value matrix.
-    scale : float
-        sigma >= 0.
+    scale : float, Schedule or sequence of float
+        sigma >= 0: a number, a schedule of :mod:`lmdata.schedules`, or one number for each step. Under a schedule that
+        falls and rises again slowly the strength of attention over noise, :math:`\sigma^{-2}`, is a ramp up and down.
     calculus : {"scheme", "ito", "stratonovich"}
         The limit of ``values`` for flows: that of the model's scheme, or one by name; where the model's scheme has the
         other, steps are taken by ``euler`` for Ito and by ``rk4`` for Stratonovich.
@@ -92,11 +95,12 @@ class Noisy:
 
     model: Model
     noise: str = choice("additive", ("additive", "common", "values"))
-    scale: float = number(0.1, minimum=0)
+    scale: float | Schedule | Sequence[float] = 0.1
     calculus: str = choice("scheme", ("scheme", "ito", "stratonovich"))
 
     def __post_init__(self) -> None:
         check_parameters(self)
+        object.__setattr__(self, "scale", as_schedule(self.scale, "scale"))
         if not isinstance(self.model, Model) or isinstance(self.model, Noisy):
             raise InvalidInput(f"model is {self.model!r}; give a model without noise, such as Softmax(...)")
         if isinstance(self.model, AttentionModel) and isinstance(self.model.surface, Simplex):
@@ -153,7 +157,8 @@ class Noisy:
 
     def specification(self) -> dict[str, Any]:
         """Return the model as plain JSON values; `from_specification` gives it back exactly."""
-        described = {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": self.scale}
+        scale = self.scale.specification() if isinstance(self.scale, Schedule) else self.scale
+        described = {"kind": self.kind, "model": self.model.specification(), "noise": self.noise, "scale": scale}
         if self.calculus != "scheme":  # recipes from before it keep their identity
             described["calculus"] = self.calculus
         return described
@@ -164,6 +169,8 @@ class Noisy:
         parameters = read_parameters(specification, cls.kind, [field.name for field in fields(cls)])
         if "model" not in parameters:
             raise InvalidInput("a noisy model's specification needs 'model', the specification of what it disturbs")
+        if isinstance(parameters.get("scale"), Mapping):
+            parameters["scale"] = schedule_from_specification(parameters["scale"])
         return cls(**parameters | {"model": model_from_specification(parameters["model"])})
 
     def with_parameter(self, name: str, value: float) -> Self:
@@ -171,17 +178,33 @@ class Noisy:
         if name not in self.sweepable:
             raise unknown_parameter(f"sweepable parameter of {self.kind}", name, self.sweepable)
         if name == "scale":
-            return replace(self, scale=value)
+            return replace(self, scale=as_number(value, name))
         return replace(self, model=self.model.with_parameter(name, value))
 
+    def scale_at(self, step: int) -> float:
+        """Return sigma in the step from ``step`` to the next.
+
+        Examples
+        --------
+        >>> from lmdata.dynamics.models.softmax import Softmax
+        >>> Noisy(model=Softmax(), scale=[0.2, 0.1]).scale_at(1)
+        0.1
+        """
+        if isinstance(self.scale, Schedule):
+            return float(self.scale.values(step + 1, start=step)[0])
+        return self.scale  # type: ignore[return-value]  # a number, once checked
+
     def check(self, tokens: Array, steps: int) -> None:
-        """Check as the model does."""
-        self.model.check(tokens, steps)
+        """Check as the model does, and that a schedule goes on for so many steps."""
+        self.check_batch([self], tokens[None], steps)
 
     @classmethod
     def check_batch(cls, models: Sequence[Self], tokens: Array, steps: int) -> None:
-        """Check as the models do."""
+        """Check as the models do, and that schedules go on for so many steps."""
         batch.check([noisy.model for noisy in models], tokens, steps)
+        for noisy in batch.distinct(models)[0]:
+            if isinstance(noisy.scale, Schedule):
+                noisy.scale.values(steps)
 
     def times(self, steps: Sequence[int]) -> NDArray[Any]:
         """Return the model's times."""
@@ -217,7 +240,8 @@ class Noisy:
 def _step(models: Sequence[Noisy], state: Array, step: int, seeds: Sequence[int], backend: str) -> Array:
     first = models[0]
     inner = [noisy.model for noisy in models]
-    scale = np.array([noisy.scale for noisy in models])
+    own_models, places = batch.distinct(models)
+    scale = np.array([noisy.scale_at(step) for noisy in own_models])[places]
     before, after = first.model.times([step, step + 1]).astype(np.float64)
     root = math.sqrt(after - before)
     _, n, d = state.shape

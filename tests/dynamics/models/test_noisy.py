@@ -51,6 +51,35 @@ def test_noise_is_a_function_of_seed_and_step():
     np.testing.assert_array_equal(advance(silent, state, range(5)), advance(model.model, state, range(5)))
 
 
+def test_under_a_schedule_each_step_has_its_own_scale():
+    """A run is the runs at constant scales one after another, to the bit, in one batch with others as well."""
+    flow = SphereAttention(normalised=False, scheme="layernorm", estimate_error=False)
+    ramp = lmdata.schedules.Piecewise(pieces=(0.5, 0.1, 0.9), switches=(3, 5))
+    model, state = Noisy(model=flow, scale=ramp), tokens.sphere(5, 2).draw(1)
+    whole = advance(model, state, [0, 3, 5, 8], seed=7)
+    for k, scale in enumerate(ramp.pieces):
+        part = replace(model, scale=scale)
+        begin, end = [0, 3, 5, 8][k : k + 2]
+        next_state = Noisy.advance([part], whole[None, k], start=begin, record=[end], seeds=[7]).position[0, 0]
+        np.testing.assert_array_equal(next_state, whole[k + 1])
+    together = Noisy.advance(
+        [replace(model, scale=0.5), model], np.stack([state] * 2), start=0, record=[3, 8], seeds=[7, 7]
+    ).position
+    np.testing.assert_array_equal(together[1], whole[[1, 3]])
+    np.testing.assert_array_equal(together[0, 0], whole[1])
+
+
+def test_a_schedule_of_noise_is_kept_and_has_to_last():
+    model = Noisy(model=Softmax(), scale=[0.3, 0.2])
+    assert lmdata.dynamics.model.model_from_specification(model.specification()) == model
+    assert Noisy(model=Softmax(), scale=lmdata.schedules.Constant(0.2)) == Noisy(model=Softmax(), scale=0.2)
+    assert model.with_parameter("scale", 0.5).scale == 0.5
+    with pytest.raises(InvalidInput, match="2 values, one a step, for 3 steps"):
+        lmdata.simulate(model, tokens.uniform(4, 2), steps=3)
+    with pytest.raises(InvalidInput, match="scale"):
+        Noisy(model=Softmax(), scale=-0.1)
+
+
 def test_noise_is_philox_keyed_by_seed_and_counted_by_step():
     key = np.random.SeedSequence(ROOT_ENTROPY, spawn_key=(5, 1)).generate_state(2, np.uint64)
     words = np.random.Philox(key=key, counter=np.array([0, 7, 0, 0], np.uint64)).random_raw(6)
