@@ -61,6 +61,32 @@ assert late.argmax() == 0, "then the first token"
 assert (late[0] - late[1:] > 10 * error.sel(time=5).values[1:]).all(), "and the middle is lost"
 
 # %% [markdown]
+# With the weights by distance averaged the whole sequence counts, and the slope over all of it. The profile is a U
+# before the critical time: the middle is lost, the first and the nearest tokens are held. Of a sequence so short all
+# is held less than of an endless one, which theory is for.
+
+# %%
+ds = lmdata.open("alibi-u-shape")
+n, slope = ds.sizes["token"], 0.125 * ds.sizes["token"]
+profile = lmdata.retrieval_profile(ds).isel(token=slice(0, -1)).load()
+turn = lmdata.retrieval_turn(1.0, slope=slope)
+for time in profile.time.values[1:]:
+    bins = profile.sel(time=time).coarsen(token=4, boundary="trim").mean()
+    mean, error = bins.mean("seed").values, (bins.std("seed", ddof=1) / np.sqrt(ds.sizes["seed"])).values
+    theory = lmdata.retrieval_theory([time], 1.0, tokens=n, slope=0.125, averaged=True)[0, :28].reshape(-1, 4).mean(1)
+    print(f"t = {time / turn:.2f} of the critical time, by fours from the first token on:")
+    print("  held    " + " ".join(f"{value:6.3f}" for value in mean) + f"  +- {error.max():.3f}")
+    print("  theory  " + " ".join(f"{value:6.3f}" for value in theory))
+    if time == 1.0:
+        np.testing.assert_array_less(np.abs(mean - theory), 3 * error)
+    if time == 3.0:
+        least = mean.argmin()
+        falls, rises = mean[0] - mean[least], mean[-1] - mean[least]
+        assert 0 < least < mean.size - 1
+        assert min(falls, rises) > 3 * np.hypot(error[0], error[least]), "primacy and recency"
+        assert (np.diff(mean[least:]) > -3 * error[least + 1 :]).all(), "one minimum"
+
+# %% [markdown]
 # Cesaro's cousin: layers of averages with skip connections, exactly.
 
 # %%

@@ -142,19 +142,20 @@ def retrieval_theory(
     *,
     tokens: int,
     slope: float,
+    averaged: bool = False,
     width: float = WIDTH,
     modes: int = MODES,
 ) -> NDArray[np.float64]:
     r"""Return the mean retrieval of `PositionalAttention` on the circle, strict and unnormalised, in linear theory.
 
-    To first order a mode k of the density of token i moves by :math:`\rho_i' = a_k \sum_{j<i} q^{i-j-1} \rho_j`, with
-    :math:`q = e^{-\lambda}` and :math:`a_k = k^2 I_k(\beta) / \beta`. That is the exponential of a triangular Toeplitz
-    matrix: at m positions from the last token
+    To first order a mode k of the density of token i moves by :math:`\rho_i' = a_k \sum_j K_{ij} \rho_j`, with
+    :math:`a_k = k^2 I_k(\beta) / \beta` and the factors by distance :math:`K_{ij} = e^{-\lambda (i - j - 1)}, j < i`,
+    or these over their sum, so that the last token n holds
 
-    .. math:: R_m(t) = \sum_k w_k \sum_{r=1}^{m} \binom{m-1}{r-1} q^{m-r} \frac{(a_k t)^r}{r!}, \qquad
-              R_0 = \sum_k w_k
+    .. math:: R_j(t) = \sum_k w_k \big( e^{a_k t K} \big)_{nj} = \sum_k w_k \sum_r \frac{(a_k t)^r}{r!} (K^r)_{nj}.
 
-    Exact for many tokens at each position; for one at each, to first order in t (arXiv 2605.09213).
+    Exact for many tokens at each position; for one at each, to first order in t. Averaged, it is right at all times for
+    many tokens in all, since each is then moved by many: `retrieval_limit` (arXiv 2605.09213).
 
     Parameters
     ----------
@@ -166,6 +167,8 @@ def retrieval_theory(
         n >= 1.
     slope : float
         lambda >= 0.
+    averaged : bool
+        As in `PositionalAttention`.
     width, modes
         As in `retrieval_profile`.
 
@@ -188,21 +191,91 @@ def retrieval_theory(
     times = as_real_array(time, "time")
     beta = as_number(inverse_temperature, "inverse_temperature", minimum=0)
     n = as_count(tokens, "tokens")
-    q = math.exp(-as_number(slope, "slope", minimum=0))
+    slope = as_number(slope, "slope", minimum=0)
     modes = as_count(modes, "modes")
     weights = mode_weights(as_number(width, "width", minimum=0, above=True), modes)
     if times.ndim != 1 or (times < 0).any():
         raise InvalidInput("time must be a sequence of times >= 0")
-    passed = uniform_growth(beta, modes) * times[:, None]
-    found = np.empty((times.size, n))
-    found[:, n - 1] = weights.sum()
-    for m in range(1, n):
-        term, total = passed.copy(), np.zeros_like(passed)  # (a t)^r / r! times the binomial, r from 1
-        for r in range(1, m + 1):
-            total += term * q ** (m - r)
-            term = term * passed / (r + 1) * (m - r) / r
-        found[:, n - 1 - m] = total @ weights
-    return found
+    apart = np.subtract.outer(np.arange(n), np.arange(n))
+    kernel = np.where(apart > 0, np.exp(-slope * np.maximum(apart - 1.0, 0.0)), 0.0)
+    if averaged:
+        kernel[1:] /= kernel[1:].sum(axis=1, keepdims=True)
+    passed = (uniform_growth(beta, modes) * times[:, None])[..., None]
+    term = np.zeros((times.size, modes, n))
+    term[..., n - 1] = 1.0
+    total = term.copy()
+    for r in range(1, n):  # the matrix is strictly triangular, so that its powers end
+        term = passed / r * (term @ kernel)
+        total += term
+        if (term <= 1e-18 * total).all():
+            break
+    return np.asarray(np.einsum("k,tkn->tn", weights, total))
+
+
+def retrieval_limit(
+    place: ArrayLike,
+    time: float,
+    inverse_temperature: float,
+    *,
+    slope: float,
+    width: float = WIDTH,
+    modes: int = MODES,
+) -> NDArray[np.float64]:
+    r"""Return n times the mean retrieval of n tokens, averaged and with the slope lambda / n, as n tends to infinity.
+
+    .. math:: \lim_n n R_{\lceil sn \rceil}(t) = \frac{\lambda e^{\lambda s}}{e^\lambda - 1}
+              \sum_k w_k\, \psi_{a_k t} \Big( \log \frac{e^\lambda - 1}{e^{\lambda s} - 1} \Big), \qquad
+              \psi_c(y) = \sum_{r \ge 0} \frac{c^{r + 1} y^r}{r!\, (r + 1)!}
+
+    with :math:`a_k = k^2 I_k(\beta) / \beta` (arXiv 2605.09213, in a time that is beta times shorter). It is infinite
+    at the first place, s = 0. Before `retrieval_turn` it falls from there to one minimum and rises to the last place,
+    s = 1: a U, the middle lost. From that time on it falls at the last place, and for small slopes all the way.
+
+    Parameters
+    ----------
+    place : array
+        Places s in the sequence, above 0 and up to 1.
+    time : float
+        t >= 0, of the model.
+    inverse_temperature : float
+        beta >= 0.
+    slope : float
+        lambda >= 0, over the whole sequence.
+    width, modes
+        As in `retrieval_profile`.
+
+    Returns
+    -------
+    array
+        Of the shape of ``place``.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the argument that is not allowed.
+
+    Examples
+    --------
+    >>> retrieval_limit([0.001, 0.25, 0.5, 0.75, 1.0], 2.0, 1.0, slope=4.0).round(2)
+    array([4.23, 1.8 , 2.98, 5.09, 8.44])
+    """
+    from scipy.special import hyp0f1
+
+    places = as_real_array(place, "place")
+    time = as_number(time, "time", minimum=0)
+    beta = as_number(inverse_temperature, "inverse_temperature", minimum=0)
+    slope = as_number(slope, "slope", minimum=0)
+    modes = as_count(modes, "modes")
+    weights = mode_weights(as_number(width, "width", minimum=0, above=True), modes)
+    if not ((places > 0) & (places <= 1)).all():
+        raise InvalidInput("place must be places in the sequence, above 0 and up to 1")
+    if slope == 0:
+        density, passed = np.ones_like(places), -np.log(places)
+    else:  # of e^lambda and e^(lambda s) over e^lambda, which do not overflow
+        density = slope * np.exp(slope * (places - 1)) / -math.expm1(-slope)
+        passed = np.log(-math.expm1(-slope) / -np.expm1(-slope * places)) + slope * (1 - places)
+    grown = uniform_growth(beta, modes) * time
+    return np.asarray(density * ((grown * hyp0f1(2.0, grown * passed[..., None])) @ weights))
 
 
 def retrieval_turn(inverse_temperature: float, *, slope: float, width: float = WIDTH, modes: int = MODES) -> float:
@@ -212,8 +285,10 @@ def retrieval_turn(inverse_temperature: float, *, slope: float, width: float = W
               a_k = \frac{k^2 I_k(\beta)}{\beta}, \quad w_k = e^{-k^2 s^2 / 2},
 
     from :math:`R_1 = R_2` of `retrieval_theory`: before it the profile falls with distance (recency), from it on it
-    begins to rise towards the first tokens. In the time of :math:`\theta' = \partial_\theta e^{\beta \cos\theta}`, in
-    which arXiv 2605.09213 has it (:math:`a_k = k^2 I_k(\beta)`), it is beta times shorter.
+    begins to rise towards the first tokens. It is also the time from which on `retrieval_limit`, with lambda over the
+    whole sequence, is no U any more: its slope at the last place changes sign. In the time of
+    :math:`\theta' = \partial_\theta e^{\beta \cos\theta}`, in which arXiv 2605.09213 has it
+    (:math:`a_k = k^2 I_k(\beta)`), it is beta times shorter.
 
     Parameters
     ----------

@@ -31,14 +31,20 @@ def test_the_start_must_be_there():
     ds = lmdata.simulate(lmdata.PositionalAttention(), lmdata.tokens.sphere(4, 2), steps=4)
     with pytest.raises(InvalidInput, match="step 0"):
         lmdata.retrieval_profile(ds.isel(time=slice(1, None)))
+    with pytest.raises(InvalidInput, match="place must be"):
+        lmdata.retrieval_limit([0.0, 0.5], 1.0, 1.0, slope=1.0)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
 @pytest.mark.parametrize(("beta", "slope"), [(0.0, 0.0), (1.0, 1.0), (3.0, 0.2)])
-def test_linear_theory_is_the_exponential_of_a_triangular_matrix(beta, slope):
+def test_linear_theory_is_the_exponential_of_a_triangular_matrix(beta, slope, averaged):
     n, times = 7, [0.0, 0.3, 2.0]
     apart = np.subtract.outer(np.arange(n), np.arange(n))
     kernel = np.where(apart > 0, np.exp(-slope * (apart - 1.0)), 0.0)
-    for time, found in zip(times, lmdata.retrieval_theory(times, beta, tokens=n, slope=slope), strict=True):
+    if averaged:
+        kernel[1:] /= kernel[1:].sum(axis=1, keepdims=True)
+    theory = lmdata.retrieval_theory(times, beta, tokens=n, slope=slope, averaged=averaged)
+    for time, found in zip(times, theory, strict=True):
         modes = [expm(rate * time * kernel)[-1] for rate in uniform_growth(beta, MODES)]
         np.testing.assert_allclose(found, mode_weights(WIDTH, MODES) @ modes, rtol=1e-12, atol=1e-14)
 
@@ -71,6 +77,49 @@ def test_at_the_critical_time_the_two_nearest_are_held_alike(beta, slope):
     assert at[-3] == pytest.approx(at[-2], rel=1e-12)
     assert before[-3] < before[-2]
     assert after[-3] > after[-2]
+
+
+def test_unaveraged_linear_theory_counts_ways_by_binomial_coefficients():
+    r"""At m positions from the last token: sum over r of binom(m-1, r-1) q^(m-r) (a t)^r / r!."""
+    n, q, rates = 9, math.exp(-0.3), 1.5 * uniform_growth(2.0, MODES)
+    found = lmdata.retrieval_theory([1.5], 2.0, tokens=n, slope=0.3)[0]
+    for m in range(1, n):
+        ways = [math.comb(m - 1, r - 1) * q ** (m - r) / math.factorial(r) * rates**r for r in range(1, m + 1)]
+        assert found[n - 1 - m] == pytest.approx(mode_weights(WIDTH, MODES) @ np.sum(ways, axis=0), rel=1e-12)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, 4.0])
+def test_many_averaged_tokens_tend_to_the_profile_of_the_paper(slope):
+    """n times what the last holds of place s n, as 1/n; the series of the paper in its own time beside it."""
+    beta, time, places = 1.5, 1.2, np.array([0.1, 0.4, 0.8, 1.0])
+    limit = lmdata.retrieval_limit(places, time, beta, slope=slope)
+    errors = []
+    for n in (100, 400):
+        found = n * lmdata.retrieval_theory([time], beta, tokens=n + 1, slope=slope / n, averaged=True)[0]
+        errors.append(np.abs(found[np.round(places * n).astype(int) - 1] / limit - 1).max())
+    assert errors[1] < 0.3 * errors[0] < 0.03
+    rates = np.arange(1, MODES + 1) ** 2 * iv(np.arange(1, MODES + 1), beta) * time / beta
+    for place, expected in zip(places, limit, strict=True):
+        y = -math.log(place) if slope == 0 else math.log(math.expm1(slope) / math.expm1(slope * place))
+        series = sum(rates ** (r + 1) * y**r / (math.factorial(r) * math.factorial(r + 1)) for r in range(40))
+        factor = 1.0 if slope == 0 else slope * math.exp(slope * place) / math.expm1(slope)
+        assert expected == pytest.approx(factor * (mode_weights(WIDTH, MODES) @ series), rel=1e-12)
+
+
+@pytest.mark.parametrize(("beta", "slope"), [(0.5, 1.0), (1.0, 1.0), (2.0, 4.0)])
+def test_the_limit_is_a_u_before_the_critical_time_and_falls_at_the_last_place_after_it(beta, slope):
+    """Primacy, recency and one minimum between, up to the time at which the slope at the end is zero."""
+    turn, places = lmdata.retrieval_turn(beta, slope=slope), np.linspace(1e-4, 1.0, 4001)
+    for factor in (0.3, 0.6, 0.9):
+        rises = np.diff(lmdata.retrieval_limit(places, factor * turn, beta, slope=slope)) > 0
+        assert not rises[0]
+        assert rises[-1]
+        assert np.count_nonzero(np.diff(rises.astype(int))) == 1
+    falls = np.diff(lmdata.retrieval_limit(places, 1.02 * turn, beta, slope=slope)) < 0
+    assert falls[-1]
+    assert falls.all() == (slope == 1.0), "with a steep slope a hump is left"
+    last = lmdata.retrieval_limit([1 - 1e-5, 1.0], turn, beta, slope=slope)
+    assert abs(np.diff(last)[0]) < 1e-8 * last[1]
 
 
 def test_in_linear_theory_the_first_tokens_win_and_the_own_start_stays():

@@ -369,6 +369,7 @@ BUGS = [
     Bug("dynamics/models/positional.py", "distance = position - 1.0 if", "distance = position if", POSITIONS),
     Bug("dynamics/models/positional.py", "keys[:, :-1], state[:, :-1]", "keys[:, 1:], state[:, 1:]", POSITIONS),
     Bug("dynamics/models/positional.py", "filled = 1 << (rows - 1).bit_length()", "filled = rows", POSITIONS),
+    Bug("dynamics/models/positional.py", "1.0 + factor * found[r - 1]", "factor * (1.0 + found[r - 1])", POSITIONS),
     Bug("dynamics/models/positional.py", "-(2 * pair / d)", "-(pair / d)", POSITIONS),
     Bug("dynamics/models/positional.py", "sine * even + cosine * odd", "cosine * odd - sine * even", POSITIONS),
     Bug("dynamics/models/pure_attention.py", "means = state + attend", "means = 0.5 * state + attend", FAMILY),

@@ -39,10 +39,12 @@ class PositionalAttention(SphereFlow):
     .. math:: x_i' = \mathrm{Proj}_{x_i} \Big( \sum_{j < i} P_{ij} x_j \Big), \qquad
               w_{ij} = e^{\beta \langle R^i x_i, R^j x_j \rangle - \lambda (i - j - 1)}
 
-    with :math:`P_{ij} = w_{ij}` (USA on a sequence, arXiv 2605.09213, whose sum converges without a division by n) or
-    :math:`P_{ij} = w_{ij} / \sum_{l < i} w_{il}` (SA). The bias that falls by lambda a position is ALiBi (arXiv
-    2108.12409); R, which turns the components 2 m and 2 m + 1 by the angle :math:`\omega\, 10000^{-2m/d}`, is RoPE
-    (arXiv 2104.09864). The mask is strict: the first token attends to none and stays.
+    with :math:`P_{ij} = w_{ij}` (USA on a sequence, whose sum converges without a division by n), or averaged,
+    :math:`P_{ij} = w_{ij} / \sum_{l < i} e^{-\lambda (i - l - 1)}` (USA of arXiv 2605.09213, of n tokens and the slope
+    lambda / n), or :math:`P_{ij} = w_{ij} / \sum_{l < i} w_{il}` (SA). The bias that falls by lambda a position is
+    ALiBi (arXiv 2108.12409); R, which turns the components 2 m and 2 m + 1 by the angle
+    :math:`\omega\, 10000^{-2m/d}`, is RoPE (arXiv 2104.09864). The mask is strict: the first token attends to none and
+    stays.
 
     Order is the point: permuting tokens does not permute the trajectory, and tokens do not feel later ones.
 
@@ -59,6 +61,8 @@ class PositionalAttention(SphereFlow):
     strict : bool
         Tokens attend to earlier ones alone, or to themselves too; the distance is then counted from themselves,
         :math:`i - j` for :math:`j \le i`.
+    averaged : bool
+        The factors by distance of what a token attends to have the sum one (USA only).
     ellipsoid, off_surface, step_size, scheme
         As in `SphereAttention`; a bias and a rotation keep the sphere, and an ellipsoid only without rotation.
 
@@ -84,11 +88,16 @@ class PositionalAttention(SphereFlow):
     rotation: float = number(0.0)
     normalised: bool = flag(False)
     strict: bool = flag(True)
+    averaged: bool = flag(False, later=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.normalised:
             refuse_overflow(self.inverse_temperature, self._reach(None))
+        elif self.averaged:
+            raise InvalidInput(
+                "averaged is True and normalised True, which divides by the sum of the whole weights; leave one out"
+            )
         if self.rotation != 0 and self.ellipsoid is not None:
             raise InvalidInput(
                 f"rotation is {self.rotation:g} and an ellipsoid is given, which rotations do not keep; leave one out"
@@ -110,19 +119,20 @@ class PositionalAttention(SphereFlow):
         if self.normalised:
             return 1.0
         total = float(n) if self.slope == 0 else min(float(n), 1.0 / -float(np.expm1(-self.slope)))
+        total = 1.0 if self.averaged else total
         return total * float(np.exp(self.inverse_temperature * self._reach(None)))
 
     def force(self, state: Array, time: float, own: Own) -> Array:
         """Return what each token attends to; a token that attends to none is not moved."""
         queries, keys = self._biased(state, own)
         if not self.strict:
-            return self._sums(queries, keys, state)
+            return self._sums(queries, keys, state, own)
         found = np.zeros_like(state)
         if state.shape[1] > 1:  # row i - 1 is token i, whose keys are the tokens up to i - 1
-            found[:, 1:] = self._sums(queries[:, 1:], keys[:, :-1], state[:, :-1])
+            found[:, 1:] = self._sums(queries[:, 1:], keys[:, :-1], state[:, :-1], own)
         return found
 
-    def _sums(self, queries: Array, keys: Array, values: Array) -> Array:
+    def _sums(self, queries: Array, keys: Array, values: Array, own: Own) -> Array:
         """Return the sums over keys up to its own row of weight times value, (m, r, d).
 
         The kernel divides weights that are not normalised by the number of rows: with tokens that nobody sees it is
@@ -134,7 +144,10 @@ class PositionalAttention(SphereFlow):
         filled = 1 << (rows - 1).bit_length()
         padded = [np.pad(part, ((0, 0), (0, filled - rows), (0, 0))) for part in (queries, keys, values)]
         increment, mass = attend(*padded, ones, normalised=False, causal=True)  # type: ignore[arg-type, misc]
-        return np.asarray(filled * (mass[:, :rows, None] * values + increment[:, :rows]))
+        sums = np.asarray(filled * (mass[:, :rows, None] * values + increment[:, :rows]))
+        if self.averaged:
+            sums /= np.stack([_totals(float(slope), rows) for slope in own["slope"]])[..., None]
+        return sums
 
     def _biased(self, state: Array, own: Own) -> tuple[Array, Array]:
         """Return queries and keys (m, n, d + 2) whose inner products are the exponents of the weights."""
@@ -154,9 +167,12 @@ class PositionalAttention(SphereFlow):
         n = state.shape[1]
         allowed = np.tri(n, k=-1 if self.strict else 0, dtype=bool)
         exponent = np.where(allowed, scores(*self._biased(state, own)), -np.inf)
-        if not self.normalised:
-            return np.exp(exponent)
         first = 1 if self.strict else 0
+        if not self.normalised:
+            weights = np.exp(exponent)
+            if self.averaged:
+                weights[:, first:] /= _totals(self.slope, n - first)[:, None]
+            return weights
         weights = np.zeros(exponent.shape)
         weights[:, first:] = softmax_weights(exponent[:, first:])
         return weights
@@ -178,6 +194,18 @@ def rotated(tokens: Array, rotation: float) -> Array:
     turned = np.empty_like(tokens)
     turned[:, 0::2], turned[:, 1::2] = cosine * even - sine * odd, sine * even + cosine * odd
     return turned
+
+
+@functools.lru_cache(maxsize=64)
+def _totals(slope: float, rows: int) -> Array:
+    """Return the sums of e^(-slope k) over k = 0 to r, for r = 0 to ``rows`` - 1, the same on every machine."""
+    from lmdata.numerics.elementary import exp
+
+    factor, found = exp(-slope), np.ones(rows)
+    for r in range(1, rows):
+        found[r] = 1.0 + factor * found[r - 1]
+    found.flags.writeable = False
+    return found
 
 
 @functools.lru_cache(maxsize=8)

@@ -32,15 +32,17 @@ def literal_weights(model, state):
             weights[i, j] = np.exp(model.inverse_temperature * score - model.slope * distance)
         if model.normalised and weights[i].any():
             weights[i] /= weights[i].sum()
+        if model.averaged and weights[i].any():
+            weights[i] /= sum(np.exp(-model.slope * k) for k in range(i if model.strict else i + 1))
     return weights
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize(("normalised", "averaged"), [(True, False), (False, False), (False, True)])
 @pytest.mark.parametrize(("d", "rotation"), [(2, 0.7), (4, -1.3), (3, 0.0)])
-def test_weights_and_forces_are_those_of_the_definition(strict, normalised, d, rotation):
+def test_weights_and_forces_are_those_of_the_definition(strict, normalised, averaged, d, rotation):
     model = PositionalAttention(
-        inverse_temperature=1.5, slope=0.4, rotation=rotation, normalised=normalised, strict=strict
+        inverse_temperature=1.5, slope=0.4, rotation=rotation, normalised=normalised, strict=strict, averaged=averaged
     )
     state = lmdata.tokens.sphere(40, d).draw(1)  # more rows than a block of the kernel
     expected = literal_weights(model, state)
@@ -90,7 +92,17 @@ def test_what_is_not_allowed_is_named():
         PositionalAttention(rotation=0.1, ellipsoid=[[2, 0], [0, 1]])
     with pytest.raises(InvalidInput, match="inverse_temperature"):
         PositionalAttention(inverse_temperature=800.0)
+    with pytest.raises(InvalidInput, match="averaged is True and normalised True"):
+        PositionalAttention(averaged=True, normalised=True)
     PositionalAttention(inverse_temperature=800.0, normalised=True)
+
+
+def test_averaged_without_a_slope_each_token_has_the_mean_over_those_before():
+    state = lmdata.tokens.sphere(7, 2).draw(4)
+    model = PositionalAttention(averaged=True, inverse_temperature=0.0)
+    force = model.force(state[None], 0.0, {name: np.array([getattr(model, name)]) for name in model.sweepable})[0]
+    np.testing.assert_allclose(force[1:], [state[:i].mean(axis=0) for i in range(1, 7)], rtol=0, atol=1e-15)
+    assert model.fastest_rate(7) == 1.0
 
 
 @pytest.mark.parametrize("alignment", [None, [[1.0, 0.5, 0.0], [-0.5, 0.2, 0.3], [0.0, 0.4, -0.6]]])
