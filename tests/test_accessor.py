@@ -37,7 +37,7 @@ def test_methods_are_the_measures_alone(ds):
             "tricritical_temperature",
             "uniform_growth",
         ),
-        *("layer_alignment", "retrieval_theory", "retrieval_turn"),
+        *("layer_alignment", "merging_time", "retrieval_limit", "retrieval_theory", "retrieval_turn"),
     }
     assert set(lmdata.analysis.__all__) - set(dir(ds.lm)) == of_parameters
     with pytest.raises(AttributeError, match="no measure named 'hull'; did you mean 'hull_decay'"):

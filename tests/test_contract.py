@@ -40,7 +40,7 @@ TOKENS = {
 OF_NO_DATASET = {
     *("equiangular_alignment", "equiangular_curve", "gaussian_closure"),
     *("antipodal_probability", "critical_strength", "predicted_clusters", "tricritical_temperature", "uniform_growth"),
-    *("layer_alignment", "retrieval_theory", "retrieval_turn"),
+    *("layer_alignment", "merging_time", "retrieval_limit", "retrieval_theory", "retrieval_turn"),
 }
 """Functions of `lmdata.analysis` that take parameters alone."""
 CALLS = {
@@ -48,6 +48,7 @@ CALLS = {
     "energy_distance": [lambda ds: lmdata.energy_distance(ds, ds.assign(position=-ds["position"]))],
     "hull_volume": [lmdata.hull_volume, lambda ds: lmdata.hull_volume(ds, relative=False)],
     "mean_width": [lambda ds: lmdata.mean_width(ds, directions=16)],
+    "rescaled_time": [lambda ds: lmdata.rescaled_time(ds, reach=0.1)],
     "transport_distance": [lambda ds: lmdata.transport_distance(ds, ds.assign(position=-ds["position"]))],
     "vertex_occupancy": [lmdata.vertex_occupancy, lambda ds: lmdata.vertex_occupancy(ds, definition="region")],
 }
@@ -69,6 +70,7 @@ OF_SEVERAL_FRAMES = {
     "s2_to_s1": "the last, which tells S1",
     "s2_to_s2": "the last, which tells S1",
     "retrieval": "the first",
+    "rescaled_time": "those before",
     "interaction_energy": "nothing, but is relative to the first",
 }
 """Variables along time whose value at a frame depends on others, and on which."""

@@ -39,6 +39,9 @@ from lmdata.analysis.planes import hyperplanes as hyperplanes
 from lmdata.analysis.polytope import limit_polytope as limit_polytope
 from lmdata.analysis.quiescent import quiescent_sets as quiescent_sets
 from lmdata.analysis.rank import token_rank as token_rank
+from lmdata.analysis.rescaled_time import merging_time as merging_time
+from lmdata.analysis.rescaled_time import rescaled_time as rescaled_time
+from lmdata.analysis.retrieval import retrieval_limit as retrieval_limit
 from lmdata.analysis.retrieval import retrieval_profile as retrieval_profile
 from lmdata.analysis.retrieval import retrieval_theory as retrieval_theory
 from lmdata.analysis.retrieval import retrieval_turn as retrieval_turn

@@ -16,7 +16,13 @@ NAMES = sorted(name for name in analysis.__all__ if hasattr(getattr(analysis, na
 
 
 def measured(name, ds):
-    arguments = {"dominance_cells": (np.eye(2),), "energy_distance": (ds,), "transport_distance": (ds,)}.get(name, ())
+    further = {
+        "dominance_cells": (np.eye(2),),
+        "energy_distance": (ds,),
+        "rescaled_time": (4.0,),
+        "transport_distance": (ds,),
+    }
+    arguments = further.get(name, ())
     return getattr(analysis, name)(ds, *arguments)
 
 
@@ -63,6 +69,7 @@ OVER_TIME = (
     "lyapunov",
     "energy",
     "metastability",
+    "rescaled_time",
     "hyperplanes",
     "subspace_polytope",
 )

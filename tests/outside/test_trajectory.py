@@ -21,6 +21,7 @@ CALLS = {
     "dominance_cells": lambda ds: lmdata.dominance_cells(ds, np.eye(ds.sizes["component"])),
     "mean_width": lambda ds: lmdata.mean_width(ds, directions=16),
     "energy_distance": lambda ds: lmdata.energy_distance(ds, ds.assign(position=-ds["position"])),
+    "rescaled_time": lambda ds: lmdata.rescaled_time(ds, 4.0),
     "transport_distance": lambda ds: lmdata.transport_distance(ds, ds.assign(position=-ds["position"])),
 }
 MEASURES = {
