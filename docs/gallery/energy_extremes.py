@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import iv
 
 import lmdata
-from lmdata.analysis import energy
+from lmdata.analysis import energy, second_variation
+from lmdata.analysis.second_variation import MAXIMUM
 
 # %% [markdown]
 # Ascent on the sphere: maximisers lie at the leading eigenvectors of D.
@@ -19,10 +20,11 @@ pole = np.abs(ds.position.isel(time=-1, component=0)).min("token").load()
 final = 2 * up.interaction_energy.isel(time=-1)
 print(f"ascent: the energy falls at {int(up.against.sum())} stored steps; |<x, e_1>| >= {float(pole.min()):.9f}")
 print(f"  final energies {final.values.round(4).tolist()}: e = {np.e:.4f} for one cluster,")
-print(f"  between cosh(1) = {np.cosh(1):.4f} and e for two opposite ones, stationary but no maximum")
+print(f"  between cosh(1) = {np.cosh(1):.4f} and e for two opposite ones, a maximum as well, but not the largest")
 assert (up.against == 0).all()
 assert (pole > 1 - 1e-9).all()
 assert ((final > np.cosh(1) - 1e-9) & (final < np.e + 1e-9)).all()
+assert (second_variation(ds.isel(time=[-1]), alignment=matrix).critical_kind == MAXIMUM).all()
 
 # %% [markdown]
 # Descent of four particles in the plane: the tanh ratio of the minimisers.

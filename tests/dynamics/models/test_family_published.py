@@ -239,6 +239,14 @@ def test_energies_of_one_and_two_clusters_are_the_published_ones(cases):
         np.testing.assert_allclose(found, [single, at_first, at_second], rtol=1e-6)  # published in float32
 
 
+def test_published_runs_split_where_two_opposite_clusters_are_maxima_alone(cases):
+    """Of 100 ascents at each D = diag(d1, 1), as of the second variation: none between tanh 1 and the root of d tanh d."""
+    counts = cases("tfdy_energies_flows")["pub_CC"]
+    for first, _, split, _ in counts:
+        larger, other = max(first, 1.0), min(first, 1.0)
+        assert (split > 0) == (other < larger * np.tanh(larger))
+
+
 def four_particles(second, step, steps, scheme):
     angles = -np.pi + np.pi / 4 + np.arange(4) * np.pi / 2
     start = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
