@@ -240,7 +240,7 @@ def test_energies_of_one_and_two_clusters_are_the_published_ones(cases):
 
 
 def test_published_runs_split_where_two_opposite_clusters_are_maxima_alone(cases):
-    """Of 100 ascents at each D = diag(d1, 1), as of the second variation: none between tanh 1 and the root of d tanh d."""
+    """Of 100 ascents at each D = diag(d1, 1) some stay split, but between tanh 1 and the root of d tanh d = 1 none."""
     counts = cases("tfdy_energies_flows")["pub_CC"]
     for first, _, split, _ in counts:
         larger, other = max(first, 1.0), min(first, 1.0)
