@@ -14,7 +14,7 @@ function board(element, data, number) {
 
   const starts = data.starts.map(share.floats), start = () => starts[state.seed];
   const axes = () => (data.planes ? data.planes[state.seed] : [[1, 0], [0, 1]]);
-  const flat = (row) => axes().map((axis) => axis.reduce((sum, weight, k) => sum + weight * row[k], 0));
+  const flat = (row) => planar(row)[0];
 
   function packed() {
     const tokens = new Float64Array(state.roster.length * d);
@@ -22,7 +22,12 @@ function board(element, data, number) {
     return tokens;
   }
   function planar(tokens) {
-    return Array.from({ length: tokens.length / d }, (_, i) => flat(tokens.subarray(i * d, i * d + d)));
+    const [across, up] = axes();
+    return Array.from({ length: tokens.length / d }, (_, i) => {
+      let x = 0, y = 0;
+      for (let k = 0, at = i * d; k < d; k++, at++) { x += across[k] * tokens[at]; y += up[k] * tokens[at]; }
+      return [x, y];
+    });
   }
   // the picture holds the tokens of the start with a margin; what follows stays in their hull
   function frame(roster) {
@@ -46,11 +51,11 @@ function board(element, data, number) {
     frames.forEach((one, t) => places.push(t && one === frames[t - 1] ? places[t - 1] : planar(one)));
     let seen = steps;
     while (seen > 0 && gap(places[seen - 1], places[steps]) <= UNSEEN * extent[2]) seen -= 1;
-    const slots = endings.slots(found.label, found.vertices);
+    const slots = endings.slots(found.label, found.firsts.length);
     const ends = planar(rest || last);
     made = {
       n, tokens, frames, places, rest, found, seen: Math.min(steps, Math.max(seen, 10)),
-      hulls: [], slot: found.label.map((own) => (own < found.vertices ? slots[own] : -1)),
+      hulls: [], slot: found.label.map((own) => slots[own]),
       corners: found.firsts.slice(0, found.vertices).map((i) => ends[i]),
     };
   }
@@ -84,7 +89,7 @@ function board(element, data, number) {
     plane.draw({
       n, extent, hull, near, leads, names, words: data.words, now: made.places[t], places: made.places.slice(0, made.seen + 1),
       slot: made.slot, corners: made.corners, chosen: state.chosen, pointed: state.pointed,
-      bound: d === 2 ? (i) => canonical.threshold(tokens, n, d, delta, i, data.matrix) : null,
+      bound: d === 2 ? (i) => canonical.hearing(tokens, n, d, delta, i, data.matrix) : null,
       said: (i) => said(made.places[0][i]),
     });
     showText();

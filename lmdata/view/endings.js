@@ -75,7 +75,7 @@ const endings = (function () {
     }, 0)) / 2;
   }
 
-  // colours of the first so many clusters, vertices all, as lmdata.view.theme.slots gives them; -1 is none
+  // colours of the first so many clusters, as lmdata.view.theme.slots gives them; -1 is none
   function slots(labels, count) {
     const sizes = new Array(count).fill(0);
     labels.forEach((label) => { if (label < count) sizes[label] += 1; });

@@ -44,7 +44,7 @@ function stage(svg, act) {
 
   function grid() {
     layers.grid.replaceChildren();
-    const step = 10 ** Math.floor(Math.log10(extent[2] / 2)), every = extent[2] / step > 8 ? 2 * step : step;
+    const step = 10 ** Math.floor(Math.log10(extent[2] / 2)), every = [1, 2, 5].find((k) => extent[2] / (k * step) < 6) * step;
     for (const axis of [0, 1]) {
       for (let k = Math.ceil(extent[axis] / every); k * every <= extent[axis] + extent[2]; k++) {
         const place = [k * every, k * every], [u, v] = px(place), on = axis ? v : u;
@@ -150,12 +150,23 @@ function stage(svg, act) {
     return found;
   }
 
+  // moves the token that is dragged, once a frame
+  let wanted = null;
+  function drag(place) {
+    const inside = place.map((value, k) => Math.min(Math.max(value, extent[k]), extent[k] + extent[2]));
+    if (wanted === null) requestAnimationFrame(take);
+    wanted = inside;
+  }
+  function take() {
+    const place = wanted;
+    wanted = null;
+    if (place && dragged !== null) act.move(dragged, place);
+  }
+
   svg.addEventListener("pointermove", (event) => {
     if (!shown) return;
-    if (dragged !== null) {
-      const [x, y] = back(at(event)), inside = (value, k) => Math.min(Math.max(value, extent[k]), extent[k] + extent[2]);
-      act.move(dragged, [inside(x, 0), inside(y, 1)]);
-    } else if (event.pointerType === "mouse") act.point(nearest(at(event), false));
+    if (dragged !== null) drag(back(at(event)));
+    else if (event.pointerType === "mouse") act.point(nearest(at(event), false));
   });
   svg.addEventListener("pointerleave", () => { if (dragged === null) act.point(-1); });
   svg.addEventListener("pointerdown", (event) => {
@@ -171,6 +182,7 @@ function stage(svg, act) {
   });
   for (const end of ["pointerup", "pointercancel"]) {
     svg.addEventListener(end, () => {
+      take();
       if (dragged !== null) act.moved();
       dragged = null;
       svg.classList.remove("dragging");
@@ -179,7 +191,11 @@ function stage(svg, act) {
   svg.addEventListener("dblclick", (event) => {
     if (nearest(at(event), false) < 0) act.add(back(at(event)));
   });
-  layers.rings.addEventListener("focusin", (event) => act.choose(Number(event.target.dataset.token)));
+  // not on a part of the picture: what listens for focus there takes it
+  svg.parentElement.addEventListener("focusin", (event) => {
+    const ring = event.target.closest(".ring");
+    if (ring) act.choose(Number(ring.dataset.token));
+  });
   layers.rings.addEventListener("keydown", (event) => {
     const i = Number(event.target.dataset.token), size = (event.shiftKey ? FINE : COARSE) * extent[2];
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };

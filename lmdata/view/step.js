@@ -43,17 +43,26 @@ const canonical = (function () {
     return keys;
   }
 
-  // fills scores with s_ij of row i, each summed over ascending components; returns their maximum
-  function score(keys, columns, i, n, d, scores) {
-    const first = keys[i];
-    for (let j = 0; j < n; j++) scores[j] = first * columns[j];
-    for (let k = 1, at = n; k < d; k++) {
-      const key = keys[k * n + i];
-      for (let j = 0; j < n; j++, at++) scores[j] += key * columns[at];
+  // s_ij, each summed over ascending components; those of the identity are symmetric to the bit, since products commute
+  function scoresOf(columns, n, d, matrix) {
+    const keys = keysOf(columns, n, d, matrix), scores = new Float64Array(n * n);
+    for (let i = 0, row = 0; i < n; i++, row += n) {
+      const end = matrix ? n : i + 1;
+      for (let k = 0, begin = 0; k < d; k++, begin += n) {
+        const key = keys[begin + i];
+        if (k === 0) for (let j = 0; j < end; j++) scores[row + j] = key * columns[j];
+        else for (let j = 0; j < end; j++) scores[row + j] += key * columns[begin + j];
+      }
+      if (!matrix) for (let j = 0; j < i; j++) scores[j * n + i] = scores[row + j];
     }
-    let most = scores[0];
-    for (let j = 1; j < n; j++) if (scores[j] > most) most = scores[j];
-    return most;
+    return scores;
+  }
+
+  // what a score of row i must reach for its token to be heard
+  function thresholdOf(scores, n, i, sensitivity) {
+    let most = scores[i * n];
+    for (let at = i * n + 1; at < i * n + n; at++) if (scores[at] > most) most = scores[at];
+    return most - sensitivity;
   }
 
   // z = high + low against units of the component's largest entry, so that sums of either over any tokens are exact
@@ -73,13 +82,13 @@ const canonical = (function () {
   }
 
   function step(tokens, n, d, sensitivity, influence, matrix) {
-    const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix), [high, low] = split(columns, n, d);
-    const gain = influence / (1 + influence), scores = new Float64Array(n), near = new Int32Array(n);
-    const after = new Float64Array(n * d);
+    const columns = columnsOf(tokens, n, d), [high, low] = split(columns, n, d), scores = scoresOf(columns, n, d, matrix);
+    const gain = influence / (1 + influence), near = new Int32Array(n), after = tokens.slice();
     for (let i = 0; i < n; i++) {
-      const threshold = score(keys, columns, i, n, d, scores) - sensitivity;
+      const threshold = thresholdOf(scores, n, i, sensitivity);
       let count = 0;
-      for (let j = 0; j < n; j++) if (scores[j] >= threshold) near[count++] = j;
+      for (let j = 0; j < n; j++) if (scores[i * n + j] >= threshold) near[count++] = j;
+      if (count === 1 && near[0] === i) continue; // its displacement is 0
       for (let k = 0, begin = 0; k < d; k++, begin += n) {
         let H = 0, L = 0;
         for (let c = 0; c < count; c++) { H += high[begin + near[c]]; L += low[begin + near[c]]; }
@@ -110,10 +119,11 @@ const canonical = (function () {
 
   // the tokens that each token listens to
   function neighbourhoods(tokens, n, d, sensitivity, matrix) {
-    const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix), scores = new Float64Array(n);
+    const scores = scoresOf(columnsOf(tokens, n, d), n, d, matrix);
     return Array.from({ length: n }, (_, i) => {
-      const threshold = score(keys, columns, i, n, d, scores) - sensitivity;
-      return Array.from(scores.keys()).filter((j) => scores[j] >= threshold);
+      const threshold = thresholdOf(scores, n, i, sensitivity), near = [];
+      for (let j = 0; j < n; j++) if (scores[i * n + j] >= threshold) near.push(j);
+      return near;
     });
   }
 
@@ -122,12 +132,12 @@ const canonical = (function () {
     return neighbourhoods(tokens, n, d, sensitivity, matrix).map((near, i) => near.includes(i));
   }
 
-  // the least value that a score of token i may have for its token to be heard, and the direction of the scores
-  function threshold(tokens, n, d, sensitivity, i, matrix) {
+  // token i hears the places z with <y, z> >= least: returns least and y = A z_i
+  function hearing(tokens, n, d, sensitivity, i, matrix) {
     const columns = columnsOf(tokens, n, d), keys = keysOf(columns, n, d, matrix);
-    const least = score(keys, columns, i, n, d, new Float64Array(n)) - sensitivity;
+    const least = thresholdOf(scoresOf(columns, n, d, matrix), n, i, sensitivity);
     return [least, Array.from({ length: d }, (_, k) => keys[k * n + i])];
   }
 
-  return { step, run, neighbourhoods, leaders, threshold };
+  return { step, run, neighbourhoods, leaders, hearing };
 })();
