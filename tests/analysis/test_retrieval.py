@@ -35,8 +35,9 @@ def test_the_start_must_be_there():
         lmdata.retrieval_limit([0.0, 0.5], 1.0, 1.0, slope=1.0)
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-@pytest.mark.parametrize(("beta", "slope"), [(0.0, 0.0), (1.0, 1.0), (3.0, 0.2)])
+@pytest.mark.parametrize(
+    ("beta", "slope", "averaged"), [(0.0, 0.0, False), (1.0, 1.0, False), (3.0, 0.2, False), (3.0, 0.2, True)]
+)
 def test_linear_theory_is_the_exponential_of_a_triangular_matrix(beta, slope, averaged):
     n, times = 7, [0.0, 0.3, 2.0]
     apart = np.subtract.outer(np.arange(n), np.arange(n))
@@ -94,10 +95,10 @@ def test_many_averaged_tokens_tend_to_the_profile_of_the_paper(slope):
     beta, time, places = 1.5, 1.2, np.array([0.1, 0.4, 0.8, 1.0])
     limit = lmdata.retrieval_limit(places, time, beta, slope=slope)
     errors = []
-    for n in (100, 400):
+    for n in (50, 200):
         found = n * lmdata.retrieval_theory([time], beta, tokens=n + 1, slope=slope / n, averaged=True)[0]
         errors.append(np.abs(found[np.round(places * n).astype(int) - 1] / limit - 1).max())
-    assert errors[1] < 0.3 * errors[0] < 0.03
+    assert errors[1] < 0.3 * errors[0] < 0.06
     rates = np.arange(1, MODES + 1) ** 2 * iv(np.arange(1, MODES + 1), beta) * time / beta
     for place, expected in zip(places, limit, strict=True):
         y = -math.log(place) if slope == 0 else math.log(math.expm1(slope) / math.expm1(slope * place))

@@ -31,6 +31,7 @@ from lmdata.dynamics.models import (
     SphereGradientFlow,
 )
 from lmdata.dynamics.models.noisy import standard_normal
+from lmdata.dynamics.schedules import Periodic
 from lmdata.errors import UnknownName
 
 SPACE = [
@@ -56,12 +57,12 @@ SPACE = [
         neurons=[[1, 0.5], [-1, 0], [0, 2]],
         outputs=[[0.1, 0, -0.3], [0.2, 0.1, 0]],
         biases=[0.1, 0, -0.2],
-        activation="tanh",
+        activation="gelu",
     ),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread"),
     LocalmaxVariant(alignment_sensitivity=0.3, threshold="maximum", influence=0.5),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="absolute", causal=True),
-    Noisy(model=Softmax(), scale=0.05),
+    Noisy(model=Softmax(), scale=Periodic((0.05, 0.1))),
     Noisy(model=SelfAttention(form="plain", values=[[0, 0], [0, 0]]), noise="values", scale=0.5),
     Noisy(model=Localmax(0.1), noise="common", scale=0.05),
 ]
@@ -85,7 +86,7 @@ SPHERE = [
     NormalisedAttention(placement="mix", inverse_temperature=2.0, switch=0.43),
     NormalisedAttention(placement="sqrt-depth", inverse_temperature=2.0),
     LocalmaxVariant(alignment_sensitivity=0.2, threshold="spread", geometry="sphere"),
-    PositionalAttention(slope=0.5, rotation=0.3),
+    PositionalAttention(slope=0.5, rotation=0.3, averaged=True),
     PositionalAttention(inverse_temperature=4.0, slope=0.1, normalised=True, strict=False, scheme="geodesic"),
     Noisy(model=SphereAttention(inverse_temperature=4.0), scale=0.1),
     Noisy(model=SphereAttention(values=[[0, 0], [0, 0]], scheme="layernorm"), noise="values", scale=0.7),
