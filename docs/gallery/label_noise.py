@@ -2,6 +2,8 @@
 """Attention that fits wrong labels may predict well all the same: benign overfitting (2409.17625)."""
 
 # %%
+import numpy as np
+
 import lmdata
 from lmdata.selection import attention, label_noise, margins, token_scores
 
@@ -34,3 +36,22 @@ left = float(score.where(wrong).min())
 print(f"the least score of what is attended to there is {left:.4f}, that of token 0 about -0.7")
 assert left > -0.05
 assert float(token_scores(ds).isel(token=0).where(wrong).max()) < -0.5
+
+# %% [markdown]
+# A weaker signal among as much noise (500 features): labels are fitted all the same, and prediction gains nothing.
+
+# %%
+ds = lmdata.open("selection-label-noise-signal").load()
+fitted = (margins(ds) > 0).isel(start=0).mean(["seed", "sample"])
+last = []
+for k, signal in enumerate(ds.signal.values):
+    fresh = label_noise(500, 8, 500, signal=signal, flipped=0.0).draw(1000)
+    predicted = (margins(ds.sel(signal=signal), fresh) > 0).isel(start=0).mean(["seed", "sample"]).values
+    last.append(predicted[-1])
+    print(
+        f"signal {signal:4g}: {fitted[k, -1].item():.3f} of the labels fitted, {predicted[-1]:.3f} of the fresh "
+        f"samples predicted, {predicted[0]:.3f} before training"
+    )
+assert fitted[:, -1].min() * 80 >= 79
+np.testing.assert_allclose(last, [0.55, 0.58, 0.63, 0.90, 1.0, 1.0], rtol=0, atol=0.034)
+assert predicted[-1] > 0.99

@@ -71,7 +71,8 @@ def label_noise(
     All tokens are standard normal noise. Besides, token 0 has the signal of its class, ``signal`` times e_1 or e_2,
     token 1 ``weak`` times that, and token 2 ``weak`` times the signal of the other class. The value vector is
     ``(e_1 - e_2) / (sqrt(2) signal)``, which tells the classes apart: the prompt alone is to be trained. A share of
-    the labels, rounded up, is flipped: there the score of token 0 is negative (`token_scores`).
+    the labels, rounded up, is flipped: there the score of token 0 is negative (`token_scores`), unless the signal is as
+    weak as the noise, whose standard deviation along the value vector's direction is 1.
 
     Parameters
     ----------

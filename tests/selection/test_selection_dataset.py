@@ -203,7 +203,7 @@ def test_catalogued_runs_are_trained_again_to_the_bit(name, tmp_path, monkeypatc
 def test_every_catalogued_run_is_trained_again_to_the_bit(tmp_path, monkeypatch):
     monkeypatch.setenv("LMDATA_CACHE", str(tmp_path))
     names = [name for name in lmdata.catalog if name.startswith("selection-")]
-    assert len(names) == 22
+    assert len(names) == 23
     for name in names:
         assert (lmdata.open(name).status == 1).all()
 
