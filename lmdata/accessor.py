@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
@@ -10,6 +11,8 @@ import xarray
 
 from lmdata import plugins
 from lmdata.errors import UnknownName
+from lmdata.markup import table
+from lmdata.wording import counted
 
 STEP_FUNCTIONS = ("at", "breakpoints", "distinct_limits", "mean", "trajectory")
 """The methods of ``ds.atlas``."""
@@ -45,6 +48,14 @@ class MeasureAccessor:
     def __dir__(self) -> list[str]:
         return sorted(plugins.load_all("measures", _measures()))
 
+    def __repr__(self) -> str:
+        return f"measures of a dataset: {', '.join(dir(self))}"
+
+    def _repr_html_(self) -> str:
+        found = plugins.load_all("measures", _measures())
+        rows = [(f"ds.lm.{name}()", _first_line(found[name])) for name in sorted(found)]
+        return table(rows, title=counted(len(rows), "measure"))
+
 
 @xarray.register_dataset_accessor("atlas")
 class AtlasAccessor:
@@ -70,6 +81,10 @@ class AtlasAccessor:
 
     def __dir__(self) -> list[str]:
         return sorted(STEP_FUNCTIONS)
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def _measures() -> dict[str, Callable[..., Any]]:

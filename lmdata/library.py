@@ -205,7 +205,14 @@ def build(recipe: Mapping[str, Any], location: Path, progress: Progress | bool |
         resume(location, progress=progress)
 
 
-catalog = Catalog(build)
+def _shown(datasets: Catalog) -> str:
+    """Return the catalogue as notebooks show it."""
+    from lmdata.listing import as_html
+
+    return as_html(datasets)
+
+
+catalog = Catalog(build, show=_shown)
 """The named datasets; see `lmdata.data.catalog.catalog.Catalog`."""
 
 

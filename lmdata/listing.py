@@ -10,9 +10,11 @@ from typing import Any
 
 from lmdata.data.catalog.catalog import Catalog
 from lmdata.errors import LmdataError
+from lmdata.markup import table
 from lmdata.runs.recipe import Recipe
 from lmdata.selection.recipe import SelectionRecipe
 from lmdata.sensitivity.recipe import AtlasRecipe
+from lmdata.wording import counted, sized
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,32 @@ def listed(catalog: Catalog, names: Iterable[str] | None = None) -> list[Listing
         size = _on_disk(Path(info["location"])) if built else size
         found.append(Listing(name, info["title"], model, members, size, cost, built, info.get("paper")))
     return found
+
+
+def as_html(catalog: Catalog) -> str:
+    """Return the datasets of a catalogue as an HTML table.
+
+    Examples
+    --------
+    >>> import lmdata
+    >>> "localmax-square" in as_html(lmdata.catalog)
+    True
+    """
+    rows = [
+        (
+            one.name,
+            one.title,
+            one.model or "",
+            "" if one.members is None else f"{one.members:,}",
+            "" if one.size is None else sized(one.size),
+            "" if one.cost is None else f"{one.cost:.1e}",
+            "yes" if one.built else "",
+            one.paper or "",
+        )
+        for one in listed(catalog)
+    ]
+    title = f"{counted(len(rows), 'dataset')}; lmdata.open(name) builds what is not built"
+    return table(rows, ("name", "title", "model", "members", "size", "pairs", "built", "paper"), title=title)
 
 
 def _told(recipe: Mapping[str, Any] | None) -> tuple[str | None, int | None, int | None, int | None]:

@@ -12,9 +12,21 @@ import lmdata
 
 PACKAGE = Path(lmdata.__file__).parent
 ROOMS = (
-    *("terminal", "wording", "errors", "memory", "plugins", "numerics", "dynamics", "data", "runs", "outside"),
-    *("analysis", "selection", "classification", "sensitivity", "models", "library", "upkeep", "accessor"),
-    *("listing", "xarray_engine", "serving", "view"),
+    *(
+        "terminal",
+        "wording",
+        "markup",
+        "errors",
+        "memory",
+        "plugins",
+        "numerics",
+        "dynamics",
+        "data",
+        "runs",
+        "outside",
+    ),
+    *("analysis", "selection", "classification", "sensitivity", "models", "listing", "library", "upkeep", "accessor"),
+    *("xarray_engine", "serving", "view"),
     *("lmdata", "pipeline", "demo", "doctor", "cli", "__main__"),
 )
 """From the ground up, as in CONTRIBUTING.md; ``lmdata`` is the package's own file, which names what is public."""

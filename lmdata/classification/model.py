@@ -11,10 +11,11 @@ from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.models.parameters import check_parameters, choice, count, flag, number
 from lmdata.dynamics.tokens.sentence import COMPONENTS
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.markup import Specified
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classifier:
+class Classifier(Specified):
     r"""Words, layers of attention without parameters, and a hyperplane (the application of arXiv 2407.01602).
 
     .. math:: z_j(0) = E_{word(j)}, \qquad z(k+1) = \frac{z(k) + \alpha P_k z(k)}{1 + \alpha}, \qquad

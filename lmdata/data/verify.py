@@ -23,8 +23,11 @@ from lmdata.data.store.storage import Place
 from lmdata.data.store.stored_as import GROUP, StoredAs, is_plain, stored_as
 from lmdata.data.trajectory import TrajectoryLayout
 from lmdata.errors import CorruptDataset, LmdataError
+from lmdata.markup import table
 from lmdata.wording import counted
 
+MOST_TOLD = 20
+"""Problems that a report tells one by one."""
 READERS = 2
 """Threads that read and hash: more bring little, since decompression has threads of its own."""
 GROUPS = frozenset({"source", "checkpoints"})
@@ -98,6 +101,13 @@ class Report:
         """Return the report as plain values, for JSON."""
         return {"ok": self.ok, **asdict(self)}
 
+    def _repr_html_(self) -> str:
+        head, *_ = str(self).splitlines()
+        rows = [(problem.kind, problem.subject, problem.message) for problem in self.problems[:MOST_TOLD]]
+        if len(self.problems) > MOST_TOLD:
+            rows.append(("...", f"and {len(self.problems) - MOST_TOLD} more", ""))
+        return table(rows, ("problem", "of", "what is wrong") if rows else (), title=f"{head}; {self.advice}")
+
     def __str__(self) -> str:
         kinds = [problem.kind for problem in self.problems]
         counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
@@ -107,9 +117,9 @@ class Report:
             depth += f" and compared to {self.tolerance:g} of the largest number" if self.tolerance else ""
         name = f"{self.location}@{self.version}" if self.version else self.location
         head = f"{name}: {self.complete} of {counted(self.members, 'member')} complete, {depth}"
-        lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:20]]
-        if len(self.problems) > 20:
-            lines.append(f"  ... and {len(self.problems) - 20} more")
+        lines = [f"  {problem.kind} {problem.subject}: {problem.message}" for problem in self.problems[:MOST_TOLD]]
+        if len(self.problems) > MOST_TOLD:
+            lines.append(f"  ... and {len(self.problems) - MOST_TOLD} more")
         return "\n".join([f"{head}: {', '.join(counts) or 'as written'}", *lines, self.advice])
 
 

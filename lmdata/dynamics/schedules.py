@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kinds import Kinds, read_parameters
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count, as_number, as_numbers, unlabelled
 from lmdata.wording import counted
 
 
 @dataclass(frozen=True)
-class Schedule(ABC):
+class Schedule(ABC, Specified):
     """A sequence delta(0), delta(1), ... of finite numbers >= 0; step t -> t + 1 takes delta(t)."""
 
     kind: ClassVar[str]

@@ -17,6 +17,7 @@ import xarray as xr
 from lmdata.data.verify import Problem, Report
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.errors import BackendUnavailable, InvalidInput
+from lmdata.markup import Specified
 from lmdata.models.transformer import Precision, Transformer
 from lmdata.numerics.checks import as_text
 
@@ -29,7 +30,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 
 @dataclass(frozen=True)
-class TextRecipe:
+class TextRecipe(Specified):
     """Texts, and the model that they pass: a package by its version, its weights by their SHA-256.
 
     Examples

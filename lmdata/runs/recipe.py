@@ -21,6 +21,7 @@ from lmdata.dynamics.model import Model, model_from_specification
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.dynamics.tokens.given import ArrayTokens
 from lmdata.errors import InvalidInput, RecipeMismatch
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count
 from lmdata.plugins import explaining
 from lmdata.runs.provenance import check_origin
@@ -64,7 +65,7 @@ class AnyRecipe(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Specified):
     """What to simulate; made by `Recipe.of` or `Recipe.from_specification`, which check every part.
 
     Examples

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.errors import InvalidInput, UnknownName
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count, as_number
 from lmdata.selection.heads import HEADS
 from lmdata.selection.programs import Norm
@@ -33,7 +34,7 @@ def _later(default: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class TokenSelection:
+class TokenSelection(Specified):
     """One-layer softmax attention f(X) = <X v, softmax(X W p)> under training (arXiv 2306.13596, 2308.16898).
 
     With u the trained parameter, g the gradient of the mean loss and q the exponent, a step is

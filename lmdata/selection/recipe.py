@@ -12,6 +12,7 @@ from typing import Any, Self
 from lmdata.data.digest import canonical_json
 from lmdata.data.identity import recorded_steps
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.runs.recipe import RECIPE_VERSION, read_recipe
 from lmdata.runs.sweep import MOST_MEMBERS, check_record, check_seeds, check_steps, check_sweep
 from lmdata.selection.model import TokenSelection
@@ -22,7 +23,7 @@ from lmdata.selection.sources import starts as starts_of
 
 
 @dataclass(frozen=True)
-class SelectionRecipe:
+class SelectionRecipe(Specified):
     """What to train, on what, from where, how long; made by `of` or `from_specification`, which check every part.
 
     Examples

@@ -18,6 +18,7 @@ from lmdata.dynamics.models.localmax import Localmax
 from lmdata.dynamics.schedules import Explicit
 from lmdata.dynamics.tokens import TokenSource, as_source, source_from_specification
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.memory import available_memory
 from lmdata.numerics.checks import as_number
 from lmdata.runs.recipe import read_seeds
@@ -38,7 +39,7 @@ MOST_WORK = 2.0**40
 
 
 @dataclass(frozen=True)
-class AtlasRecipe:
+class AtlasRecipe(Specified):
     """What an atlas is of; made by `AtlasRecipe.of`, which checks every part.
 
     Examples

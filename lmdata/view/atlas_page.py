@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from bokeh.events import Tap
 from bokeh.models import CustomJS
 
 from lmdata.data.identity import names_of
+from lmdata.markup import escaped
 from lmdata.view import naming, theme
 from lmdata.view.atlas import (
     MOST_ROWS,
@@ -260,7 +260,7 @@ class _Board:
             live.show()
 
     def _say(self) -> None:
-        self.told.object = html.escape(self.intervals.tell(self.seed, self.number))
+        self.told.object = escaped(self.intervals.tell(self.seed, self.number))
         one = self.intervals.start(self.seed)
         low, high = self._sensitivity(), float(one["sensitivity_to"][self.number])
         seeds = self._rows()["seed"].values.tolist()
@@ -281,11 +281,9 @@ class _Board:
             "recipe": (names_of(ds) or ds.attrs).get("recipe_id", "")[:12],
         }
         rows = "".join(
-            f"<tr><td>{html.escape(k)}</td><td>{html.escape(naming.plain(v))}</td></tr>"
-            for k, v in facts.items()
-            if v != ""
+            f"<tr><td>{escaped(k)}</td><td>{escaped(naming.plain(v))}</td></tr>" for k, v in facts.items() if v != ""
         )
-        title = html.escape(naming.plain(ds.attrs.get("title", subject(ds))))
+        title = escaped(naming.plain(ds.attrs.get("title", subject(ds))))
         style = f"<style>td {{ padding: 2px 12px 2px 0; font-size: 13px; color: {theme.MUTED}; }}</style>"
         return pn.pane.HTML(f"{style}<p>{title}</p><table>{rows}</table>", sizing_mode="stretch_width")
 

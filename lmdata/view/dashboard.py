@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from bokeh.models import Span
 
 from lmdata.data.identity import names_of, part_of
 from lmdata.errors import IncompleteDataset
+from lmdata.markup import escaped
 from lmdata.view import naming, selection, theme
 from lmdata.view.atlas_page import atlas_page
 from lmdata.view.explorer import sensitivity_explorer
@@ -161,7 +161,7 @@ class _Board:
                 for cursor in self.cursors:
                     cursor.location = self.values["time"]
         except IncompleteDataset as error:
-            self.notice.param.update(object=html.escape(str(error)), visible=True)
+            self.notice.param.update(object=escaped(str(error)), visible=True)
         else:
             self.notice.visible = False
 
@@ -207,10 +207,8 @@ def _about(members: Members) -> pn.pane.HTML:
         "digest": names_of(ds).get("digest", "")[:12],
     }
     rows = "".join(
-        f"<tr><td>{html.escape(k)}</td><td>{html.escape(naming.plain(v))}</td></tr>"
-        for k, v in facts.items()
-        if v != ""
+        f"<tr><td>{escaped(k)}</td><td>{escaped(naming.plain(v))}</td></tr>" for k, v in facts.items() if v != ""
     )
-    title = html.escape(naming.plain(ds.attrs.get("title", "")))
+    title = escaped(naming.plain(ds.attrs.get("title", "")))
     style = f"<style>td {{ padding: 2px 12px 2px 0; font-size: 13px; color: {theme.MUTED}; }}</style>"
     return pn.pane.HTML(f"{style}<p>{title}</p><table>{rows}</table>", sizing_mode="stretch_width")

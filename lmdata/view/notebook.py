@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +21,7 @@ import panel_material_ui as pmui
 from holoviews.core.dimension import Dimensioned
 
 from lmdata.errors import LmdataError
+from lmdata.markup import escaped
 from lmdata.view import naming, static
 from lmdata.view.composed import figures_of, first_state, states_of, thinned
 from lmdata.view.dashboard import figures as dashboard_figures
@@ -103,7 +103,7 @@ def bundle(shown: Any) -> dict[str, Any] | tuple[dict[str, Any], dict[str, Any]]
         page = page_of("figure", _sections(figures), bare=True)
         still = _first(figures, shown)
     except LmdataError as error:
-        return {"text/html": f"<p>{html.escape(str(error))}</p>", "text/plain": str(error)}
+        return {"text/html": f"<p>{escaped(error)}</p>", "text/plain": str(error)}
     if not on_paper(still):  # an element of another package: a browser alone draws it
         return {"text/html": framed(page)}
     picture = static.drawn(still, "png", dpi=DPI)
@@ -113,7 +113,7 @@ def bundle(shown: Any) -> dict[str, Any] | tuple[dict[str, Any], dict[str, Any]]
 def framed(page: str, picture: bytes | None = None) -> str:
     """Return HTML that shows a page in a frame of its own, and a picture where frames or scripts are not allowed."""
     packed = base64.b64encode(gzip.compress(page.encode(), mtime=0)).decode()
-    source = html.escape(LOADER % packed)
+    source = escaped(LOADER % packed)
     frame = f'<iframe srcdoc="{source}" title="figure" style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
     if picture is None:
         return frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 import xarray
 
+from lmdata.markup import escaped
 from lmdata.selection.solved import solutions
 from lmdata.view import naming, selection, theme
 from lmdata.view.scene import Live
@@ -79,7 +79,7 @@ def training_page(training: Training) -> pmui.Page:
         for name, live in lives.items()
     }
     columns = [[card for name, card in cards.items() if (name == "paths") is first] for first in (True, False)]
-    title = f"<p>{html.escape(naming.plain(ds.attrs.get('title', '')))}</p>"
+    title = f"<p>{escaped(naming.plain(ds.attrs.get('title', '')))}</p>"
     return pmui.Page(
         title=naming.dataset_name(ds),
         sidebar=[pmui.Column(*sliders, pn.pane.HTML(title), sizing_mode="stretch_width")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from lmdata.data.opening import open_dataset
 from lmdata.data.store.durable import sync_files
 from lmdata.data.verify import Problem, Report, verify
 from lmdata.errors import CatalogError, CatalogWarning, CorruptDataset, StaleDataset, UnknownName
+from lmdata.markup import table
 from lmdata.numerics.checks import as_path
 from lmdata.wording import counted
 
@@ -58,6 +59,8 @@ class Catalog(Mapping[str, Entry]):
     cache
         Folder for built datasets and for the user's own entries; without it, ``LMDATA_CACHE`` or the user's
         cache folder.
+    show
+        Returns the catalogue as an HTML table, for notebooks; without it, names and titles are shown.
 
     Examples
     --------
@@ -68,8 +71,16 @@ class Catalog(Mapping[str, Entry]):
     []
     """
 
-    def __init__(self, build: Build, *, files: Sequence[Path] | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        build: Build,
+        *,
+        files: Sequence[Path] | None = None,
+        cache: Path | None = None,
+        show: Callable[[Catalog], str] | None = None,
+    ) -> None:
         self._build = build
+        self._show = show
         self._files = files
         self._cache = cache
         self._read: dict[Path, tuple[tuple[int, int, int], dict[str, Entry]]] = {}
@@ -97,6 +108,11 @@ class Catalog(Mapping[str, Entry]):
 
     def __repr__(self) -> str:
         return f"Catalog of {counted(len(self), 'dataset')}: {', '.join(self)}"
+
+    def _repr_html_(self) -> str:
+        if self._show is not None:
+            return self._show(self)
+        return table([(name, entry.title) for name, entry in self.items()], ("name", "title"))
 
     def list(self) -> list[str]:
         """Return the names of all datasets."""

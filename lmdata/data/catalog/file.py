@@ -30,6 +30,7 @@ from lmdata.data.catalog.mistakes import explain, explain_yaml, shown
 from lmdata.data.digest import canonical_json
 from lmdata.data.store.durable import write_whole
 from lmdata.errors import CatalogError, InvalidInput
+from lmdata.markup import facts
 
 FILE_BYTES = 2**20
 """Size of the largest catalogue file that is read."""
@@ -103,6 +104,9 @@ class Entry(BaseModel):
     """How near the result has to be, and why."""
     tags: tuple[Line, ...] = ()
     derived_from: Line | None = None
+
+    def _repr_html_(self) -> str:
+        return facts(self.model_dump(mode="json", exclude_none=True, exclude={"title"}), title=self.title)
 
     @model_validator(mode="after")
     def _check_driver(self) -> Self:

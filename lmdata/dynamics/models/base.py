@@ -20,6 +20,7 @@ from lmdata.dynamics.models import steppers
 from lmdata.dynamics.models.geometry import Euclidean, Geometry
 from lmdata.dynamics.models.parameters import check_components, check_parameters, choice, flag, number
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.checks import check_scores
 from lmdata.numerics.threads import parallel_for
@@ -42,7 +43,7 @@ RISE = 1e-11
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionModel:
+class AttentionModel(Specified):
     """Base of the family: a frozen dataclass whose fields are its parameters (`lmdata.dynamics.model.Model`)."""
 
     kind: ClassVar[str]

@@ -16,6 +16,7 @@ from lmdata.dynamics.kinds import read_parameters, unknown_parameter
 from lmdata.dynamics.model import Frames, register
 from lmdata.dynamics.schedules import Constant, Explicit, Schedule, as_schedule, schedule_from_specification
 from lmdata.errors import InvalidInput, ResolutionWarning
+from lmdata.markup import Specified
 from lmdata.numerics.arrays import apply, inner
 from lmdata.numerics.checks import as_alignment, as_number, as_tokens, check_batch, check_scores
 from lmdata.wording import counted
@@ -23,7 +24,7 @@ from lmdata.wording import counted
 
 @register
 @dataclass(frozen=True)
-class Localmax:
+class Localmax(Specified):
     """Localmax dynamics (arXiv 2509.15958); hardmax (arXiv 2407.01602) at sensitivity 0.
 
     ::

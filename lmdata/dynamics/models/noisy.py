@@ -17,6 +17,7 @@ from lmdata.dynamics.models.geometry import Euclidean, Geometry, Simplex
 from lmdata.dynamics.models.parameters import check_parameters, choice
 from lmdata.dynamics.schedules import Schedule, as_schedule, schedule_from_specification
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.arrays import per_member
 from lmdata.numerics.checks import as_number
 from lmdata.numerics.random import counted_words, normal_of
@@ -41,7 +42,7 @@ OWN_KERNEL = "numpy:own"
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class Noisy:
+class Noisy(Specified):
     r"""A model with noise at every step; the noise is a function of the member's seed and the step number alone.
 
     ============  ==========================================================================================

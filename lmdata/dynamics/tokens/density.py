@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.tokens.source import register
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.cells import circle_cells, sphere_cells, zonal_polynomials
 from lmdata.numerics.checks import as_count, as_real_array
 
@@ -19,7 +20,7 @@ SURFACES = ("circle", "sphere")
 
 @register
 @dataclass(frozen=True)
-class Density:
+class Density(Specified):
     """Masses of cells; see :func:`lmdata.tokens.density`."""
 
     kind: ClassVar[str] = "density"

@@ -13,6 +13,7 @@ from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.given import as_source
 from lmdata.dynamics.tokens.source import TokenSource, register, source_from_specification
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics import random
 
 _STREAM = (3,)
@@ -21,7 +22,7 @@ _STREAM = (3,)
 
 @register
 @dataclass(frozen=True)
-class RandomDirections:
+class RandomDirections(Specified):
     """The lengths of other tokens in random directions; see :func:`lmdata.tokens.random_directions`."""
 
     kind: ClassVar[str] = "random-directions"

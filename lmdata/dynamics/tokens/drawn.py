@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.tokens.source import register
+from lmdata.markup import Specified
 from lmdata.numerics import random
 from lmdata.numerics.checks import as_count, as_number
 
 
 @dataclass(frozen=True)
-class RandomTokens(ABC):
+class RandomTokens(ABC, Specified):
     """Base of the random sources: ``n`` tokens of ``d`` components for each seed, by :mod:`lmdata.numerics.random`."""
 
     kind: ClassVar[str]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.tokens.source import register
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count, as_number
 
 
 @register
 @dataclass(frozen=True)
-class Equiangular:
+class Equiangular(Specified):
     """Unit vectors with one cosine; see :func:`lmdata.tokens.equiangular`."""
 
     kind: ClassVar[str] = "equiangular"

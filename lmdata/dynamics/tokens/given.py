@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.source import TokenSource, register
 from lmdata.errors import InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count, as_text, as_tokens
 from lmdata.wording import counted
 
 
 @register
 @dataclass(frozen=True)
-class ArrayTokens:
+class ArrayTokens(Specified):
     """Given tokens; see :func:`lmdata.tokens.array`. Two are equal if values, labels and seeds are."""
 
     kind: ClassVar[str] = "array"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lmdata.dynamics.tokens.source import register
 from lmdata.errors import UnknownName
+from lmdata.markup import Specified
 
 CONFIGURATIONS: dict[str, tuple[tuple[float, float], ...]] = {
     "emerging-leader": (
@@ -45,7 +46,7 @@ square; and tokens that gather round one which is no leader."""
 
 @register
 @dataclass(frozen=True)
-class ConfigurationTokens:
+class ConfigurationTokens(Specified):
     """A published configuration; see :func:`lmdata.tokens.configuration`."""
 
     kind: ClassVar[str] = "configuration"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lmdata.dynamics.kinds import read_parameters
 from lmdata.dynamics.tokens.source import register
 from lmdata.errors import BackendUnavailable, ExtraMissing, InvalidInput
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count
 from lmdata.numerics.random import lengths
 
@@ -31,7 +32,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 @register
 @dataclass(frozen=True)
-class TextTokens:
+class TextTokens(Specified):
     """The words of a text, each a token; see :func:`lmdata.tokens.text`."""
 
     kind: ClassVar[str] = "text"

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmdata.dynamics.tokens.source import register
+from lmdata.markup import Specified
 from lmdata.numerics.checks import as_count, as_number
 
 
 @register
 @dataclass(frozen=True)
-class Spaced:
+class Spaced(Specified):
     """Tokens equally spaced on a line; see :func:`lmdata.tokens.spaced`."""
 
     kind: ClassVar[str] = "spaced"
