@@ -128,6 +128,10 @@ class AccuracyWarning(UserWarning):
     """A result is less accurate than asked: an unstable step size, an iteration stopped before its tolerance."""
 
 
+class UnsettledWarning(UserWarning):
+    """Tokens still move at the last stored frame that limits are read off; the message says how many."""
+
+
 class PluginWarning(UserWarning):
     """What another package adds cannot be loaded, or has a name that is taken; or a catalogue file is gone."""
 

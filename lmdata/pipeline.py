@@ -17,6 +17,7 @@ import xarray
 
 import lmdata
 from lmdata import plugins
+from lmdata.analysis.ends import warn_if_moving
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.numerics.checks import as_path
@@ -54,6 +55,11 @@ def keep(
     -------
     Dataset
         The stored result, lazy, together with the source's variables.
+
+    Warns
+    -----
+    UnsettledWarning
+        If it stands on limits at which tokens still moved: how many, of how many members.
     """
     name = f"{_label(source)}-{measure}"
     title = f"{_title(measure)} of {_label(source)}"
@@ -62,6 +68,7 @@ def keep(
     derived = derived.assign_attrs(versions=canonical_json(versions()))
     lmdata.catalog.save(name, derived, source=source, made_by=made_by, title=title)
     kept = lmdata.open(name)
+    warn_if_moving(kept, name)
     return source.merge(
         kept.drop_vars(set(kept.variables) & set(source.variables) - set(source.dims)), combine_attrs="override"
     )

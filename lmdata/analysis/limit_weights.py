@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.ends import CERTIFIED, marked
+from lmdata.analysis.ends import MOVING, marked
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
-from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
+from lmdata.analysis.polytope import TOLERANCE, limits_of, scale_of
 from lmdata.analysis.presence import present
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import neighbourhoods
@@ -162,8 +162,8 @@ def limit_weights(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among 
     Returns
     -------
     xarray.Dataset
-        Lazy where ``ds`` is. Vertices and limits s are those of `limit_polytope`, with ``limits_certified``; who hears
-        whom is read off the last stored frame.
+        Lazy where ``ds`` is. Vertices and limits s are those of `limit_polytope`, with its coordinates
+        ``limits_certified`` and ``tokens_moving``; who hears whom is read off the last stored frame.
 
         - ``vertex_weight`` (<swept>, seed, token, vertex): sums to 1 over the vertices; one 1 for a token at a vertex;
           NaN beyond the last vertex, and where a set between vertices hears itself alone, as none at rest does
@@ -183,6 +183,11 @@ def limit_weights(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among 
         If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``tolerance``
         is not a number above 0.
 
+    Warns
+    -----
+    UnsettledWarning
+        As `limit_polytope`.
+
     Examples
     --------
     >>> import lmdata
@@ -194,7 +199,7 @@ def limit_weights(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among 
     position = positions(ds, "limit_weights")
     check_whole(ds, "limit_weights", among)
     models = localmax_of(ds, "limit_weights")
-    limit = limit_polytope(ds, tolerance=tolerance, among=among)
+    limit, certified = limits_of(ds, "limit_weights", tolerance=tolerance, among=among)
     frame = ("token", "component")
     found = measured(
         ds,
@@ -212,4 +217,4 @@ def limit_weights(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among 
         alignment=alignment_of(ds, models, "limit_weights"),
         tolerance=tolerance,
     )
-    return marked(found, limit.coords.get(CERTIFIED))
+    return marked(found, certified, limit.coords[MOVING], "limit_weights")

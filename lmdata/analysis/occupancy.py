@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.ends import CERTIFIED, marked
+from lmdata.analysis.ends import MOVING, marked
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.pair_kernels import shares_aligned, shares_within
 from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
-from lmdata.analysis.polytope import TOLERANCE, limit_polytope, scale_of
+from lmdata.analysis.polytope import TOLERANCE, limits_of, scale_of
 from lmdata.analysis.presence import present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
@@ -175,7 +175,8 @@ def vertex_occupancy(
     Returns
     -------
     xarray.Dataset
-        Lazy where ``ds`` is. Vertices are those of `limit_polytope`, with the same numbers and ``limits_certified``.
+        Lazy where ``ds`` is. Vertices are those of `limit_polytope`, with the same numbers and its coordinates
+        ``limits_certified`` and ``tokens_moving``.
 
         - ``occupancy`` (<swept>, seed, time, vertex): NaN beyond the last vertex
         - ``occupancy_entropy`` (<swept>, seed, time): ``- sum_v o_v ln o_v - o ln o``, with o the share of
@@ -192,6 +193,11 @@ def vertex_occupancy(
     InvalidInput
         If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``radius`` is
         not a number above 0, or comes with ``"region"``.
+
+    Warns
+    -----
+    UnsettledWarning
+        As `limit_polytope`.
 
     Examples
     --------
@@ -210,7 +216,7 @@ def vertex_occupancy(
     check_whole(ds, "vertex_occupancy", among)
     times = times_of(ds, "vertex_occupancy")
     models = localmax_of(ds, "vertex_occupancy")
-    limit = limit_polytope(ds, tolerance=tolerance, among=among)
+    limit, certified = limits_of(ds, "vertex_occupancy", tolerance=tolerance, among=among)
     new = {"vertex": range(ds.sizes["token"])}
     if definition == "radius":
         within = f"{RADIUS!r} of the largest initial norm" if radius is None else repr(radius)
@@ -250,4 +256,4 @@ def vertex_occupancy(
         new={"share": SHARES},
         comment=occupied["occupancy"].attrs["comment"],
     )
-    return marked(occupied.assign(summed_up.data_vars), limit.coords.get(CERTIFIED))
+    return marked(occupied.assign(summed_up.data_vars), certified, limit.coords[MOVING], "vertex_occupancy")

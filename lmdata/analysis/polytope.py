@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import centres, clusters, polytope_vertices
-from lmdata.analysis.ends import ends, marked
+from lmdata.analysis.ends import MOVING, ends, marked
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.parameters import Among, alignment_of, check_order, check_whole, localmax_of, sensitivities
 from lmdata.analysis.presence import present
@@ -32,6 +32,7 @@ class Limits(NamedTuple):
     vertex_size: NDArray[np.int64]
     gap: NDArray[np.float64]
     settled: NDArray[np.bool_]
+    tokens_moving: NDArray[np.int64]
 
 
 def scale_of(first: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -87,6 +88,7 @@ def limit_sets(
         vertex_size=np.full((m, n), -1),
         gap=np.full((m, n), np.nan),
         settled=np.zeros(m, np.bool_),
+        tokens_moving=np.full(m, -1),
     )
     for member in np.flatnonzero(present(states)):
         state = states[member]
@@ -104,7 +106,8 @@ def limit_sets(
         limits.vertex_size[member, :count] = np.bincount(cluster)[corners]
         limits.gap[member, :count] = _gaps(points, corners, alignment)
         way = neighbour_mean(state, float(delta[member]), alignment) - state
-        limits.settled[member] = np.sqrt((way**2).sum(axis=-1)).max() <= reach[member]
+        moving = int((np.sqrt((way**2).sum(axis=-1)) > reach[member]).sum())
+        limits.settled[member], limits.tokens_moving[member] = moving == 0, moving
     return Limits._make(array.reshape((*shape, *array.shape[1:])) for array in limits)
 
 
@@ -130,6 +133,7 @@ def _gaps(
     Variable("vertex_size", ("*", "seed", "vertex"), "int64", "tokens at the vertex"),
     Variable("gap", ("*", "seed", "vertex"), "float64", "smallest <A v, v - w> over the other limit points w"),
     Variable("settled", ("*", "seed"), "bool", "limit clusters no longer move", None),
+    Variable("tokens_moving", ("*", "seed"), "int64", "tokens that have not come to rest at the limits"),
 )
 def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among = "run") -> xr.Dataset:
     """Find the polytope that the tokens converge to: clusters of the last stored frame, and the hull's vertices.
@@ -166,6 +170,8 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         - ``vertex_size`` (<swept>, seed, vertex): tokens in the vertex's cluster
         - ``gap`` (<swept>, seed, vertex): NaN for a single limit point
         - ``settled`` (<swept>, seed): every token is within ``tolerance * scale`` of its neighbour mean
+        - ``tokens_moving`` (<swept>, seed): how many are not; a coordinate, which what else stands on these limits
+          (`quiescent_sets`, `vertex_occupancy`, `limit_weights`) has too
 
         Vertices are numbered by position, so that numbers agree between members whose polytopes agree: in the
         plane counter-clockwise from the vertex of least first component, elsewhere by first, second, ...
@@ -180,6 +186,11 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters, or ``tolerance``
         is not a number above 0.
 
+    Warns
+    -----
+    UnsettledWarning
+        If ``ds`` is in memory, and tokens still move: how many, of how many members.
+
     Examples
     --------
     >>> import lmdata
@@ -188,11 +199,25 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
     >>> limit.token_vertex.values, int(limit.vertex_count), bool(limit.settled)
     (array([1, 1, 0]), 2, True)
     """
+    found, certified = limits_of(ds, "limit_polytope", tolerance=tolerance, among=among)
+    return marked(found, certified, found.coords[MOVING], "limit_polytope")
+
+
+def limits_of(
+    ds: xr.Dataset, measure: str, *, tolerance: float, among: Among
+) -> tuple[xr.Dataset, xr.DataArray | None]:
+    """Return what `limit_polytope` does, and whose limits are proved, for another measure that stands on them.
+
+    Raises
+    ------
+    InvalidInput
+        As `limit_polytope`, in the name of the ``measure``.
+    """
     tolerance = as_number(tolerance, "tolerance", minimum=0, above=True)
-    position = positions(ds, "limit_polytope")
-    check_whole(ds, "limit_polytope", among)
-    check_order(ds, "limit_polytope")
-    models = localmax_of(ds, "limit_polytope")
+    position = positions(ds, measure)
+    check_whole(ds, measure, among)
+    check_order(ds, measure)
+    models = localmax_of(ds, measure)
     frame = ("token", "component")
     end, certified = ends(position, ds, among)
     where = "the last stored frame" if certified is None else "certified limits, or of the last stored frame"
@@ -201,12 +226,12 @@ def limit_polytope(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         limit_sets,
         end,
         position.isel(time=0, drop=True),
-        sensitivities(ds, models, "limit_polytope").isel(time=-1),
+        sensitivities(ds, models, measure).isel(time=-1),
         names=Limits._fields,
         core=(frame, frame, ()),
         new={"vertex": range(ds.sizes["token"])},
         comment=f"clusters of {where}, tolerance {tolerance!r} of the largest initial norm",
-        alignment=alignment_of(ds, models, "limit_polytope"),
+        alignment=alignment_of(ds, models, measure),
         tolerance=tolerance,
     )
-    return marked(found, certified)
+    return found.set_coords(MOVING), certified

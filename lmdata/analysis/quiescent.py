@@ -8,12 +8,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lmdata.analysis.ends import CERTIFIED, marked
+from lmdata.analysis.ends import MOVING, marked
 from lmdata.analysis.graph_kernels import forget_listeners
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
 from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
-from lmdata.analysis.polytope import TOLERANCE, limit_polytope
+from lmdata.analysis.polytope import TOLERANCE, limits_of
 from lmdata.analysis.presence import present
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
@@ -171,13 +171,18 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
           summed over those in the one set and averaged over the tokens of the other; S1 and S2 are those of the last
           step. NaN where the listening set is empty
 
-        Absent members have False, -1 and NaN; the coordinate ``status`` tells. The coordinate ``limits_certified`` is
-        that of `limit_polytope`.
+        Absent members have False, -1 and NaN; the coordinate ``status`` tells. The coordinates ``limits_certified``
+        and ``tokens_moving`` are those of `limit_polytope`.
 
     Raises
     ------
     InvalidInput
         If ``ds`` is not a localmax dataset with whole members, all tokens and known parameters.
+
+    Warns
+    -----
+    UnsettledWarning
+        As `limit_polytope`.
 
     Examples
     --------
@@ -195,7 +200,7 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
     check_whole(ds, "quiescent_sets", among)
     times = times_of(ds, "quiescent_sets")
     models = localmax_of(ds, "quiescent_sets")
-    limit = limit_polytope(ds, tolerance=tolerance, among=among)
+    limit, certified = limits_of(ds, "quiescent_sets", tolerance=tolerance, among=among)
     found = measured(
         ds,
         closed_sets,
@@ -209,4 +214,4 @@ def quiescent_sets(ds: xr.Dataset, *, tolerance: float = TOLERANCE, among: Among
         comment=f"at every stored step up to the last; {limit['cluster'].attrs['comment']}",
         alignment=alignment_of(ds, models, "quiescent_sets"),
     )
-    return marked(found, limit.coords.get(CERTIFIED))
+    return marked(found, certified, limit.coords[MOVING], "quiescent_sets")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from lmdata import analysis
 from lmdata.analysis.clusters import clusters
 from lmdata.data.registry import COMPLETE, FAILED
-from lmdata.errors import IncompleteDataset, InvalidInput
+from lmdata.errors import IncompleteDataset, InvalidInput, UnsettledWarning
 from lmdata.outside.alone import alone
 from lmdata.view import naming, theme
 from lmdata.view.plane import Basis, Plane, plane
@@ -66,7 +67,9 @@ class Member:
         """Return variables of a measure: those of the dataset if it has all of them, else computed."""
         if all(name in self.dataset for name in names):
             return self._squeezed(self.dataset[list(names)].compute())
-        found = measure(self._run)
+        with warnings.catch_warnings():  # not of every member that a page draws: the coordinate says it of each
+            warnings.simplefilter("ignore", UnsettledWarning)
+            found = measure(self._run)
         return self._squeezed((found.to_dataset() if isinstance(found, xarray.DataArray) else found).compute())
 
     @cached_property
