@@ -82,8 +82,9 @@ def retrieval_profile(ds: xr.Dataset, *, width: float = WIDTH, modes: int = MODE
     a bump of width s round the first state of token j, without its mean, at the place of the last token. Of tokens that
     start independently and uniformly on the circle its mean over seeds is 0 where the last token knows nothing of
     token j, and :math:`\sum_k w_k` where it is its copy. Under causal attention it is large for the last token itself
-    (it keeps its state), and in the course of time for the first ones: a U, the middle lost (arXiv 2307.03172,
-    2605.09213). `retrieval_theory` is its mean in linear theory; average over ``seed`` to compare.
+    (it keeps its state), and in the course of time for the first ones; where weights by distance are averaged, for the
+    nearest ones too: a U, the middle lost (arXiv 2307.03172, 2605.09213). `retrieval_theory` is its mean in linear
+    theory, `retrieval_limit` that of an endless sequence; average over ``seed`` to compare.
 
     Parameters
     ----------

@@ -32,6 +32,14 @@ def test_every_step_contracts_towards_the_neighbour_mean(seed, on_lattice, delta
     np.testing.assert_allclose(after, before / (1 + alpha), rtol=1e-9, atol=1e-14)
 
 
+def test_floats_arrive_though_no_token_does():
+    """By F3 a token off its neighbour mean is never there; in floats all stand still from step 70 on, one start."""
+    ds = lmdata.simulate(lmdata.Localmax(0.1), lmdata.tokens.uniform(16, 2), steps=90)
+    moved = lmdata.convergence(ds).displacement.isel(seed=0).values > 0
+    assert moved[1:70].all()
+    assert not moved[70:].any()
+
+
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3]), st.sampled_from([0.5, 1.0, 3.0]))
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_the_fitted_rate_is_that_of_the_theorem(seed, delta, alpha):
