@@ -45,7 +45,8 @@ def closest_apart(position: NDArray[np.floating], bound: ArrayLike) -> NDArray[n
         unit = directions(np.where(here[:, None, None], block, 0.0))
         cosine = scores(unit, unit)
         there = (unit != 0).any(axis=-1)  # a token at the origin is near to none
-        counts = (cosine < bounds[begin : begin + size]) & there[:, :, None] & there[:, None, :] & here[:, None, None]
+        pairs = ~np.eye(n, dtype=bool) & there[:, :, None] & there[:, None, :]
+        counts = pairs & (cosine < bounds[begin : begin + size])
         largest = np.where(counts, cosine, -np.inf).max(axis=(1, 2))
         found[begin : begin + size] = np.where(np.isfinite(largest), largest, np.nan)
     return found.reshape(shape)

@@ -81,6 +81,7 @@ def test_pairs_that_have_merged_and_tokens_without_a_direction_do_not_count():
     state = np.array([[1.0, 0.0], [2.0, 1e-3], [0.0, 0.0], [0.0, 3.0]])
     assert closest_apart(state, 0.99).item() == pytest.approx(5e-4, rel=1e-6)
     assert np.isnan(closest_apart(state, -0.5).item())
+    assert np.isnan(closest_apart(lmdata.tokens.sphere(50, 3).draw(0)[:, None], 1.0)).all(), "nor oneself"
     frames = np.stack([state[:2]] * 3)
     cosine, rescaled = passed(frames, np.arange(3.0), 4.0, 0.99, normalised=True)
     assert np.isnan(cosine).all()
