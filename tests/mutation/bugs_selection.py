@@ -10,24 +10,25 @@ TRAINING = (
     "selection/test_selection_dataset.py selection/test_selection_theorems.py"
 )
 STORED = "selection/test_runs.py"
+BIASES = "selection/test_biases.py selection/test_descent.py"
 
 BUGS = [
     Bug(
         "selection/geometry.py",
-        "(best[samples] > scores[samples, tokens] + known)",
-        "(best[samples] >= scores[samples, tokens] + known)",
+        "scores[rows, chosen][:, None] > scores + known",
+        "scores[rows, chosen][:, None] >= scores + known",
         GEOMETRY,
     ),
     Bug(
         "selection/geometry.py",
-        "scores[samples, tokens] + known)[parameter.support].all()",
-        "scores[samples, tokens] + known).all()",
+        "bool(better[support].all())",
+        "bool(better[problem.present].all())",
         GEOMETRY,
     ),
     Bug(
         "selection/geometry.py",
-        "bool((scores[rows, chosen] >= best - known).all())",
-        "bool((scores[rows, chosen] > best - known).all())",
+        "bool((alone[rows, chosen] >= best - known).all())",
+        "bool((alone[rows, chosen] > best - known).all())",
         GEOMETRY,
     ),
     Bug(
@@ -39,13 +40,18 @@ BUGS = [
     Bug("selection/measures.py", "* (1.0 + EQUAL)", "* (1.0 - EQUAL)", "selection/test_selection_dataset.py"),
     Bug(
         "selection/geometry.py",
-        "bounds[np.isin(samples, list(relaxed))] = 0.0",
-        "bounds[np.isin(samples, list(relaxed))] = 1.0",
+        "beside | np.isin(samples, list(relaxed))",
+        "beside",
         GEOMETRY,
     ),
     Bug("selection/geometry.py", "np.flatnonzero(~value.support)", "np.flatnonzero(value.support)", GEOMETRY),
     Bug("selection/geometry.py", "problem.labels[:, None] * features", "features", GEOMETRY),
-    Bug("selection/geometry.py", "np.where(problem.present, problem.scores(), -np.inf)", "problem.scores()", GEOMETRY),
+    Bug(
+        "selection/geometry.py",
+        "np.where(problem.present, _scores(problem, head), -np.inf)",
+        "_scores(problem, head)",
+        GEOMETRY,
+    ),
     Bug(
         "selection/solver.py",
         "norm / (norm - 1.0)",
@@ -134,6 +140,20 @@ BUGS = [
         "powers = np.where(present, powers, 0.0)",
         "pass",
         "selection/test_selection_arithmetic.py selection/test_selection_dataset.py",
+    ),
+    Bug("selection/descent.py", "abs(g) if rule.sign else g * g", "g * g", BIASES),
+    Bug("selection/descent.py", "1.0 if g > 0.0 else -1.0 if g < 0.0 else 0.0", "1.0 if g > 0.0 else -1.0", BIASES),
+    Bug("selection/descent.py", "gradient[j, r] * factors[j, c]", "gradient[r, j] * factors[j, c]", BIASES),
+    Bug("selection/kernel.py", "margin[i] = labels[i] * output", "margin[i] = highest + phi", BIASES),
+    Bug("selection/training.py", "np.inf if model.value_radius is None else model.value_radius", "np.inf", BIASES),
+    Bug("selection/heads.py", "1.0 - reached**2 if", "1.0 - reached if", BIASES),
+    Bug("selection/geometry.py", "[differences, -differences[beside]]", "[differences, differences[beside]]", BIASES),
+    Bug("selection/measures.py", 'if norm == "inf":\n        return largest', "", BIASES),
+    Bug("selection/measures.py", '"nuc", axis=(-2, -1)', "None, axis=(-2, -1)", BIASES),
+    Bug("selection/predictions.py", "labels * output", "output", BIASES),
+    Bug("selection/label_noise.py", 'labels[np.argsort(order, kind="stable")[:wrong]] *= -1.0', "pass", BIASES),
+    Bug(
+        "selection/label_noise.py", "tokens[rows, 2, 1 - own]", "tokens[rows, 2, own]", "selection/test_label_noise.py"
     ),
     Bug("data/store/transaction.py", "for name in self.layout.parts]", "for name in self.layout.parts[:1]]", STORED),
     Bug("data/training.py", '"problems": {name: [dims, *array_digest(values)]', '"problems": {name: [dims]', STORED),
