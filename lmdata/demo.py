@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmdata.data.digest import sha256_of_json
+from lmdata.errors import InvalidInput
 from lmdata.wording import counted
 
 if TYPE_CHECKING:
@@ -134,20 +135,19 @@ def _bare(words: Sequence[str]) -> list[str]:
 
 
 def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
-    """Write the demo's page: figures of the sentence and of a part of the sweep, in one self-contained file."""
+    """Write the demo's page: the sentence and a square of tokens, computed there, and measures of the sweep."""
     from lmdata import view
 
-    moving = review.isel(time=slice(None, None, 4))
-    few = sweep.isel(alignment_sensitivity=slice(None, None, 2), seed=[0, 1, 2])
-    frames = few.isel(seed=[0], time=slice(None, None, 3))
-    sentence = [view.words(moving), view.trajectories(moving)]
+    few = sweep.sel(alignment_sensitivity=[0.0, PICTURED, 0.1, 0.3, 0.8], seed=[0, 1, 2])
+    square = view.playground(few, alignment_sensitivity=PICTURED)
     sections = [
+        _sentence(review),
         view.Section(
-            "Words that end at one point",
-            sentence,
-            "Each word of the sentence in a plane; a colour is a cluster. Short vectors gather first.",
+            "Tokens in the square",
+            square,
+            f"{sweep.sizes['token']} tokens of a sweep. Sensitivity and seed that are chosen in one section are taken "
+            "over by the others.",
         ),
-        view.Section("Tokens in the square", view.trajectories(frames), "Stars are leaders; a line is the hull."),
         view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
         view.Section(
             "Vertices and quiescent sets",
@@ -155,4 +155,22 @@ def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
             "Share of the tokens at each vertex; tokens that listen to nobody outside their set.",
         ),
     ]
-    return view.write_page(path, "lmdata: from a sentence to its clusters", sections)
+    return view.write_page(path, "lmdata: from a sentence to its clusters", sections, linked=True)
+
+
+def _sentence(review: xarray.Dataset) -> Any:
+    """Return the section of the sentence, which opens where its largest cluster has formed."""
+    from lmdata import view
+
+    title, told = "Words that end at one point", "Words of one colour end at one point; those in grey are alone."
+    try:
+        figure = view.playground(review, alignment_sensitivity=PICTURED)
+    except InvalidInput:  # more words than a page can compute
+        moving = review.isel(time=slice(None, None, 4))
+        return view.Section(title, [view.words(moving), view.trajectories(moving)], f"{told} These are stored frames.")
+    return view.Section(
+        title,
+        figure,
+        f"Each word is a token of {review.sizes['component']} numbers, and the picture is a plane through them. {told} "
+        "Move the sensitivity, drag a word, or point at one: the page computes where all of them go.",
+    )

@@ -2,6 +2,7 @@
 // Localmax that the page computes: what is chosen (tokens and parameters), what follows from it, and who is told.
 function board(element, data, number) {
   const LEAST = 0.02, MOST = 50, UNSEEN = 1e-4;
+  const COST = 6e7; // products of a step, times the columns of the axis
   const d = data.components, find = (name) => element.querySelector(`[data-part="${name}"]`);
   const shape = data.schedule ? data.schedule.values : null;
   const state = { seed: 0, roster: [], sensitivity: 0, influence: 1, steps: 0, time: null, chosen: -1, pointed: -1 };
@@ -127,10 +128,10 @@ function board(element, data, number) {
     const text = find("text");
     if (!text) return;
     if (text.children.length !== made.n) {
-      text.replaceChildren(...state.roster.map(({ name }) => {
+      text.replaceChildren(...state.roster.flatMap(({ name }) => {
         const word = document.createElement("span");
         word.textContent = name;
-        return word;
+        return [word, " "];
       }));
     }
     [...text.children].forEach((word, i) => {
@@ -432,7 +433,8 @@ function board(element, data, number) {
   const { alignment_sensitivity: sensitivity, influence, seed, time } = data.opened;
   Object.assign(state, { sensitivity, influence, steps: data.steps, time: time >= data.steps ? null : time });
   const roster = reset(data.seeds.indexOf(seed));
-  swept = sweep(reach(), endsAt, (done) => {
+  const size = Math.min(160, Math.max(48, Math.round(COST / (start().length ** 2 / d))));
+  swept = sweep(reach(), size, endsAt, (done) => {
     if (done) element.dataset.swept = "yes";
     showVertices();
   });

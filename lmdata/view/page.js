@@ -27,11 +27,24 @@
     data.forEach((columns, source) => { source.data = columns; });
   }
 
+  // Sections of a linked page take over the sensitivity and the seed that are chosen in another one.
+  const takers = [];
+  let taking = false;
+  function link({ target, detail: { dim, value } }) {
+    if (taking || !["alignment_sensitivity", "seed"].includes(dim)) return;
+    taking = true;
+    for (const [element, take] of takers) if (!element.contains(target)) take(dim, value);
+    taking = false;
+  }
+  const chosen = (element, dim, value) => {
+    element.dispatchEvent(new CustomEvent("lmdata-chosen", { bubbles: true, detail: { dim, value } }));
+  };
+
   function start(bokeh) {
     document.querySelectorAll("section").forEach((element) => {
       const number = Number(element.dataset.section), { figures, labels, axis, board: playground } = sections[number];
       if (playground) {
-        board(element.querySelector("[data-board]"), playground, number);
+        takers.push([element, board(element.querySelector("[data-board]"), playground, number).take]);
         return;
       }
       if (axis) {
@@ -49,11 +62,26 @@
           output.textContent = labels[dim][at[dim]];
           input.setAttribute("aria-valuetext", output.textContent);
           figures.filter((figure) => figure.dims.includes(dim)).forEach((figure) => show(bokeh, figure, at));
+          chosen(element, dim, Number(output.textContent));
         });
         const play = input.parentElement.querySelector(".play");
         if (play) animate(play, input);
       });
+      takers.push([element, (dim, value) => {
+        const input = inputs.find((one) => one.dataset.dim === dim), far = (label) => Math.abs(Number(label) - value);
+        if (!input || Number.isNaN(far(labels[dim][0]))) return;
+        const nearest = labels[dim].reduce((best, label, k) => (far(label) < far(labels[dim][best]) ? k : best), 0);
+        if (nearest === at[dim]) return;
+        input.value = nearest;
+        input.dispatchEvent(new Event("input"));
+      }]);
     });
+    if ("linked" in document.querySelector("main").dataset) {
+      document.addEventListener("lmdata-chosen", link);
+      const number = sections.findIndex(({ board: playground }) => playground);
+      const first = number < 0 ? null : sections[number].board.opened.alignment_sensitivity;
+      if (first !== null) chosen(document.querySelector(`[data-section="${number}"]`), "alignment_sensitivity", first);
+    }
     document.documentElement.dataset.ready = "yes";
   }
 

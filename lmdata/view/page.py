@@ -53,7 +53,7 @@ class Section:
     text: str = ""
 
 
-def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> Path:
+def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Section], *, linked: bool = False) -> Path:
     """Write figures to one HTML file that makes no request to anything outside itself, and return its path.
 
     Parameters
@@ -64,6 +64,9 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
         Heading of the page.
     sections : sequence of Section
         Figures with sliders are computed for every combination of their sliders.
+    linked : bool
+        Each section takes over the alignment sensitivity and the seed that are chosen in another one, or the nearest
+        that it has.
 
     Returns
     -------
@@ -87,11 +90,11 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     True
     """
     target = as_path(path, "path")
-    write_whole(target, page_of(title, sections).encode())
+    write_whole(target, page_of(title, sections, linked=linked).encode())
     return target
 
 
-def page_of(title: str, sections: Sequence[Section], *, bare: bool = False) -> str:
+def page_of(title: str, sections: Sequence[Section], *, bare: bool = False, linked: bool = False) -> str:
     """Return the page that `write_page` writes; a bare one has neither heading nor foot, to stand in another page."""
     if not sections:
         raise InvalidInput("sections is empty; a page needs at least one Section(title, figure)")
@@ -130,6 +133,7 @@ def page_of(title: str, sections: Sequence[Section], *, bare: bool = False) -> s
     templates.filters["number"] = naming.number
     return templates.get_template("page.html").render(
         title=title,
+        linked=linked,
         bare=bare,
         sections=shown,
         divs=divs,

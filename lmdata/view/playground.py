@@ -26,7 +26,7 @@ from lmdata.wording import counted
 
 MOST_TOKENS = 400
 """Tokens of a start that a page draws, each with its path and a ring to drag it by."""
-MOST_PRODUCTS = 2 * 10**8
+MOST_PRODUCTS = 4 * 10**8
 """Products of components that one trajectory may take, n x n x d x steps: what a browser computes in about a second."""
 MOST_STEPS = 5_000
 """Steps that a page may be asked for."""

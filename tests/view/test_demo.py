@@ -81,14 +81,37 @@ def test_every_slider_of_its_page_changes_the_figures_and_nothing_is_requested(m
     page = Path(made[1]["page"]).as_uri()
     browser.requests()
     browser.open(page, "document.documentElement.dataset.ready === 'yes'")
-    sliders = browser.driver.find_elements("css selector", "input[type=range]")
-    assert len(sliders) == 7
+    sliders = browser.driver.find_elements("css selector", ".sliders input[type=range]")
+    assert [slider.get_attribute("data-dim") for slider in sliders] == ["seed", "alignment_sensitivity", "seed"]
     drawn = browser.figures()
     for slider in sliders:
         browser.run(SLIDE, slider)
         drawn = browser.changed(drawn)
     assert browser.requests() == [page]
     assert browser.errors() == []
+
+
+@pytest.mark.browser
+def test_its_page_opens_where_words_have_gathered_and_its_sections_are_linked(made, browser):
+    browser.size(1280, 800)
+    browser.open(Path(made[1]["page"]).as_uri(), "document.documentElement.dataset.ready === 'yes'")
+    sentence, square = browser.driver.find_elements("css selector", "[data-board]")
+    words = browser.run("return [...document.querySelectorAll('[data-part=text] .ink-0')].map((e) => e.textContent)")
+    assert sentence.find_element("css selector", "[data-part=text]").text.startswith("The film opens slowly and for")
+    assert len(words) > 20
+    assert {"and", "the", "that"} <= set(words)
+    chosen = "return [...document.querySelectorAll('[data-part=sensitivity], output[for]')].map((e) => e.value)"
+    assert browser.run(chosen) == ["0.05", "0.05", "0", "0.05", "0"]
+    sentence.find_element("css selector", "[data-set=sensitivity][value='0.3']").click()
+    assert browser.run(chosen) == ["0.3", "0.3", "0", "0.3", "0"]
+    square.find_element("css selector", "[data-part=seed]").send_keys("seed 2")
+    assert browser.run(chosen) == ["0.3", "0.3", "2", "0.3", "2"]
+    slider = browser.driver.find_elements("css selector", ".sliders input[type=range]")[1]
+    slider.send_keys("\ue014")
+    assert browser.run(chosen) == ["0.8", "0.8", "2", "0.8", "2"]
+    browser.wait("document.querySelectorAll('.same').length === 1")  # the review has no sensitivity .8
+    links = browser.driver.find_elements("css selector", "nav a")
+    assert [link.text for link in links][:2] == ["Words that end at one point", "Tokens in the square"]
 
 
 @pytest.mark.browser
