@@ -98,8 +98,8 @@ def energy_slope(
     in the metric of Wasserstein, in the one that weights the square of a speed at x with :math:`\beta \varphi(x)`, the
     normalisation of the attention of x, and in that of Fisher and Rao (arXiv 2312.10794, 2501.03096). Attention is the
     steepest ascent in these: :math:`dE/dt = |\partial E|^2` along USA and `SphereGradientFlow`, along SA with V = D
-    (a gradient flow in the modified metric alone), and along `CircleDensityFlow` or `SphereDensityFlow` of the
-    metric ``fisher-rao``; in descent it is the negative of that.
+    (a gradient flow in the modified metric alone), and along `CircleDensityFlow` and `SphereDensityFlow` in the
+    metric that they have; in descent it is the negative of that.
 
     Parameters
     ----------

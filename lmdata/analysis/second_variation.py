@@ -181,7 +181,7 @@ def second_variation(
     Returns
     -------
     xarray.Dataset
-        All (<swept>, seed, time), lazy where ``ds`` is; O(n^3 d^3) a state.
+        All (<swept>, seed, time), lazy where ``ds`` is; O(n^3 d^3) in time and O(n^2 d^2) in memory a state.
 
         - ``critical_kind``: minimum or maximum (up to the directions of eigenvalue zero), saddle, flat, or
           not stationary; absent also where a token is at the origin

@@ -29,15 +29,17 @@ def test_two_points_on_a_line_are_the_root_of_twice_their_distance_apart():
 
 def test_of_random_tokens_and_the_uniform_density_the_mean_square_falls_as_one_over_n():
     uniform = lmdata.simulate(
-        lmdata.SphereDensityFlow(step_size=0.01), lmdata.tokens.density(288, surface="sphere"), steps=0
+        lmdata.SphereDensityFlow(step_size=0.01), lmdata.tokens.density(128, surface="sphere"), steps=0
     )
     for n in (16, 64):
         tokens = lmdata.tokens.sphere(n, 3)
-        ds = lmdata.simulate(lmdata.SphereGradientFlow(), tokens, steps=0, seeds=range(100))
+        ds = lmdata.simulate(lmdata.SphereGradientFlow(), tokens, steps=0, seeds=range(64))
         square = lmdata.energy_distance(ds, uniform.isel(seed=0)).values[:, 0] ** 2
-        assert abs(square.mean() - mean_distance(3) / n) < 3 * square.std(ddof=1) / 10
+        assert abs(square.mean() - mean_distance(3) / n) < 3 * square.std(ddof=1) / 8
         whole = uniformities(ds.position.values[:, 0], cells=None, degrees=1)[0]
-        np.testing.assert_allclose(square, whole**2, rtol=0, atol=2e-3)  # the cells themselves are 1.2e-3 from uniform
+        np.testing.assert_allclose(
+            square, whole**2, rtol=0, atol=4e-3
+        )  # the cells' own: a third of one over their number
 
 
 def test_shared_times_and_seeds_are_paired_and_others_broadcast():
