@@ -82,7 +82,7 @@ def uniformity(ds: xr.Dataset, *, degrees: int = 4) -> xr.Dataset:
     W is the energy distance to uniform (`energy_distance`): by Stolarsky's invariance, up to a factor, the root of the
     mean square discrepancy of caps. :math:`p_k` is the sum of the squared moments of degree k
     (:math:`|\int e^{i k \theta} d\mu|^2` on the circle; for k = 1 the square of `order_parameter`). Of them the energy
-    is made: :math:`E = \frac{1}{2 \beta} \sum_k a_k N_k p_k`, with a_k of `uniform_growth` and N_k harmonics of a degree.
+    is made: :math:`E = \frac{1}{2 \beta} \sum_k a_k N_k p_k`, with a_k of `uniform_growth` and N_k harmonics a degree.
     Both are zero for the uniform density, and of n random tokens :math:`W^2` is :math:`\mathbf{E} |u - u'| / n` in the
     mean, and each p_k is 1/n. Regular polygons have :math:`p_k = 0` for all k < n, and W as 1/n; so have densities,
     whose masses count as points in their cells.

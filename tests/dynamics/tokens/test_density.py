@@ -27,6 +27,10 @@ def test_the_uniform_density_has_the_shares_of_the_cells():
     np.testing.assert_allclose(uniform, sphere_cells(18).shares, rtol=1e-15)
 
 
+def test_the_sum_is_one_also_where_cells_do_not_resolve_a_degree():
+    assert tokens.density(4, [0, 0, 0, 0.5]).draw(0).sum() == pytest.approx(1, rel=1e-15)
+
+
 def test_a_density_comes_back_from_its_specification():
     source = tokens.density(8, [0.5], surface="sphere")
     assert source_from_specification(source.specification()) == source
