@@ -21,7 +21,7 @@ def composition(ds: xr.Dataset, *, least: float = 1e-3, norm: Norm | None = None
 
     Where a nonlinear head scores a mean of tokens above every one of them, attention settles on several. The parameter
     then is a finite part, which decides their weights, and a part that grows along the solution of the generalised SVM:
-    equal scores of the tokens attended to, and a margin of 1 above the others (arXiv 2308.16898, section 6).
+    equal scores of the tokens attended to, and a margin of 1 above the others (arXiv 2308.16898).
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def att_svm(
     return max_margin(differences, bounds=bounds, norm=norm)
 
 
-def label_svm(problem: Problem, selected: Sequence[int]) -> MaxMargin:
+def label_svm(problem: Problem, selected: Sequence[int], *, norm: Norm = 2.0) -> MaxMargin:
     """Return the max-margin separator of the labels: the least |v| with ``y_i <x_is, v> >= 1`` at the selected tokens.
 
     Its ``support`` are the samples that hold the margin.
@@ -98,6 +98,8 @@ def label_svm(problem: Problem, selected: Sequence[int]) -> MaxMargin:
         Tokens and labels; tokens and value vector are dimensionless.
     selected : sequence of int
         The token of each sample.
+    norm : float
+        l_q norm of v (2: Euclidean).
 
     Returns
     -------
@@ -112,7 +114,7 @@ def label_svm(problem: Problem, selected: Sequence[int]) -> MaxMargin:
     """
     chosen = _selection(problem, selected)
     features = problem.tokens[np.arange(len(chosen)), chosen]
-    return max_margin(problem.labels[:, None] * features)
+    return max_margin(problem.labels[:, None] * features, norm=norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,7 @@ def examine(
     True
     """
     chosen = _selection(problem, selected)
-    value = label_svm(problem, chosen) if joint else None
+    value = label_svm(problem, chosen, norm=norm) if joint else None
     relaxed = () if value is None or value.status != "solved" else np.flatnonzero(~value.support).tolist()
     parameter = att_svm(problem, chosen, of=of, norm=norm, relaxed=relaxed)
     _, samples, tokens = _pairs(problem, of, chosen)

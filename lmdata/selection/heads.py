@@ -3,7 +3,7 @@
     f(X) = <v, sigma(X^T a)>
 
 with sigma applied to each feature; the linear head is the identity. A nonlinear one may score a mean of tokens above
-every one of them, so that attention settles on several (arXiv 2308.16898, section 6).
+every one of them, so that attention settles on several (arXiv 2308.16898).
 """
 
 from __future__ import annotations

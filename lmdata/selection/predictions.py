@@ -90,8 +90,8 @@ def margins(ds: xr.Dataset, problem: Problem | None = None) -> xr.DataArray:
 def value_correlation(ds: xr.Dataset, found: xr.Dataset) -> xr.DataArray:
     """Return the cosine of the trained value vector with each separator of the labels, (..., iteration, solution).
 
-    ``<v, v_mm> / (|v| |v_mm|)``, where v_mm has the largest margin at the tokens that the solution selects. In joint
-    training it goes to 1 with that of the prompt, as attention comes to select them (theorem 5 of arXiv 2306.13596).
+    ``<v, v_mm> / (|v| |v_mm|)``, where v_mm has the largest margin at the tokens that the solution selects, in its
+    norm. In joint training it goes to 1 with that of the prompt, as attention comes to select them (arXiv 2306.13596).
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def regularisation_path(
     ``p(R) / R`` tends to the globally optimal max-margin direction as R grows. The loss is not convex: projected
     normalised gradient descent runs from every start, and the end of least loss is taken.
 
-    Of v and p jointly it is the minimiser over ``|p| <= R, |v| <= r`` for each pair (section 4). As both grow,
+    Of v and p jointly it is the minimiser over ``|p| <= R, |v| <= r`` for each pair. As both grow,
     ``v / r`` tends to the separator v_mm of the labels at the selected tokens, and ``p / R`` to p_mm, relaxed where a
     sample does not support v_mm.
 

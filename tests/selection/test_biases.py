@@ -40,7 +40,7 @@ def of_winner(measure, ds, found):
 
 
 def test_factors_tend_to_the_nuclear_solution_and_their_product_to_the_frobenius_one():
-    """Theorem 1 of arXiv 2308.16898: each path ends within a third of the distance between the two solutions."""
+    """After arXiv 2308.16898: each path ends within a third of the distance between the two solutions."""
     source = gaussian(3, 4, 5, queries="random")
     arguments = {"steps": 3000, "seeds": range(3), "record": [3000]}
     model = TokenSelection(trained="factors", step=0.05)
@@ -119,7 +119,7 @@ def test_training_weights_under_one_query_is_training_the_prompt():
     ("name", "support"), [("joint-tight", [True, True, True]), ("joint-loose", [True, True, False])]
 )
 def test_the_support_of_the_label_separator_decides_the_problem_of_the_prompt(name, support):
-    """Samples at the label margin hold the prompt's margin too; others need only not lose (theorem 6 of 2306.13596)."""
+    """Samples at the label margin hold the prompt's margin too; others need only not lose (2306.13596)."""
     ds = train(TokenSelection(trained="joint"), construction(name), steps=1000, starts=[[0, -1]], record=[0, 1000])
     found = solutions(ds).isel(seed=0, solution=0)
     assert found.value_support.values.tolist() == support
@@ -136,9 +136,24 @@ def test_the_support_of_the_label_separator_decides_the_problem_of_the_prompt(na
     assert (held[~np.array(support)] > 1.02 * held[0]).all()
 
 
+def test_the_value_vector_tends_to_the_separator_in_the_norm_of_its_descent():
+    """As the prompt does: gradients to the l_2 separator of the labels, the mirror of l_3 to that of l_3."""
+    features, labels = np.array([[2.0, 1, 0.5], [-1, -1.5, 0.3], [1, 3, -0.7]]), np.array([1, -1, 1])
+    one = given(np.stack([np.zeros((3, 3)), features], axis=1), labels, value=[0.1, 0.1, 0])
+    for own, other in ((2.0, 3.0), (3.0, 2.0)):
+        model = TokenSelection(trained="joint", exponent=own)
+        ds = train(model, one, steps=8000, starts=[[0.3, 0.1, 0.2]], record=[8000])
+        near, far = (value_correlation(ds, solutions(ds, norm=n))[0, 0, -1, 0].item() for n in (own, other))
+        assert near > 0.997
+        assert far < 0.99
+        separator = solutions(ds).value_direction[0, 0].values
+        assert (labels * (features @ separator)).min() == pytest.approx(1, abs=1e-8)
+        np.testing.assert_allclose(separator, label_svm(one.draw(0), [1, 1, 1], norm=own).solution, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["joint-tight", "joint-loose"])
 def test_joint_regularisation_paths_tend_to_both_max_margin_directions(name):
-    """v off by O(1 / r), p by O(1 / R): the exponents of the loss are r and R times what is off (section 4)."""
+    """v off by O(1 / r), p by O(1 / R): the exponents of the loss are r and R times what is off."""
     radii = [5.0, 10.0, 20.0]
     path = regularisation_path(construction(name), radii, trained="joint", starts=starts(count=4), step=0.05)
     assert path.prompt.dims == ("radius", "value_radius", "seed", "iteration", "feature")
