@@ -20,7 +20,7 @@ from lmdata import plugins
 from lmdata.analysis.ends import warn_if_moving
 from lmdata.data.digest import canonical_json
 from lmdata.errors import InvalidInput, UnknownName
-from lmdata.numerics.checks import as_path
+from lmdata.numerics.checks import as_path, check_folder
 from lmdata.plugins import origin
 from lmdata.runs.cluster import computing
 from lmdata.runs.road import versions
@@ -221,7 +221,7 @@ def analyse(
     for each in pipelines or PIPELINES:  # mistakes are told before the files of pipelines import what draws
         _check_known(each)
     lmdata.open(name)
-    _check_folder(output)
+    check_folder(output, "output")
     wanted = [study(each) for each in pipelines or PIPELINES]
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -265,13 +265,6 @@ def _check_known(name: str) -> None:
     known = {*_files(), *plugins.offers("pipelines")}
     if name not in known:
         raise UnknownName.among("pipeline", name, known)
-
-
-def _check_folder(output: Path) -> None:
-    """Refuse what cannot be made a folder, since something on the way to it is none."""
-    there = next(place for place in (output, *output.absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise InvalidInput(f"output is {str(output)!r}, which cannot be made a folder: Not a directory: {there}")
 
 
 def folder() -> Path:

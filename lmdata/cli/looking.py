@@ -133,7 +133,9 @@ def _announce(url: str) -> None:
 
 def _play(options: Options) -> dict[str, Any]:
     import lmdata
+    from lmdata.numerics.checks import check_folder
 
+    check_folder(options.output.parent, "the folder of output")
     dataset = None if options.name is None else lmdata.open(options.name)
     from lmdata import view
     from lmdata.view.playground import example

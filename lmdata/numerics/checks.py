@@ -165,6 +165,25 @@ def as_path(value: Any, argument: str) -> Path:
         raise InvalidInput(f"{argument} is {text!r}, and there is no such home directory: {error}") from error
 
 
+def check_folder(path: Path, argument: str) -> None:
+    """Refuse a path that cannot be made a folder, since it or something on the way to it is a file; nothing is made.
+
+    Raises
+    ------
+    InvalidInput
+        The message names what is no folder.
+
+    Examples
+    --------
+    >>> check_folder(Path("/dev/null/pages"), "output")
+    Traceback (most recent call last):
+    lmdata.errors.InvalidInput: output is '/dev/null/pages', which cannot be made a folder: Not a directory: /dev/null
+    """
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InvalidInput(f"{argument} is {str(path)!r}, which cannot be made a folder: Not a directory: {there}")
+
+
 def as_tokens(values: Any, argument: str = "tokens") -> NDArray[np.float64]:
     """Return tokens as a new C-ordered float64 array of shape (n, d) or (seeds, n, d), every value unchanged.
 

