@@ -7,7 +7,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.clusters import clusters
-from lmdata.analysis.graph_kernels import count_edges
 from lmdata.analysis.measuring import measure, measured, positions
 from lmdata.analysis.neighbours import graphs
 from lmdata.analysis.parameters import Among, alignment_of, check_order, check_whole, localmax_of, sensitivities
@@ -51,9 +50,9 @@ def reciprocities(
     found = np.full(len(states), np.nan)
     for frame, graph in graphs(states, np.broadcast_to(sensitivity, shape).reshape(-1), alignment):
         cluster = clusters(states[frame], float(reach[frame]))
-        edges, mutual = count_edges(graph & (cluster[:, None] != cluster))
-        if edges:
-            found[frame] = mutual / edges
+        between = graph & (cluster[:, None] != cluster)
+        if edges := np.count_nonzero(between):
+            found[frame] = np.count_nonzero(between & between.T) / edges
     return found.reshape(shape)
 
 

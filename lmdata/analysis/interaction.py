@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis import graph_tree
 from lmdata.analysis.given_attention import SOURCE as GIVEN
 from lmdata.analysis.given_attention import attended_most, given_attention, own_sensitivity, told, weights_by_place
-from lmdata.analysis.graph_kernels import count_edges, sink_components
+from lmdata.analysis.graph_bits import packed, work
+from lmdata.analysis.graph_frames import Numbers, find_edge_numbers, find_numbers
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.neighbours import frames_of
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
 from lmdata.data.registry import Variable
-
-type Numbers = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
-"""Neighbour counts, reciprocity, sink component of each token, and number of sink components."""
 
 NAMES = ("neighbour_count", "reciprocity", "sink_component", "sink_count")
 
@@ -56,10 +54,19 @@ def graph_statistics(
     >>> count.tolist(), reciprocity.tolist(), sink.tolist(), sinks.tolist()
     ([1, 1, 1], 0.0, [0, -1, 1], 2)
     """
-    *shape, n, d = position.shape
-    frames = position.reshape(-1, n, d)
-    delta = np.broadcast_to(sensitivity, shape).reshape(-1)
-    return _numbers(graphs(frames, delta, alignment), (*shape, n))
+    frames = frames_of(position, sensitivity, alignment)
+    numbers = _unknown(*frames.states.shape[:2])
+
+    def fill(frame: int) -> None:
+        numbers.neighbours[frame], numbers.reciprocity[frame], numbers.sink[frame], numbers.sinks[frame] = (
+            graph_tree.numbers(frames.system(frame))
+        )
+
+    if frames.many():
+        frames.over_many(fill, *numbers)
+    else:
+        frames.over_few(lambda room, begin, end: find_numbers(*frames, room, begin, end, numbers))
+    return _shaped(numbers, position.shape[:-1])
 
 
 def attended_statistics(weights: NDArray[np.floating], sensitivity: float = 0.0) -> Numbers:
@@ -71,30 +78,23 @@ def attended_statistics(weights: NDArray[np.floating], sensitivity: float = 0.0)
     [0, -1]
     """
     shape = weights.shape[:-1]
-    places = ((np.ravel_multi_index(place, shape[:-1]), matrix) for place, matrix in weights_by_place(weights))
-    return _numbers(((int(frame), attended_most(matrix, sensitivity)) for frame, matrix in places), shape)
+    n = shape[-1]
+    numbers = _unknown(math.prod(shape[:-1]), n)
+    room = work(n, 1)
+    for place, matrix in weights_by_place(weights):
+        frame = int(np.ravel_multi_index(place, shape[:-1])) if place else 0
+        find_edge_numbers(*packed(attended_most(matrix, sensitivity)), room, frame, numbers)
+    return _shaped(numbers, shape)
 
 
-def _numbers(found: Iterable[tuple[int, NDArray[np.bool_]]], outer: tuple[int, ...]) -> Numbers:
-    """Return the numbers of graphs by their places among states (..., n)."""
-    *shape, n = outer
-    states = math.prod(shape)
-    count = np.full((states, n), -1)
-    reciprocity = np.full(states, np.nan)
-    sink = np.full((states, n), -1)
-    sinks = np.full(states, -1)
-    for frame, graph in found:
-        count[frame] = graph.sum(axis=1)
-        edges, mutual = count_edges(graph)
-        if edges:
-            reciprocity[frame] = mutual / edges
-        sinks[frame] = sink_components(graph, sink[frame])
-    return (
-        count.reshape(*shape, n),
-        reciprocity.reshape(shape),
-        sink.reshape(*shape, n),
-        sinks.reshape(shape),
-    )
+def _unknown(states: int, n: int) -> Numbers:
+    """Return the numbers of states that are absent."""
+    return Numbers(np.full((states, n), -1), np.full(states, np.nan), np.full((states, n), -1), np.full(states, -1))
+
+
+def _shaped(numbers: Numbers, outer: tuple[int, ...]) -> Numbers:
+    """Return the numbers of states one after the other, of those of shape (..., n)."""
+    return Numbers._make(array.reshape(outer if array.ndim == 2 else outer[:-1]) for array in numbers)
 
 
 @measure(

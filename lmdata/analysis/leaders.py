@@ -6,10 +6,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from lmdata.analysis import graph_tree
 from lmdata.analysis.given_attention import SOURCE as GIVEN
 from lmdata.analysis.given_attention import attended_most, given_attention, own_sensitivity, told
+from lmdata.analysis.graph_frames import find_leaders
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.neighbours import frames_of
 from lmdata.analysis.parameters import Among, alignment_of, check_whole, localmax_of, sensitivities
 from lmdata.data.registry import Variable
 
@@ -28,13 +30,17 @@ def self_aligned(
     >>> self_aligned(np.array([[1.0], [0.5], [-1.0]]), np.array(0.25)).tolist()
     [True, True, True]
     """
-    *shape, n, d = position.shape
-    frames = position.reshape(-1, n, d)
-    delta = np.broadcast_to(sensitivity, shape).reshape(-1)
-    leader = np.zeros((len(frames), n), np.bool_)
-    for frame, graph in graphs(frames, delta, alignment):
-        leader[frame] = graph.diagonal()
-    return leader.reshape(*shape, n)
+    frames = frames_of(position, sensitivity, alignment)
+    leader = np.zeros(frames.states.shape[:2], np.bool_)
+
+    def lead(frame: int) -> None:
+        leader[frame] = graph_tree.leaders(frames.system(frame))
+
+    if frames.many():
+        frames.over_many(lead, leader)
+    else:
+        frames.over_few(lambda room, begin, end: find_leaders(*frames, room, begin, end, leader))
+    return leader.reshape(position.shape[:-1])
 
 
 def leading(weights: NDArray[np.floating], sensitivity: float = 0.0) -> NDArray[np.bool_]:

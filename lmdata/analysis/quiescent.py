@@ -9,14 +9,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.ends import MOVING, marked
-from lmdata.analysis.graph_kernels import forget_listeners
+from lmdata.analysis.graph_bits import Words, Work, work
+from lmdata.analysis.graph_frames import MATES, find_closed
 from lmdata.analysis.measuring import measure, measured, positions
-from lmdata.analysis.neighbours import graphs
+from lmdata.analysis.neighbours import GRAIN, Frames, frames_of
 from lmdata.analysis.parameters import CORE, Among, alignment_of, check_whole, localmax_of, sensitivities, times_of
 from lmdata.analysis.polytope import TOLERANCE, limits_of
 from lmdata.analysis.presence import present
+from lmdata.analysis.quiescent_many import follow_many
 from lmdata.analysis.times import lasts_from
 from lmdata.data.registry import Variable
+from lmdata.numerics.threads import parallel_for
 
 
 class Quiescence(NamedTuple):
@@ -66,30 +69,37 @@ def closed_sets(
     >>> found.entry_time.tolist(), found.vertex_share.round(2).tolist()
     ([0.0, 1.0, 0.0], [0.33, 0.67, nan])
     """
-    *shape, t, n, d = position.shape
-    states = position.reshape(-1, t, n, d)
-    m = len(states)
-    delta = np.broadcast_to(sensitivity, (*shape, t)).reshape(m, t)
-    ends = vertex.reshape(m, n)
+    *shape, t, n, _ = position.shape
+    frames = frames_of(position, sensitivity, alignment)
+    ends = np.ascontiguousarray(vertex, np.int64).reshape(-1, n)
+    m = len(ends)
+    states = frames.states.reshape(m, t, n, -1)
+    delta = frames.sensitivity.reshape(m, t)
     here = present(states[:, 0])
     closed = np.zeros((m, t, n), np.bool_)
     quiescent = np.zeros((m, t, n), np.bool_)
     share = np.full((m, n), np.nan)
     weight = np.full((3, m, t), np.nan)
-    for member in np.flatnonzero(here):
-        at_vertex = ends[member] >= 0
-        heard = np.zeros((n, n), np.bool_)  # who has listened to whom since the frame
-        kept = at_vertex.copy()
-        for frame, graph in graphs(states[member], delta[member], alignment, backwards=True):
-            closed[member, frame] = at_vertex
-            forget_listeners(graph, ends[member], closed[member, frame])
-            heard |= graph
-            forget_listeners(heard, ends[member], kept)
-            quiescent[member, frame] = kept
-            weight[:, member, frame] = _weights(graph, quiescent[member, -1])
-        inside = ends[member][quiescent[member, -1]]
-        count = int(ends[member].max()) + 1
-        share[member, :count] = np.bincount(inside, minlength=count) / n
+    many = frames.many()
+
+    def follow(begin: int, end: int) -> None:
+        room = None if many else _room(*states.shape[2:])
+        outside = np.empty((t, n))
+        for member in begin + np.flatnonzero(here[begin:end]):
+            own = Frames(states[member], delta[member], frames.matrix)
+            if room is None:
+                follow_many(own, ends[member], closed[member], quiescent[member], outside)
+            else:
+                find_closed(*own, *room, ends[member], closed[member], quiescent[member], outside)
+            weight[:, member] = _weights(outside, quiescent[member, -1])
+            inside = ends[member][quiescent[member, -1]]
+            count = int(ends[member].max()) + 1
+            share[member, :count] = np.bincount(inside, minlength=count) / n
+
+    if many:
+        follow(0, m)
+    else:
+        parallel_for(follow, m, max(1, GRAIN // (t * n**2)))
     found = Quiescence(
         closed=closed,
         quiescent=quiescent,
@@ -106,14 +116,26 @@ def closed_sets(
     return Quiescence._make(array.reshape((*shape, *array.shape[1:])) for array in found)
 
 
-def _weights(graph: NDArray[np.bool_], s1: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Return the mean weight that S1 gives S2, S2 gives S1 and S2 gives S2; NaN of a set without tokens."""
-    s2 = ~s1
-    if not s2.any():
-        return 0.0, np.nan, np.nan
-    outside = graph[:, s2].sum(axis=1) / graph.sum(axis=1)  # of each token's weight, what goes to S2
-    inner = float(outside[s2].mean())
-    return float(outside[s1].mean()) if s1.any() else np.nan, 1.0 - inner, inner
+def _room(n: int, d: int) -> tuple[Work, Words, Words]:
+    """Return room for a member of n tokens with d components."""
+    room = work(n, d)
+    return room, np.empty((MATES + n, room.seen.size), np.uint64), np.empty_like(room.hearers)
+
+
+def _weights(outside: NDArray[np.float64], s1: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean weight that S1 gives S2, S2 gives S1 and S2 gives S2, (3, t); NaN of a set without tokens.
+
+    ``outside`` (t, n) is what of each token's weight goes to S2; it is not looked at where S2 is empty.
+    """
+    found = np.full((3, len(outside)), np.nan)
+    if s1.all():
+        found[0] = 0.0
+        return found
+    found[2] = np.compress(~s1, outside, axis=1).mean(axis=1)
+    found[1] = 1.0 - found[2]
+    if s1.any():
+        found[0] = np.compress(s1, outside, axis=1).mean(axis=1)
+    return found
 
 
 @measure(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lmdata
-from lmdata.analysis.graph_kernels import count_edges, forget_listeners, sink_components
+from lmdata.analysis.graph_bits import count_edges, find_sinks, forget_hearers, packed, work
 from lmdata.analysis.interaction import graph_statistics
 from lmdata.analysis.leaders import self_aligned
 
@@ -38,6 +38,11 @@ def minimal_closed_sets(graph):
     return sorted(minimal, key=min)
 
 
+def sink_components(graph, out):
+    room = work(len(graph), 1)
+    return find_sinks(*packed(graph), room.seen, room.queue, room.roots, out)
+
+
 @given(graphs())
 @quick
 def test_sink_components_are_the_minimal_closed_sets(graph):
@@ -60,8 +65,11 @@ def test_what_remains_is_the_largest_closed_part_of_each_label(graph, data):
             for chosen in map(set, combinations(members, size)):
                 if is_closed(graph, chosen):
                     largest |= chosen
-    forget_listeners(graph, label, allowed)
-    assert set(np.flatnonzero(allowed)) == largest
+    _, hearers = packed(graph)
+    mates = np.array([[np.packbits(label == number, bitorder="little")[0]] for number in range(3)], np.uint64)
+    kept = np.packbits(allowed, bitorder="little").astype(np.uint64)
+    forget_hearers(hearers, label, mates, kept, np.empty(1, np.uint64), np.empty(n, np.int64))
+    assert {token for token in range(64) if int(kept[0]) >> token & 1} == largest
 
 
 @given(graphs())
@@ -69,7 +77,9 @@ def test_what_remains_is_the_largest_closed_part_of_each_label(graph, data):
 def test_edges_are_counted_with_their_reverses(graph):
     n = len(graph)
     edges = [(i, j) for i in range(n) for j in range(n) if i != j and graph[i, j]]
-    assert count_edges(graph) == (len(edges), sum(graph[j, i] for i, j in edges))
+    counts = np.empty(n, np.int64)
+    assert count_edges(*packed(graph), counts) == (len(edges), sum(graph[j, i] for i, j in edges))
+    assert counts.tolist() == graph.sum(axis=1).tolist()
 
 
 def test_a_path_longer_than_any_recursion_has_one_sink():
