@@ -9,6 +9,9 @@ from typing import Any
 from lmdata.cli.parser import PLACE, Options, as_path, declare, scheduled
 from lmdata.errors import InvalidInput
 
+LONGEST = 1_000
+"""Letters of a catalogue's title or text that a page shows."""
+
 
 def add(commands: Any) -> None:
     """Add the commands to a parser's."""
@@ -138,6 +141,7 @@ def _play(options: Options) -> dict[str, Any]:
     check_folder(options.output.parent, "the folder of output")
     dataset = None if options.name is None else lmdata.open(options.name)
     from lmdata import view
+    from lmdata.view.naming import plain
     from lmdata.view.playground import example
 
     dataset = example() if dataset is None else dataset
@@ -145,8 +149,9 @@ def _play(options: Options) -> dict[str, Any]:
     entry = {} if name is None else lmdata.catalog.info(name)
     title = str(entry.get("title") or f"Localmax dynamics: {dataset.attrs.get('title', options.name)}")
     claim = f"{entry['claim']} ({entry.get('paper')})" if entry.get("claim") else ""
-    text = "\n\n".join(filter(None, [entry.get("description"), claim]))
-    page = view.write_page(options.output, title, [view.Section(name or "Drag a ring", view.playground(dataset), text)])
+    text = "\n\n".join(plain(part, longest=LONGEST) for part in (entry.get("description"), claim) if part)
+    section = view.Section(name or "Drag a ring", view.playground(dataset), text)
+    page = view.write_page(options.output, plain(title, longest=LONGEST), [section])
     size = page.stat().st_size
     told = f"wrote {page} ({size / 1000:,.0f} kB): open it in any browser"
     return {"page": str(page), "bytes": size, "text": told}

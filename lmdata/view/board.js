@@ -108,7 +108,8 @@ function board(element, data, number) {
   function told(t, leads) {
     const { found, rest } = made, clusters = found.firsts.length, between = clusters - found.vertices;
     const parts = [`step ${t} of ${state.steps}`, count(made.n, "token"), count(leads.filter(Boolean).length, "leader")];
-    parts.push(`ends at ${count(found.vertices, "vertex", "vertices")}${between ? ` and ${count(between, "point")} between them` : ""}`);
+    const ends = `ends at ${count(found.vertices, "vertex", "vertices")}${between ? ` and ${count(between, "point")} between them` : ""}`;
+    parts.push(shape ? `${ends} if the last δ is kept` : ends);
     if (!rest) parts.push("does not come to rest");
     const moves = state.steps ? endings.apart(made.frames[state.steps], made.frames[state.steps - 1]) : 0;
     if (moves > 1e-6 * endings.largest(made.tokens)) parts.push(`tokens still move by ${short(moves, 2)} at step ${state.steps}`);
@@ -405,7 +406,6 @@ function board(element, data, number) {
   for (const kind of ["pointerdown", "keydown", "change", "input"]) {
     element.addEventListener(kind, () => { element.dataset.touched = "yes"; }, { capture: true });
   }
-  new ResizeObserver(() => { if (made) show(); }).observe(find("plane"));
   addEventListener("hashchange", restore);
 
   // Takes over what was chosen in another section, where it is among what this one has.

@@ -2,18 +2,17 @@
 // A small chart whose places can be pointed at: stairs or lines over one axis, and a mark where the page stands.
 function chart(svg, go) {
   const LEFT = 40, RIGHT = 14, TOP = 8, BOTTOM = 22;
-  let shown = null, wide = 0;
+  let shown = null, wide = 0, high = 0; // sizes are read when they change alone: to read them is to lay the page out
 
   const inner = () => wide - LEFT - RIGHT;
-  const tall = () => svg.clientHeight - TOP - BOTTOM;
+  const tall = () => high - TOP - BOTTOM;
   const px = (share) => LEFT + share * inner();
   const py = (value) => TOP + (1 - value / shown.most) * tall();
 
   function draw(next) {
     shown = next;
-    wide = svg.clientWidth;
     if (!wide) return;
-    svg.setAttribute("viewBox", `0 0 ${wide} ${svg.clientHeight}`);
+    svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
     svg.replaceChildren();
     for (const [share, text] of shown.ticks) {
       drawn(svg, "path", { class: "tick", d: `M${px(share)} ${TOP}V${TOP + tall()}` });
@@ -33,6 +32,11 @@ function chart(svg, go) {
     }
     drawn(svg, "path", { class: "now", d: `M${px(shown.now)} ${TOP}V${TOP + tall()}` });
   }
+
+  new ResizeObserver(() => {
+    [wide, high] = [svg.clientWidth, svg.clientHeight];
+    if (shown) draw(shown);
+  }).observe(svg);
 
   function pointed(event) {
     const share = (event.clientX - svg.getBoundingClientRect().left - LEFT) / inner();

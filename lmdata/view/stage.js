@@ -14,7 +14,7 @@ function stage(svg, act) {
   const HIT = 14, SEGMENTS = 12000;
   const FINE = 0.002, COARSE = 0.02; // of the picture's side, for the arrow keys with and without Shift
   const layers = Object.fromEntries(LAYERS.map((name) => [name, drawn(svg, "g", { class: name })]));
-  let shown = null, side = 0, parts = [], dragged = null, extent = null;
+  let shown = null, side = 0, drawnAt = 0, parts = [], dragged = null, extent = null;
 
   const px = ([x, y]) => [((x - extent[0]) / extent[2]) * side, side - ((y - extent[1]) / extent[2]) * side];
   const at = (event) => {
@@ -114,13 +114,12 @@ function stage(svg, act) {
   }
 
   function draw(next) {
-    const wide = svg.clientWidth;
-    const same = shown && next.n === shown.n && wide === side && extent === next.extent;
+    const same = drawnAt === side && extent === next.extent;
     shown = next;
     extent = next.extent;
-    if (!wide) return;
+    if (!side) return;
     if (!same) {
-      side = wide;
+      drawnAt = side;
       svg.setAttribute("viewBox", `0 0 ${side} ${side}`);
       grid();
     }
@@ -137,6 +136,11 @@ function stage(svg, act) {
     heard(shown.pointed);
     links(shown.pointed);
   }
+
+  new ResizeObserver(() => { // the size is read when it changes alone: to read it is to lay the page out
+    side = svg.clientWidth;
+    if (shown) draw(shown);
+  }).observe(svg);
 
   // the token whose ring or dot is nearest to a place on the screen, if one is near; rings alone can be dragged
   function nearest([u, v], rings) {
@@ -168,6 +172,8 @@ function stage(svg, act) {
     if (dragged !== null) drag(back(at(event)));
     else if (event.pointerType === "mouse") act.point(nearest(at(event), false));
   });
+  // a finger on a ring drags it and does not scroll the page
+  svg.addEventListener("touchstart", (event) => { if (event.target.closest(".ring")) event.preventDefault(); }, { passive: false });
   svg.addEventListener("pointerleave", () => { if (dragged === null) act.point(-1); });
   svg.addEventListener("pointerdown", (event) => {
     if (!shown || event.button) return;

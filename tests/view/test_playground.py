@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
 import pytest
 
 import lmdata
-from lmdata import view
+from lmdata import cli, view
 from lmdata.errors import IncompleteDataset, InvalidInput
 from lmdata.view.playground import example
 
@@ -141,6 +142,40 @@ def test_more_starts_than_a_page_holds_are_left_out_and_it_says_so(square, monke
     data = view.playground(square, seed=1).data
     assert (data["seeds"], data["of"], data["whole"]) == ([1], 2, None)
     assert data["members"]["digests"] == square.digest.sel(seed=1).values.tolist()
+
+
+def test_the_command_writes_a_page_and_refuses_what_it_cannot_show(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
+    page = tmp_path / "new" / "page.html"
+    assert cli.main(["play", "--output", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"page": str(page), "bytes": page.stat().st_size}
+    assert page.stat().st_size < 300_000
+    assert "Localmax dynamics: 24 tokens in the square" in page.read_text(encoding="utf-8")
+    lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 1), steps=2, store=tmp_path / "line")
+    for name, message in (
+        ("localmax-sqare", "did you mean"),
+        (str(tmp_path / "line"), "1 component; a page shows a plane"),
+    ):
+        assert cli.main(["play", name, "--output", str(tmp_path / "none.html")]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "none.html").exists()
+
+
+@pytest.mark.long
+def test_the_command_refuses_another_model_and_shows_titles_as_text(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
+    page = tmp_path / "page.html"
+    assert cli.main(["play", "krause-square", "--output", str(page)]) == 2
+    assert "localmax alone, and ds was made by" in capsys.readouterr().err
+    store = tmp_path / "run"
+    lmdata.simulate(lmdata.Localmax(0.1), lmdata.tokens.uniform(5, 2), steps=2, store=store)
+    title = "\u202eevil <script>window.broken=1</script>"
+    assert cli.main(["catalog", "add", "mine", str(store), "--title", title]) == 0
+    assert cli.main(["play", "mine", "--output", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<script>window" not in text
+    assert "\u202e" not in text
+    assert "evil &lt;script&gt;" in text
 
 
 def test_names_are_text_in_the_page(sentence, tmp_path):

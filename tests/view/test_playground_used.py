@@ -186,6 +186,27 @@ def test_the_keyboard_alone_on_a_telephone(browser, square, tmp_path):
     assert browser.errors() == []
 
 
+def test_a_finger_drags_a_ring_and_does_not_scroll(browser, square, tmp_path):
+    browser.size(390, 844)
+    opened(browser, written(square, tmp_path))
+    x, y = browser.run(RING, 3)
+    before = browser.run("return scrollY")
+
+    def touch(kind, *points):
+        points = [{"x": x, "y": y} for x, y in points]
+        browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def swipe():
+        touch("touchStart", (x, y))
+        for k in range(1, 5):
+            touch("touchMove", (x - 6 * k, y + 9 * k))
+        touch("touchEnd")
+
+    changed(browser, swipe)
+    assert browser.run("return scrollY") == before
+    np.testing.assert_allclose(browser.run(RING, 3), [x - 24, y + 36], atol=1.5)
+
+
 @pytest.mark.parametrize("name", ["square", "schedule", "solid"])
 def test_links_and_python_hold_what_is_shown(browser, request, tmp_path, name):
     ds = request.getfixturevalue(name)
