@@ -30,6 +30,7 @@ from lmdata.selection import (
     value_correlation,
     winner,
 )
+from lmdata.selection.geometry import optimal_tokens
 
 
 def of_winner(measure, ds, found):
@@ -89,6 +90,25 @@ def test_the_margin_by_the_largest_entry_has_a_closed_form():
     found = att_svm(one, [0], norm=math.inf)
     np.testing.assert_allclose(found.solution, np.sign(g[0]) / 4.5, rtol=0, atol=1e-9)
     assert found.margin == pytest.approx(4.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("norm", [2.0, 3.0, math.inf, "nuclear"])
+def test_a_path_along_a_solution_has_its_margin(norm):
+    """And so it is for each norm: <g, u> / |u| at the solution is 1 / |u|, however long the path is."""
+    source = gaussian(3, 4, 5, queries="random")
+    ds = train(TokenSelection(trained="factors"), source, steps=1, starts=starts(count=1))
+    found = solutions(ds, selected=[[0, 1, 2], optimal_tokens(source.draw(0))], norm=norm)
+    assert (found.solution_status == 0).all()
+    for k in range(2):
+        keys = 3.0 * found.matrix_direction.isel(solution=k).rename(query_feature="width").expand_dims(
+            start=1, iteration=2
+        )
+        along = ds.assign(
+            key_matrix=keys.transpose(*ds.key_matrix.dims).drop_vars(["query_feature", "width"], errors="ignore"),
+            query_matrix=ds.query_matrix.copy(data=np.broadcast_to(np.eye(5), ds.query_matrix.shape)),
+        )
+        reached = path_margin(along, found).isel(solution=k)
+        np.testing.assert_allclose(reached, found.solution_margin[0, k].item(), rtol=1e-8)
 
 
 def test_training_weights_under_one_query_is_training_the_prompt():
