@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Self
 
@@ -11,6 +11,8 @@ from lmdata.terminal import printable
 
 MOST_NAMES = 12
 """Known names that a message lists."""
+MUCH = 0.3
+"""By how much a name has to be less alike than the nearest not to be suggested beside it."""
 
 
 class LmdataError(Exception):
@@ -106,7 +108,7 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
         alike.
         """
         names = sorted(known)
-        near = [one for one in meant if one in names] or difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
+        near = [one for one in meant if one in names] or _nearest(str(name), names)
         few = ", ".join(names[:MOST_NAMES]) + (
             f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         )
@@ -114,6 +116,13 @@ class UnknownName(LmdataError, LookupError):  # noqa: N818
         error = cls(f"there is no {what} named {f'{name!r:.200}'}; {hint}")
         error.asked = (what, str(name))
         return error
+
+
+def _nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Return at most three names that are spelled alike, the nearest first, and none that is far behind it."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    alike = [difflib.SequenceMatcher(None, one, name).ratio() for one in near]
+    return [one for one, ratio in zip(near, alike, strict=True) if ratio > alike[0] - MUCH]
 
 
 class UnknownParameter(UnknownName, TypeError):  # noqa: N818

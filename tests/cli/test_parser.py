@@ -15,8 +15,8 @@ from lmdata.errors import InvalidInput, LmdataError, UnknownName, UnknownParamet
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["simulat", "x.yaml"], "did you mean 'simulate'"),
-        (["catalog", "serch", "x"], "did you mean 'search'"),
+        (["simulat", "x.yaml"], "did you mean 'simulate'?"),
+        (["catalog", "serch", "x"], "did you mean 'search'?"),
         (["verify", "x", "--quik"], "no option of lmdata verify named '--quik'; did you mean '--quick'"),
         (["simulate", "x.yaml", "--sotre=run"], "did you mean '--store'"),
         (["--jsn", "doctor"], "did you mean '--json'"),
