@@ -17,6 +17,7 @@ from lmdata.errors import InvalidInput, UnknownName
 from lmdata.sensitivity.functions import breakpoints, check_atlas, slices
 from lmdata.view import naming, theme
 from lmdata.view.scene import Axis, Layer, Live, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.wording import counted
 
 type Scale = Literal["log", "linear"]
@@ -46,7 +47,13 @@ SUBJECTS = {
 
 
 def sensitivity_bands(
-    ds: xarray.Dataset, *, of: str = "vertex_count", scale: Scale = "log", since: float | None = None
+    ds: xarray.Dataset,
+    *,
+    of: str = "vertex_count",
+    scale: Scale = "log",
+    since: float | None = None,
+    width: Width | None = None,
+    title: str | None = None,
 ) -> hv.Overlay:
     """Draw the sensitivity axis of every start as a strip of bands, coloured by a whole number of the trajectories.
 
@@ -60,6 +67,10 @@ def sensitivity_bands(
         Of the axis.
     since : float, optional
         Where a logarithmic axis begins: by default at 1e-4 of the last breakpoint.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -80,7 +91,9 @@ def sensitivity_bands(
     'Overlay'
     """
     check_atlas(ds, "sensitivity_bands")
-    return dress_bands(band_scene(ds, of=of, scale=scale, since=since).draw(), ds, of, scale)
+    scene = band_scene(ds, of=of, scale=scale, since=since)
+    dress = partial(dress_bands, ds=ds, of=of, scale=scale)
+    return Scenes(lambda: scene, {}, dress).figure(width=width, title=title, of=ds)
 
 
 def band_scene(ds: xarray.Dataset, *, of: str, scale: Scale, since: float | None = None) -> Scene:
@@ -200,7 +213,13 @@ def dress_bands(figure: hv.Overlay, ds: xarray.Dataset, of: str, scale: Scale) -
 
 
 def limits_along(
-    ds: xarray.Dataset, *, seed: int | None = None, scale: Scale = "log", since: float | None = None
+    ds: xarray.Dataset,
+    *,
+    seed: int | None = None,
+    scale: Scale = "log",
+    since: float | None = None,
+    width: Width | None = None,
+    title: str | None = None,
 ) -> hv.Overlay | hv.DynamicMap:
     """Draw how the limits of one start move along the sensitivity axis: a component of every proved limit.
 
@@ -212,6 +231,10 @@ def limits_along(
         Which start; the first by default.
     scale, since
         As for `sensitivity_bands`.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -246,7 +269,7 @@ def limits_along(
     count = one.sizes["component"]
     return Scenes(
         make, {"component": list(range(count))} if count > 1 else {}, partial(dress_limits, scale=scale)
-    ).figure()
+    ).figure(width=width, title=title, of=ds)
 
 
 def limit_scene(one: xarray.Dataset, *, component: int, scale: Scale, since: float | None = None) -> Scene:

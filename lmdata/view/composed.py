@@ -38,6 +38,25 @@ def states_of(figure: Any) -> Scenes | Frames | None:
     return scenes_of(figure) or Frames(figure)
 
 
+def gathered(figures: Sequence[Any]) -> list[list[Any]]:
+    """Return figures in groups that can share their sliders: those of one name have the same values."""
+    groups: list[list[Any]] = []
+    known: dict[str, list[Any]] | None = None
+    for figure in figures:
+        states = states_of(figure)
+        dims = {} if states is None else states.dims
+        if not isinstance(figure, hv.core.Dimensioned):  # has controls of its own
+            groups.append([figure])
+            known = None
+        elif known is not None and all(known.get(name, values) == values for name, values in dims.items()):
+            groups[-1].append(figure)
+            known |= dims
+        else:
+            groups.append([figure])
+            known = dict(dims)
+    return groups
+
+
 def dressed(figure: Any) -> Any:
     """Return a figure in the look of this package: what is put together with ``*`` has that of its elements alone.
 
@@ -52,7 +71,8 @@ def dressed(figure: Any) -> Any:
         given = _options(element) | given
     size = given.get("frame_width", SIZE[0]), given.get("frame_height", SIZE[1])
     kept = {name: given[name] for name in theme.SHARED if name in given}
-    return theme.dress(figure.clone(), size=size, **({"legend_position": "right"} | kept | _options(figure)))
+    kept |= {"legend_position": "right", "show_legend": any(element.label for element in figure)}
+    return theme.dress(figure.clone(), size=size, **(kept | _options(figure)))
 
 
 def _options(figure: Any) -> dict[str, Any]:

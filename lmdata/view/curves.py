@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from lmdata.errors import InvalidInput
 from lmdata.view import naming, theme
 from lmdata.view.plane import padded
-from lmdata.view.scene import Axis, Layer, Scene
+from lmdata.view.scene import Axis, Layer, Scene, Scenes
 
 
 def curves(
@@ -24,6 +25,7 @@ def curves(
     y: str,
     logx: bool = False,
     dots: bool = False,
+    width: theme.Width | None = None,
 ) -> hv.Overlay:
     """Draw named lines, or dots, of numbers: a figure of what was measured.
 
@@ -39,6 +41,8 @@ def curves(
         A logarithmic horizontal axis; what is not above 0 is left out.
     dots : bool
         Dots instead of lines.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def curves(
     )
     looks: dict[str, Any] = {"size": 6, "fill_alpha": 0.7, "line_color": None} if dots else {"line_width": 2.2}
     options = [theme.style(element, f"Line{k}", color=colour, **looks) for k, colour in enumerate(theme.SLOTS)]
-    return theme.dress(
-        scene.draw(), *options[: len(lines)], size=(440, 280), logx=logx, show_legend=len(lines) > 1,
-        legend_position="right",
+    look = partial(
+        theme.dress, size=(440, 280), logx=logx, show_legend=len(lines) > 1, legend_position="right",
     )  # fmt: skip
+    return Scenes(lambda: scene, {}, lambda figure: look(figure, *options[: len(lines)])).figure(width=width)

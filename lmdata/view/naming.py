@@ -11,6 +11,8 @@ from typing import Any
 
 import xarray
 
+from lmdata.data.identity import names_of, part_of
+
 LONGEST = 64
 """Names longer than this are cut, with an ellipsis, where they are drawn."""
 
@@ -75,6 +77,28 @@ def setting(name: str, value: object) -> str:
     if isinstance(value, float):
         return f"{symbol} = {number(value)}"
     return f"{symbol} {plain(value)}" if name == "seed" else f"{symbol} = {plain(value)}"
+
+
+def wrapped(text: str, letters: int) -> str:
+    r"""Return what stands between dots in lines of at most so many letters, where that is possible.
+
+    Examples
+    --------
+    >>> wrapped("localmax · δ = 0.1 · t = 5 steps", 20)
+    'localmax · δ = 0.1\nt = 5 steps'
+    """
+    lines: list[str] = []
+    for part in text.split(" · "):
+        if lines and len(lines[-1]) + 3 + len(part) <= letters:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def recipe_of(dataset: xarray.Dataset) -> str:
+    """Return the recipe id of a dataset, or of what it is a part of; nothing where it has none."""
+    return str((names_of(dataset) or part_of(dataset) or dataset.attrs).get("recipe_id", ""))
 
 
 def dataset_name(dataset: xarray.Dataset) -> str:

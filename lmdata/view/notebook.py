@@ -23,7 +23,7 @@ from holoviews.core.dimension import Dimensioned
 from lmdata.errors import LmdataError
 from lmdata.markup import escaped
 from lmdata.view import naming, static
-from lmdata.view.composed import figures_of, first_state, states_of, thinned
+from lmdata.view.composed import figures_of, first_state, gathered, states_of, thinned
 from lmdata.view.dashboard import figures as dashboard_figures
 from lmdata.view.explorer import Explorer
 from lmdata.view.page import Section, page_of
@@ -132,22 +132,7 @@ def _figures(shown: Any) -> list[Any] | None:
 
 def _sections(figures: Sequence[Any]) -> list[Section]:
     """Return figures as sections of a page; those of one section share their sliders."""
-    gathered: list[list[Any]] = []
-    for figure in figures:
-        if gathered and _agree([*gathered[-1], figure]):
-            gathered[-1].append(figure)
-        else:
-            gathered.append([figure])
-    return [_thinned(figures) for figures in gathered]
-
-
-def _agree(figures: Sequence[Any]) -> bool:
-    """Return whether figures can share their sliders: those of one name have the same values."""
-    if any(isinstance(figure, ALONE) for figure in figures):
-        return False
-    dims: dict[str, list[Any]] = {}
-    told = [states.dims for states in map(states_of, figures) if states]
-    return all(dims.setdefault(name, values) == values for each in told for name, values in each.items())
+    return [_thinned(each) for each in gathered(figures)]
 
 
 def _thinned(figures: Sequence[Any]) -> Section:

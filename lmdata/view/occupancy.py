@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 
 LEAST_NAMED = 0.06
 """Smallest share whose area has its vertex's number written in it."""
 
 
-def occupancy(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
+def occupancy(
+    ds: xarray.Dataset, *, width: Width | None = None, title: str | None = None
+) -> hv.Overlay | hv.DynamicMap:
     """Draw the share of the tokens near each limit vertex over time, stacked; what is missing to 1 is elsewhere.
 
     Near is the definition by radius of `lmdata.vertex_occupancy`. Colours and numbers are those of the limit vertices
@@ -26,6 +29,10 @@ def occupancy(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
     ----------
     ds : Dataset
         Swept parameters and the seed get sliders where they are not fixed. Lazy data is read member by member.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -46,7 +53,7 @@ def occupancy(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
     >>> type(view.occupancy(ds)).__name__
     'Overlay'
     """
-    return scenes(Members(ds)).figure()
+    return scenes(Members(ds)).figure(width=width, title=title, of=ds)
 
 
 def scenes(members: Members) -> Scenes:

@@ -94,7 +94,9 @@ def write_page(path: str | os.PathLike[str], title: str, sections: Sequence[Sect
     return target
 
 
-def page_of(title: str, sections: Sequence[Section], *, bare: bool = False, linked: bool = False) -> str:
+def page_of(
+    title: str, sections: Sequence[Section], *, bare: bool = False, linked: bool = False, about: str = ""
+) -> str:
     """Return the page that `write_page` writes; a bare one has neither heading nor foot, to stand in another page."""
     if not sections:
         raise InvalidInput("sections is empty; a page needs at least one Section(title, figure)")
@@ -135,6 +137,7 @@ def page_of(title: str, sections: Sequence[Section], *, bare: bool = False, link
         title=title,
         linked=linked,
         bare=bare,
+        about=about,
         sections=shown,
         divs=divs,
         bokeh=Resources(mode="inline", components=["bokeh"]).js_raw if roots else (),

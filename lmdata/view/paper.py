@@ -7,7 +7,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import holoviews as hv
@@ -25,8 +25,6 @@ from lmdata.errors import InvalidInput
 from lmdata.view import naming, theme
 from lmdata.view.composed import dressed, figures_of
 
-PIXELS = 100
-"""Pixels of the screen to an inch of paper."""
 SIZE, LINE = 6, 1.5
 """Of dots and of lines that have none, in pixels."""
 
@@ -34,8 +32,14 @@ _MARKERS = {"circle": "o", "star": "*", "square": "s", "cross": "P"}
 _DASHES = {"solid": "-", "dotted": ":", "dashed": "--"}
 
 
-def drawing(figure: Any) -> Figure:
+def drawing(figure: Any, width: float | None = None) -> Figure:
     """Return a figure without sliders as matplotlib draws it; the figures of a layout stand in rows.
+
+    Parameters
+    ----------
+    figure : Overlay, Element or Layout
+    width : float, optional
+        Of the whole in millimetres; the heights of the figures change with theirs.
 
     Raises
     ------
@@ -46,6 +50,15 @@ def drawing(figure: Any) -> Figure:
     columns = min(len(panels), figure._max_cols) if isinstance(figure, hv.Layout) else 1
     rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
     widths = [max(row[k].width for row in rows if k < len(row)) for k in range(columns)]
+    if width is not None:
+        shares = [width * each / sum(widths) for each in widths]
+        if min(shares) < theme.NARROWEST and columns > 1:
+            raise InvalidInput(
+                f"width={width:g} leaves {min(shares):.0f} mm for a figure of the layout, and the least is "
+                f"{theme.NARROWEST:g}; put fewer side by side, with figure.cols({columns - 1}), or take a larger width"
+            )
+        rows = [[panel.resized(share) for panel, share in zip(row, shares, strict=False)] for row in rows]
+        widths = [share / 25.4 for share in shares]
     heights = [max(panel.height for panel in row) for row in rows]
     margins = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     whole = Figure(figsize=(sum(widths), sum(heights)), layout=margins)
@@ -54,6 +67,14 @@ def drawing(figure: Any) -> Figure:
         for panel, place in zip(row, across, strict=False):
             panel.draw(place)
     return whole
+
+
+def recipes_of(figure: Any) -> list[str]:
+    """Return the recipe ids that the numbers of a figure without sliders come from."""
+    parts = figures_of(figure)
+    elements = [element for part in parts for element in (part if isinstance(part, hv.Overlay) else [part])]
+    hooks = [hook for element in elements for hook in theme.hooks(element)]
+    return list(dict.fromkeys(hook.recipe for hook in hooks if isinstance(hook, theme.Origin) and hook.recipe))
 
 
 def on_paper(figure: Any) -> bool:
@@ -73,14 +94,36 @@ class _Panel:
 
     overlay: hv.Overlay
     plot: dict[str, Any]
-    width: float
-    height: float
+    sheet: theme.Sheet | None
+
+    @property
+    def scale(self) -> float:
+        """Size of letters, lines and dots, relative to those of a figure that has no width."""
+        return 1.0 if self.sheet is None else theme.PRINT
+
+    @property
+    def width(self) -> float:
+        """Width in inches."""
+        if self.sheet is not None:
+            return self.sheet.width / 25.4
+        return float(self.plot["frame_width"] + theme.BESIDE[0]) / theme.PIXELS
+
+    @property
+    def height(self) -> float:
+        """Height in inches."""
+        return float(self.plot["frame_height"] + self.scale * theme.BESIDE[1]) / theme.PIXELS
+
+    def resized(self, width: float) -> _Panel:
+        """Return it with a width in millimetres; its height changes alike."""
+        sheet = theme.Sheet(width)
+        height = self.plot["frame_height"] * sheet.frame / self.plot["frame_width"]
+        return replace(self, plot={**self.plot, "frame_width": sheet.frame, "frame_height": height}, sheet=sheet)
 
     def draw(self, place: SubFigure) -> None:
         """Draw it there."""
         axes = place.add_subplot()
         axes.set_box_aspect(self.plot["frame_height"] / self.plot["frame_width"])
-        styles = [_options(element) for element in self.overlay]
+        styles = [{**_options(element), "scale": self.scale} for element in self.overlay]
         x, y = map(_extent, zip(*map(_axes_of, self.overlay), strict=True))
         for name, label, set_scale in (("logx", x[0], axes.set_xscale), ("logy", y[0], axes.set_yscale)):
             set_scale("log" if any(style.get(name) for style in (self.plot, *styles)) else "linear")
@@ -90,7 +133,7 @@ class _Panel:
         axes.set(xlim=x[1], ylim=y[1])
         if x[0] == naming.time_label("step"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _furnish(axes, self.plot["title"].replace("{label}", self.overlay.label), self.plot)
+        _furnish(axes, self.plot["title"].replace("{label}", self.overlay.label), self.plot, self.scale, self.sheet)
 
 
 def _panel(figure: Any) -> _Panel:
@@ -105,8 +148,8 @@ def _panel(figure: Any) -> _Panel:
         raise InvalidInput(
             f"figure has a {strange[0]}; on paper there are {', '.join(_DRAWERS)}: a page, .html, shows the others"
         )
-    plot = _options(overlay)
-    return _Panel(overlay, plot, (plot["frame_width"] + 150) / PIXELS, (plot["frame_height"] + 130) / PIXELS)
+    sheets = [hook for hook in theme.hooks(overlay) if isinstance(hook, theme.Sheet)]
+    return _Panel(overlay, _options(overlay), sheets[-1] if sheets else None)
 
 
 def _axes_of(element: Any) -> tuple[hv.Dimension, hv.Dimension]:
@@ -119,27 +162,35 @@ def _extent(dimensions: Sequence[hv.Dimension]) -> tuple[str, tuple[float | None
     return dimensions[0].label, (min(low, default=None), max(high, default=None))
 
 
-def _furnish(axes: Axes, title: str, plot: dict[str, Any]) -> None:
+def _furnish(axes: Axes, title: str, plot: dict[str, Any], scale: float, sheet: theme.Sheet | None) -> None:
     subject, _, parameters = title.partition("\n")
-    axes.set_title(f"{subject}\n", loc="left", fontsize=12, fontweight="bold", color=theme.INK, parse_math=False)
+    if sheet is not None:
+        parameters = naming.wrapped(parameters.replace("\n", " · "), sheet.letters)
+        subject = naming.wrapped(subject, sheet.letters * 3 // 4)
+    small = 9.5 * scale
+    if title.strip():
+        pad = 6 + (1.3 * small * (1 + parameters.count("\n")) if parameters else 0)
+        axes.set_title(
+            subject, loc="left", fontsize=12 * scale, fontweight="bold", color=theme.INK, parse_math=False, pad=pad
+        )
     above = axes.annotate(
-        parameters, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9.5,
-        color=theme.MUTED, annotation_clip=False, parse_math=False,
+        parameters, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=small,
+        color=theme.MUTED, annotation_clip=False, parse_math=False, linespacing=1.3,
     )  # fmt: skip
     above.set_in_layout(False)
-    axes.grid(color=theme.GRID, linewidth=0.8)
+    axes.grid(color=theme.GRID, linewidth=0.8 * scale)
     axes.set_axisbelow(True)
-    axes.tick_params(which="both", colors=theme.MUTED, labelsize=9)
+    axes.tick_params(which="both", colors=theme.MUTED, labelsize=9 * scale)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(theme.MUTED)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=theme.INK, fontsize=10, parse_math=False)
+        label.set(color=theme.INK, fontsize=10 * scale, parse_math=False)
     if "yticks" in plot:
-        axes.set_yticks([at for at, _ in plot["yticks"]], [name for _, name in plot["yticks"]], fontsize=8)
+        axes.set_yticks([at for at, _ in plot["yticks"]], [name for _, name in plot["yticks"]], fontsize=8 * scale)
         for label in axes.get_yticklabels():
             label.set_parse_math(False)
     if plot.get("show_legend") and axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9 * scale)
 
 
 def _options(element: Any) -> dict[str, Any]:
@@ -177,9 +228,9 @@ def _points(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     marker = _MARKERS[style.get("marker", "circle")]
     fill = _faded(_colours(style, columns, "fill_color", "color"), style.get("fill_alpha", 1.0))
     line = _colours(style, columns, "line_color", "color")
-    area = (style.get("size", SIZE) * 72 / PIXELS) ** 2
+    area = (style["scale"] * style.get("size", SIZE) * 72 / theme.PIXELS) ** 2
     axes.scatter(
-        x, y, s=area, facecolors=fill, edgecolors=line, linewidths=style.get("line_width", 1.0),
+        x, y, s=area, facecolors=fill, edgecolors=line, linewidths=style["scale"] * style.get("line_width", 1.0),
         marker=marker, zorder=3, clip_on=False,
     )  # fmt: skip
 
@@ -188,13 +239,15 @@ def _segments(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     columns = _columns(element)
     ends = np.stack(list(columns.values())[:4], axis=1).astype(float).reshape(-1, 2, 2)
     colours = _faded(_colours(style, columns, "color"), style.get("alpha", 1.0))
-    axes.add_collection(LineCollection(list(ends), colors=colours, linewidths=style.get("line_width", LINE), zorder=2))
+    axes.add_collection(
+        LineCollection(list(ends), colors=colours, linewidths=style["scale"] * style.get("line_width", LINE), zorder=2)
+    )
 
 
 def _curve(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     x, y = list(_columns(element).values())[:2]
     axes.plot(
-        x, y, color=style.get("color", theme.INK), linewidth=style.get("line_width", LINE),
+        x, y, color=style.get("color", theme.INK), linewidth=style["scale"] * style.get("line_width", LINE),
         linestyle=_DASHES[style.get("line_dash", "solid")], label=element.label or "_unnamed", zorder=2,
     )  # fmt: skip
 
@@ -207,7 +260,13 @@ def _polygons(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     x, y = (dim.name for dim in element.kdims)
     corners = [np.column_stack([row[x], row[y]]) for row in rows]
     axes.add_collection(
-        PolyCollection(corners, facecolors=fill, edgecolors=line, linewidths=style.get("line_width", 0.0), zorder=1)
+        PolyCollection(
+            corners,
+            facecolors=fill,
+            edgecolors=line,
+            linewidths=style["scale"] * style.get("line_width", 0.0),
+            zorder=1,
+        )
     )
 
 
@@ -227,15 +286,15 @@ def _key(axes: Axes, style: dict[str, Any]) -> None:
     patches = [Patch(facecolor=style["cmap"][place], label=name) for place, name in said.items()]
     below = -0.08 / float(axes.get_box_aspect() or 1.0)
     axes.legend(
-        handles=patches, loc="upper center", bbox_to_anchor=(0.5, below), ncols=len(said), frameon=False, fontsize=9,
-        handlelength=1.2, columnspacing=1.0, labelcolor=theme.MUTED,
+        handles=patches, loc="upper center", bbox_to_anchor=(0.5, below), ncols=len(said), frameon=False,
+        fontsize=9 * style["scale"], handlelength=1.2, columnspacing=1.0, labelcolor=theme.MUTED,
     )  # fmt: skip
 
 
 def _labels(axes: Axes, element: Any, style: dict[str, Any]) -> None:
     columns = _columns(element)
     colours = _colours(style, columns, "text_color")
-    size = float(style.get("text_font_size", "12px").removesuffix("px")) * 72 / PIXELS
+    size = float(style.get("text_font_size", "12px").removesuffix("px")) * style["scale"] * 72 / theme.PIXELS
     for k, (x, y, text) in enumerate(zip(*list(columns.values())[:3], strict=True)):
         colour = colours if isinstance(colours, str) else colours[k]
         axes.text(

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.wording import counted
 
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 13, 220, 900
 """Height of a row, and bounds of the frame's height, in pixels."""
 
 
-def quiescent_raster(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
+def quiescent_raster(
+    ds: xarray.Dataset, *, width: Width | None = None, title: str | None = None
+) -> hv.Overlay | hv.DynamicMap:
     """Draw, for each token, the times at which it is in a quiescent set, in the colour of the set's vertex.
 
     Pale where it is in none (see `lmdata.quiescent_sets`). Words keep the order of the text, from above; tokens
@@ -26,6 +29,10 @@ def quiescent_raster(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
     ----------
     ds : Dataset
         Swept parameters and the seed get sliders where they are not fixed. Lazy data is read member by member.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -46,7 +53,7 @@ def quiescent_raster(ds: xarray.Dataset) -> hv.Overlay | hv.DynamicMap:
     >>> type(view.quiescent_raster(ds)).__name__
     'Overlay'
     """
-    return scenes(Members(ds)).figure()
+    return scenes(Members(ds)).figure(width=width, title=title, of=ds)
 
 
 def scenes(members: Members) -> Scenes:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import holoviews as hv
+import xarray
 
 from lmdata.view import naming
+from lmdata.view.theme import Sheet, Width, on_paper
 
 KEYS = {
     "Points": ("x", "y"),
@@ -166,8 +168,44 @@ class Scenes:
             return None
         return Scenes(self.make, self.dims, lambda figure: operation(self._dress(figure)), self._start)
 
-    def figure(self) -> hv.Overlay | hv.DynamicMap:
-        """Return the overlay where there is no slider, else a DynamicMap that makes frames when they are shown."""
+    def printed(self, width: Width | None, title: str | None, of: xarray.Dataset | None) -> Scenes:
+        """Return the scenes with a width on paper, a title, and the recipe of a dataset; see `figure`."""
+        sheet = None if width is None else Sheet.of(width)
+        recipe = "" if of is None else naming.recipe_of(of)
+
+        def make(**values: Any) -> Scene:
+            scene = self.make(**values)
+            subject, _, parameters = scene.title.partition("\n")
+            if title is not None:
+                subject, parameters = naming.plain(title), parameters if title else ""
+            elif sheet is not None:  # the name of the dataset goes into the second line: the first is short
+                subject, _, name = subject.partition(" · ")
+                parameters = f"{name} · {parameters}" if name else parameters
+            if sheet is not None:
+                parameters = naming.wrapped(parameters, sheet.letters)
+            return replace(scene, title=f"{subject}\n{parameters}")
+
+        def dress(figure: hv.Overlay) -> hv.Overlay:
+            return on_paper(self._dress(figure), sheet, recipe)
+
+        return Scenes(make, self.dims, dress, self._start)
+
+    def figure(
+        self, *, width: Width | None = None, title: str | None = None, of: xarray.Dataset | None = None
+    ) -> hv.Overlay | hv.DynamicMap:
+        """Return the overlay where there is no slider, else a DynamicMap that makes frames when they are shown.
+
+        Parameters
+        ----------
+        width : {"column", "page"} or float, optional
+            Of the figure on paper, in millimetres if it is a number; its letters are of the size of a paper's then.
+        title : str, optional
+            Instead of the first line above the figure; an empty one takes both lines away.
+        of : Dataset, optional
+            What it is drawn from: files say its recipe id.
+        """
+        if width is not None or title is not None or of is not None:
+            return self.printed(width, title, of).figure()
         if not self.dims:
             return self()
         first = self.first()
@@ -225,7 +263,7 @@ class Live:
         The property of a source is one of its columns.
         """
         root = self.root
-        subject, parameters = scene.title.split("\n")
+        subject, _, parameters = scene.title.partition("\n")
         parts: list[tuple[Any, str, Any]] = [(root.title, "text", subject), (self._parameters, "text", parameters)]
         for axis, extent, now in ((root.xaxis[0], root.x_range, scene.x), (root.yaxis[0], root.y_range, scene.y)):
             parts += [(axis, "axis_label", now.label), (extent, "limits", list(now.limits))]

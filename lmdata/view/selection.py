@@ -17,6 +17,7 @@ from lmdata.selection.solved import solutions
 from lmdata.view import naming, theme
 from lmdata.view.plane import limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.wording import counted
 
 MOST_STARTS = 60
@@ -29,7 +30,9 @@ LEAST = 1e-12
 """Smaller distances from 1 are drawn here: below it rounding decides."""
 
 
-def paths(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay | hv.DynamicMap:
+def paths(
+    ds: xarray.Dataset, found: xarray.Dataset | None = None, *, width: Width | None = None, title: str | None = None
+) -> hv.Overlay | hv.DynamicMap:
     """Draw the paths of the prompt in a plane, from every start, with the directions of the max-margin solutions.
 
     The plane is that of the first two solutions' directions, or of the features where there are two. A path has the
@@ -41,6 +44,10 @@ def paths(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay
         Result of `lmdata.selection.train` in which the prompt is trained. Swept parameters and seeds get sliders.
     found : Dataset, optional
         Result of `lmdata.selection.solutions`; solved for if it is not given.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Raises
     ------
@@ -57,10 +64,12 @@ def paths(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay
     """
     if "prompt" not in ds or ds.sizes["feature"] < 2:
         raise InvalidInput(f"the run has no prompt of two or more features to draw; it has {', '.join(map(str, ds))}")
-    return scenes(ds, found)["paths"].figure()
+    return scenes(ds, found)["paths"].figure(width=width, title=title, of=ds)
 
 
-def correlation(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay | hv.DynamicMap:
+def correlation(
+    ds: xarray.Dataset, found: xarray.Dataset | None = None, *, width: Width | None = None, title: str | None = None
+) -> hv.Overlay | hv.DynamicMap:
     """Draw how far each path is from the direction of the solution that wins: 1 - cosine by iteration, on logarithms.
 
     Parameters, errors and colours as for `paths`; for trained weights too. A path that no solution wins is
@@ -74,10 +83,12 @@ def correlation(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.O
     >>> type(view.selection.correlation(ds)).__name__
     'Overlay'
     """
-    return scenes(ds, found)["correlation"].figure()
+    return scenes(ds, found)["correlation"].figure(width=width, title=title, of=ds)
 
 
-def mass(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay | hv.DynamicMap:
+def mass(
+    ds: xarray.Dataset, found: xarray.Dataset | None = None, *, width: Width | None = None, title: str | None = None
+) -> hv.Overlay | hv.DynamicMap:
     """Draw the softmax weight on the tokens of the solution that wins, mean over the samples, by iteration.
 
     Parameters, errors and colours as for `correlation`.
@@ -90,7 +101,7 @@ def mass(ds: xarray.Dataset, found: xarray.Dataset | None = None) -> hv.Overlay 
     >>> type(view.selection.mass(ds)).__name__
     'Overlay'
     """
-    return scenes(ds, found)["mass"].figure()
+    return scenes(ds, found)["mass"].figure(width=width, title=title, of=ds)
 
 
 def scenes(ds: xarray.Dataset, found: xarray.Dataset | None = None, **chosen: Sequence[Any]) -> dict[str, Scenes]:

@@ -9,7 +9,8 @@ import xarray
 from lmdata.sensitivity.functions import breakpoints, check_atlas
 from lmdata.view import theme
 from lmdata.view.atlas import MOST_SHADES, SUBJECTS, WIDTH, Scale, legend, shaded, subject, window, x_axis
-from lmdata.view.scene import Axis, Layer, Scene
+from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.wording import counted
 
 COLUMNS = 560
@@ -17,7 +18,13 @@ COLUMNS = 560
 
 
 def sensitivity_shares(
-    ds: xarray.Dataset, *, of: str = "vertex_count", scale: Scale = "log", since: float | None = None
+    ds: xarray.Dataset,
+    *,
+    of: str = "vertex_count",
+    scale: Scale = "log",
+    since: float | None = None,
+    width: Width | None = None,
+    title: str | None = None,
 ) -> hv.Overlay:
     """Draw, along the sensitivity axis, the share of the starts that has each value of a whole number.
 
@@ -27,6 +34,10 @@ def sensitivity_shares(
     ----------
     ds, of, scale, since
         As for `sensitivity_bands`; any number of starts.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -76,13 +87,13 @@ def sensitivity_shares(
         (Layer("Rectangles", "Bands", bands),),
     )
     colours = [theme.GRID, *theme.ordered(MOST_SHADES)[::-1]][: len(said)]
-    return theme.dress(
-        scene.draw(),
-        theme.style(
-            "Rectangles", "Bands", color="shade", cmap=colours, clim=(-0.5, len(said) - 0.5), line_color=None,
-            tools=["hover"], hover_tooltips=[("δ", "@at"), (SUBJECTS[of], "@said"), ("starts", "@share")],
-            colorbar=True, colorbar_position="bottom", clabel="", colorbar_opts=theme.key(said),
-        ),
-        size=(WIDTH, 260),
-        logx=scale == "log",
+    bands = theme.style(
+        "Rectangles", "Bands", color="shade", cmap=colours, clim=(-0.5, len(said) - 0.5), line_color=None,
+        tools=["hover"], hover_tooltips=[("δ", "@at"), (SUBJECTS[of], "@said"), ("starts", "@share")],
+        colorbar=True, colorbar_position="bottom", clabel="", colorbar_opts=theme.key(said),
     )  # fmt: skip
+
+    def dress(figure: hv.Overlay) -> hv.Overlay:
+        return theme.dress(figure, bands, size=(WIDTH, 260), logx=scale == "log")
+
+    return Scenes(lambda: scene, {}, dress).figure(width=width, title=title, of=ds)

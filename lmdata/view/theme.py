@@ -7,7 +7,8 @@ forms of colour blindness; ordered values take a dark-to-light part of *viridis*
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import holoviews as hv
 import holoviews.plotting.bokeh
@@ -16,6 +17,8 @@ import numpy as np
 from bokeh.models import FixedTicker, Title
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
+
+from lmdata.errors import InvalidInput
 
 SLOTS = ("#332288", "#cc6677", "#44aa99", "#ddaa33", "#882255", "#66bbdd", "#117733", "#aa4499", "#999933")
 """Colours of vertices, and of the tokens that go there."""
@@ -81,6 +84,102 @@ _LEGEND = {
 
 SHARED = ("logx", "logy", "yticks")
 """Options of the whole that its elements keep, so that they have them when figures are laid one over the other."""
+
+
+type Width = Literal["column", "page"] | float
+"""Of a figure on paper: a name, or millimetres."""
+
+WIDTHS = {"column": 86.0, "page": 178.0}
+"""Of a column and of a page of a journal, in millimetres (those of the American Physical Society)."""
+NARROWEST, WIDEST = 40.0, 2000.0
+"""Of a figure on paper, in millimetres."""
+PIXELS = 100
+"""Pixels of the screen to an inch of paper."""
+BESIDE = (150, 130)
+"""Room for what stands round the frame, across and up, in pixels."""
+PRINT = 0.75
+"""Letters, lines and dots of a figure that has a width, relative to others: letters have 7 to 9 points."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The width of a figure on paper, in millimetres; on the screen its letters have the size that they have there.
+
+    It stands among the hooks of a figure, which holoviews calls.
+    """
+
+    width: float
+
+    @classmethod
+    def of(cls, width: Width) -> Sheet:
+        """Return the sheet of a width.
+
+        Raises
+        ------
+        InvalidInput
+            If it is no name of `WIDTHS`, and no number of millimetres that is sensible.
+
+        Examples
+        --------
+        >>> Sheet.of("column").width, Sheet.of(120).width
+        (86.0, 120.0)
+        """
+        found = WIDTHS.get(width) if isinstance(width, str) else width
+        if isinstance(found, bool) or not isinstance(found, int | float) or not NARROWEST <= found <= WIDEST:
+            raise InvalidInput(
+                f"width={width!r} is none of {', '.join(map(repr, WIDTHS))} nor a number of millimetres "
+                f"from {NARROWEST:g} to {WIDEST:g}"
+            )
+        return cls(float(found))
+
+    @property
+    def frame(self) -> int:
+        """Width of the frame inside the axes, in pixels."""
+        return round(self.width / 25.4 * PIXELS - PRINT * BESIDE[0])
+
+    @property
+    def letters(self) -> int:
+        """How many letters of the second line of a title have room."""
+        return int((self.frame + 40) / (0.55 * 12.5 * PRINT))
+
+    def __call__(self, plot: Any, element: Any) -> None:
+        """Make the letters of a Bokeh figure smaller (a hook of holoviews)."""
+        figure = plot.state
+        figure.title.text_font_size = f"{15 * PRINT:g}px"
+        figure.select_one({"name": "parameters"}).text_font_size = f"{12.5 * PRINT:g}px"
+        for axis in figure.axis:
+            axis.update(axis_label_text_font_size=f"{12.5 * PRINT:g}px", major_label_text_font_size=f"{12 * PRINT:g}px")
+        for legend in figure.legend:
+            legend.label_text_font_size = f"{12 * PRINT:g}px"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The recipe that a layer's numbers come from; it stands among its hooks, and changes nothing."""
+
+    recipe: str
+
+    def __call__(self, plot: Any, element: Any) -> None:
+        """Do nothing (a hook of holoviews)."""
+
+
+def on_paper(figure: hv.Overlay, sheet: Sheet | None, recipe: str) -> hv.Overlay:
+    """Return a figure that knows its width on paper and the recipe of its numbers."""
+    given = hv.Store.lookup_options("bokeh", figure, "plot").kwargs
+    whole: dict[str, Any] = {}
+    if sheet is not None:
+        height = round(given["frame_height"] * sheet.frame / given["frame_width"])
+        whole = {"frame_width": sheet.frame, "frame_height": height}
+    keys = dict.fromkeys(f"{type(element).__name__}.{element.group}" for element in figure)
+    each = [hv.Options(key, backend="bokeh", hooks=[Origin(recipe)], **whole) for key in keys]
+    hooks = [*given["hooks"], *([sheet] if sheet is not None else [])]
+    return figure.opts(*each, hv.Options("Overlay", backend="bokeh", hooks=hooks, **whole))
+
+
+def hooks(element: Any) -> list[Any]:
+    """Return the hooks among the options of an element or overlay."""
+    found: list[Any] = hv.Store.lookup_options("bokeh", element, "plot").kwargs.get("hooks", [])
+    return found
 
 
 def dress(figure: hv.Overlay, *options: hv.Options, size: tuple[int, int], **overlay: Any) -> hv.Overlay:

@@ -14,13 +14,19 @@ from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.plane import Basis, limits, padded
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 
 MOST_SEGMENTS = 12_000
 """Longest total of trails that is drawn; beyond it, evenly chosen tokens have a trail, and the title says so."""
 
 
 def trajectories(
-    ds: xarray.Dataset, *, time: float | None = None, basis: Basis = "initial"
+    ds: xarray.Dataset,
+    *,
+    time: float | None = None,
+    basis: Basis = "initial",
+    width: Width | None = None,
+    title: str | None = None,
 ) -> hv.Overlay | hv.DynamicMap:
     """Draw where the tokens go: trails of the whole record, and at one time tokens, hull and leaders.
 
@@ -38,6 +44,10 @@ def trajectories(
         Draw this time only (a value of ``ds["time"]``).
     basis : {"initial", "record"}
         Frames that decide the projection for d > 2.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -58,7 +68,7 @@ def trajectories(
     >>> type(view.trajectories(ds, time=5)).__name__
     'Overlay'
     """
-    return scenes(Members(ds), times=times(ds, time), basis=basis).figure()
+    return scenes(Members(ds), times=times(ds, time), basis=basis).figure(width=width, title=title, of=ds)
 
 
 def times(ds: xarray.Dataset, time: float | None) -> list[float]:

@@ -14,6 +14,7 @@ from lmdata.view import naming, theme
 from lmdata.view.members import Member, Members
 from lmdata.view.plane import padded
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.wording import counted
 
 MOST_COMPONENTS = 7
@@ -26,7 +27,14 @@ MOST_NAMED = 14
 """Lines that the legend names; of more, evenly chosen ones."""
 
 
-def volume_decay(ds: xarray.Dataset, *, by: str | None = None, over_seeds: bool = False) -> hv.Overlay | hv.DynamicMap:
+def volume_decay(
+    ds: xarray.Dataset,
+    *,
+    by: str | None = None,
+    over_seeds: bool = False,
+    width: Width | None = None,
+    title: str | None = None,
+) -> hv.Overlay | hv.DynamicMap:
     """Draw the hull volume relative to the first stored frame, on a logarithmic scale, one line a swept value.
 
     For tokens of more than seven components the mean width of the hull is drawn instead, as the axis says. Lines end
@@ -40,6 +48,10 @@ def volume_decay(ds: xarray.Dataset, *, by: str | None = None, over_seeds: bool 
         The swept parameter that the lines stand for: by default ``alignment_sensitivity``, else the first.
     over_seeds : bool
         Draw the median over the seeds with a band between the quartiles, instead of a slider for the seed.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -60,7 +72,7 @@ def volume_decay(ds: xarray.Dataset, *, by: str | None = None, over_seeds: bool 
     >>> type(view.volume_decay(ds)).__name__
     'Overlay'
     """
-    return scenes(Members(ds), by=by, over_seeds=over_seeds).figure()
+    return scenes(Members(ds), by=by, over_seeds=over_seeds).figure(width=width, title=title, of=ds)
 
 
 def scenes(members: Members, *, by: str | None = None, over_seeds: bool = False, marked: bool = False) -> Scenes:

@@ -16,6 +16,7 @@ from lmdata.view.members import Member, Members
 from lmdata.view.placement import place
 from lmdata.view.plane import Basis, limits
 from lmdata.view.scene import Axis, Layer, Scene, Scenes
+from lmdata.view.theme import Width
 from lmdata.view.trajectories import times
 
 SIDE, FONT_SIZE = 460, 13
@@ -27,7 +28,14 @@ MOST_WORDS = 400
 _PLACE = re.compile(r"@\d+$")
 
 
-def words(ds: xarray.Dataset, *, time: float | None = None, basis: Basis = "initial") -> hv.Overlay | hv.DynamicMap:
+def words(
+    ds: xarray.Dataset,
+    *,
+    time: float | None = None,
+    basis: Basis = "initial",
+    width: Width | None = None,
+    title: str | None = None,
+) -> hv.Overlay | hv.DynamicMap:
     """Draw the tokens' names in the plane of two principal axes, coloured by the limit vertex of their cluster.
 
     Tokens that coincide share a label, which names the first three and counts the rest. Labels do not cover each
@@ -42,6 +50,10 @@ def words(ds: xarray.Dataset, *, time: float | None = None, basis: Basis = "init
         Draw this time only (a value of ``ds["time"]``).
     basis : {"initial", "record"}
         Frames that decide the projection for d > 2, see `lmdata.view.plane.plane`.
+    width : {"column", "page"} or float, optional
+        On paper; a number is in millimetres.
+    title : str, optional
+        Instead of the first line above the figure; an empty one takes both lines away.
 
     Returns
     -------
@@ -62,7 +74,7 @@ def words(ds: xarray.Dataset, *, time: float | None = None, basis: Basis = "init
     >>> type(view.words(ds, time=5)).__name__
     'Overlay'
     """
-    return scenes(Members(ds), times=times(ds, time), basis=basis).figure()
+    return scenes(Members(ds), times=times(ds, time), basis=basis).figure(width=width, title=title, of=ds)
 
 
 def scenes(members: Members, *, times: list[float], basis: Basis = "initial") -> Scenes:
