@@ -142,7 +142,7 @@ def test_overlays_and_layouts_are_written_in_every_format(square, member, tmp_pa
         left, right = (np.asarray(image.convert("L").crop(box)) for box in ((0, 0, 500, 500), (551, 0, 1051, 500)))
         assert (left < 128).any()
         assert (right < 128).any()
-    with pytest.raises(InvalidInput, match=r"29 mm.*figure\.cols\(2\)"):
+    with pytest.raises(InvalidInput, match=r"27 mm.*figure\.cols\(2\)"):
         view.save(layout.cols(3), tmp_path / "narrow.pdf", width="column")
 
 
