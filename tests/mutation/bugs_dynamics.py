@@ -366,6 +366,12 @@ BUGS = [
         "dynamics/tokens/test_directions.py",
     ),
     # attention with positions, attention alone, neighbours on a line
+    Bug(
+        "dynamics/models/noisy.py",
+        "(step + 1, start=step)[0]",
+        "(step + 2, start=step)[1]",
+        "dynamics/models/test_noisy.py",
+    ),
     Bug("dynamics/models/positional.py", "distance = position - 1.0 if", "distance = position if", POSITIONS),
     Bug("dynamics/models/positional.py", "keys[:, :-1], state[:, :-1]", "keys[:, 1:], state[:, 1:]", POSITIONS),
     Bug("dynamics/models/positional.py", "filled = 1 << (rows - 1).bit_length()", "filled = rows", POSITIONS),
