@@ -36,7 +36,7 @@ from lmdata.selection import SelectionRecipe, TokenSelection, gaussian, given, r
 from lmdata.selection.source import PlainSource
 from lmdata.wording import counted
 
-TRAINED = ("prompt", "weight", "joint")
+TRAINED = ("prompt", "weight", "joint", "factors")
 
 
 def recipe_of(trained: str = "joint", **changes: Any) -> SelectionRecipe:
