@@ -11,9 +11,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from lmdata import __version__
 from lmdata.cli import catalog, completion, looking, runs, stores
@@ -71,7 +73,9 @@ def _run(arguments: Sequence[str] | None) -> tuple[int, str, str]:
         return int(end.code or DONE), "", ""
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        result: dict[str, Any] = options.command(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_warn, warnings.showwarning)
+            result: dict[str, Any] = options.command(options)
     except (StoreError, ClusterLost) as error:
         return WRONG_DATA, "", f"lmdata: {error}"
     except (LmdataError, ImportError) as error:
@@ -91,6 +95,22 @@ def _run(arguments: Sequence[str] | None) -> tuple[int, str, str]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt("terminated")
+
+
+def _warn(
+    usual: Callable[..., None],
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Tell a warning of lmdata's own without the line of code that it came from: whoever typed words has none."""
+    if category.__module__ == LmdataError.__module__:
+        print(f"lmdata: {message}", file=sys.stderr)
+    else:
+        usual(message, category, filename, lineno, file, line)
 
 
 def build() -> Parser:

@@ -6,7 +6,10 @@ from lmdata.data.registry import VARIABLES, Variable, Variables, variable
 from lmdata.errors import InvalidInput, UnknownName
 from lmdata.selection.variables import VARIABLES as TRAINING
 
-DIMS = {"*", "seed", "time", "token", "component", "vertex", "share", "direction", "bin", "key", "clusters", "source"}
+DIMS = {
+    *("*", "seed", "time", "token", "component", "vertex", "share", "direction", "bin", "key", "clusters", "source"),
+    "degree",
+}
 
 
 @pytest.mark.parametrize("spec", VARIABLES.values(), ids=VARIABLES)

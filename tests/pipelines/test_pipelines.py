@@ -13,9 +13,10 @@ import pytest
 import xarray
 
 import lmdata
+from lmdata import cli
 from lmdata.analysis import hull_decay
-from lmdata.errors import PluginWarning, UnknownName
-from lmdata.pipeline import Study, analyse, selected, study
+from lmdata.errors import PluginWarning, UnknownName, UnsettledWarning
+from lmdata.pipeline import Study, analyse, keep, selected, study
 
 FOLDER = Path(__file__).resolve().parents[2] / "pipelines"
 PIPELINES = ("hull_volume_decay", "vertex_occupancy", "quiescent_sets")
@@ -170,3 +171,23 @@ def test_a_broken_pipeline_is_a_warning_and_a_near_name_is_suggested(install, tm
     with pytest.raises(UnknownName, match="did you mean 'who_leads'"):
         study("who_lead")
     assert not (tmp_path / "figures").exists()
+
+
+def test_what_still_moves_is_said_once_it_is_computed(tmp_path):
+    lmdata.simulate(lmdata.Localmax(0.05), lmdata.tokens.uniform(8, 2), steps=3, seeds=(0, 1), store=tmp_path / "run")
+    ds = lmdata.open(tmp_path / "run")
+    with pytest.warns(UnsettledWarning, match="-limits: 2 of 2 members"):
+        kept = keep(lmdata.limit_polytope(ds), ds, "limits", made_by="a test")
+    assert (kept.tokens_moving.values > 0).all()
+    assert "tokens_moving" in kept.vertex_count.coords
+
+
+@pytest.mark.long
+def test_the_command_says_it_in_words_alone(tmp_path, capsys, monkeypatch):
+    lmdata.simulate(lmdata.Localmax(0.05), lmdata.tokens.uniform(8, 2), steps=3, seeds=(0, 1), store=tmp_path / "run")
+    monkeypatch.setattr("warnings.filters", [])
+    words = ["analyse", str(tmp_path / "run"), "--pipeline", "quiescent_sets", "--output", str(tmp_path / "out")]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.startswith("lmdata: run-") and "2 of 2 members had not come to rest" in line]
+    assert not [line for line in said if "pipeline.py" in line]
