@@ -38,19 +38,26 @@ const endings = (function () {
     return [label, firsts];
   }
 
-  // Clusters of tokens at rest, those at vertices of their hull first. A cluster whose tokens listen to nobody beyond
-  // it is at a vertex v, since <Av, v> is above <Av, w> for every other limit w; every vertex is such a cluster.
+  // Clusters of tokens at rest, those at vertices of their hull first, numbered as lmdata.limit_polytope numbers them:
+  // in the plane counter-clockwise from the least first component, elsewhere by components. A cluster whose tokens
+  // listen to nobody beyond it is at a vertex v, since <Av, v> is above <Av, w> for every other limit w; every vertex
+  // is such a cluster.
   function clusters(tokens, n, d, sensitivity, matrix) {
     const [label, firsts] = gather(tokens, n, d), closed = firsts.map(() => true);
     canonical.neighbourhoods(tokens, n, d, sensitivity, matrix).forEach((near, i) => {
       if (near.some((j) => label[j] !== label[i])) closed[label[i]] = false;
     });
-    const order = [...firsts.keys()].sort((a, b) => closed[b] - closed[a] || a - b);
-    const place = order.map((_, k) => order.indexOf(k));
-    return {
-      label: label.map((own) => place[own]), firsts: order.map((own) => firsts[own]),
-      vertices: closed.filter(Boolean).length,
+    const points = firsts.map((i, own) => [...tokens.subarray(i * d, i * d + d), own]);
+    const byComponents = (a, b) => {
+      const k = a.findIndex((value, at) => value !== b[at]);
+      return a[k] - b[k];
     };
+    const vertices = points.filter((_, own) => closed[own]).sort(byComponents);
+    const around = d === 2 ? hull(vertices) : vertices;
+    const order = [...new Set([...around, ...vertices].map((point) => point[d]))];
+    order.push(...[...firsts.keys()].filter((own) => !closed[own]));
+    const place = order.map((_, k) => order.indexOf(k));
+    return { label: label.map((own) => place[own]), firsts: order.map((own) => firsts[own]), vertices: vertices.length };
   }
 
   // corners of the hull of points of a plane, in order

@@ -93,6 +93,31 @@ return Array.from({length: 9}, () => { const begin = performance.now(); run(); r
 """
 
 
+ENDS = """
+const [starts, n, d, sensitivities] = arguments;
+return sensitivities.map((delta) => starts.map((start) => {
+  const rest = endings.rest(Float64Array.from(start), n, d, delta, 1, null);
+  const { label, vertices } = endings.clusters(rest, n, d, delta, null);
+  return label.map((own) => (own < vertices ? own : -1));
+}));
+"""
+
+
+@pytest.mark.long
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["localmax-square", "localmax-ball"])
+def test_tokens_end_at_the_vertices_of_the_limit_polytope(browser, tmp_path, name):
+    ds = lmdata.open(name).isel(seed=slice(5))
+    limit = lmdata.limit_polytope(ds).load()
+    n, d = ds.sizes["token"], ds.sizes["component"]
+    opened(browser, written(ds, tmp_path))
+    starts = ds.position.isel(alignment_sensitivity=0, time=0).values.reshape(-1, n * d)
+    found = np.array(browser.run(ENDS, starts.tolist(), n, d, ds.alignment_sensitivity.values.tolist()))
+    settled = limit.settled.values
+    assert settled.mean() > 0.9
+    np.testing.assert_array_equal(found[settled], limit.token_vertex.values[settled])
+
+
 @pytest.mark.long
 @pytest.mark.browser
 def test_counts_of_vertices_are_those_that_are_proved(browser, tmp_path):
