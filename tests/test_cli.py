@@ -47,7 +47,7 @@ def test_every_command_shows_an_example_that_parses():
     found = dict(leaves(parser))
     assert {words[0] for words in found} == {
         *("demo", "simulate", "resume", "verify", "open", "analyse", "dashboard", "play", "catalog", "doctor"),
-        *("export", "import", "repair", "extend", "publish", "versions", "migrate", "gc", "cite"),
+        *("export", "import", "repair", "extend", "publish", "versions", "migrate", "gc", "cite", "figure"),
         "completion",
     }
     for words, command in found.items():

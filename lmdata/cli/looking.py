@@ -1,7 +1,8 @@
-"""Commands that show: ``demo``, ``analyse``, ``dashboard``, ``play``, ``doctor``."""
+"""Commands that show: ``demo``, ``analyse``, ``dashboard``, ``figure``, ``play``, ``doctor``."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,16 @@ from lmdata.errors import InvalidInput
 
 LONGEST = 1_000
 """Letters of a catalogue's title or text that a page shows."""
+
+
+KINDS = (
+    *("trajectories", "volume_decay", "occupancy", "quiescent_raster", "words"),
+    *("sensitivity_bands", "sensitivity_shares", "limits_along"),
+    *("paths", "correlation", "mass"),
+)
+"""Figures; as `lmdata.view.kinds.FIGURES`, which takes seconds to import."""
+FORMATS = (".html", ".png", ".svg", ".pdf", ".gif", ".mp4")
+"""As `lmdata.view.static.FORMATS`."""
 
 
 def add(commands: Any) -> None:
@@ -75,6 +86,33 @@ def add(commands: Any) -> None:
     )
     dashboard.add_argument("--no-browser", action="store_true", help="do not open a browser window")
 
+    figure = declare(
+        commands,
+        "figure",
+        _figure,
+        "draw a figure of a dataset into a file",
+        "lmdata figure localmax-square trajectories --width column --output square.pdf",
+    )
+    figure.add_argument("name", help=PLACE)
+    figure.add_argument("kind", choices=KINDS, metavar="kind", help=f"what is drawn: {', '.join(KINDS)}")
+    figure.add_argument(
+        "--output",
+        type=as_path,
+        default=Path("lmdata-figure.pdf"),
+        help=f"its ending chooses the format: {', '.join(FORMATS)} (default: %(default)s)",
+    )
+    figure.add_argument("--width", type=_width, help="on paper: column, page, or millimetres")
+    figure.add_argument("--title", help="instead of the first line above the figure; '' takes all lines away")
+    figure.add_argument(
+        "--at",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="SLIDER=VALUE",
+        help="which member, seed or time; may be repeated (default: the first member, the last time)",
+    )
+    figure.add_argument("--dpi", type=int, default=150, help="dots per inch of .png, .gif and .mp4 (default: 150)")
+
     play = declare(
         commands,
         "play",
@@ -132,6 +170,48 @@ def _dashboard(options: Options) -> dict[str, Any]:
 
 def _announce(url: str) -> None:
     print(f"the dashboard is at {url} (Ctrl-C ends it)", flush=True)
+
+
+def _width(text: str) -> str | float:
+    if text in ("column", "page"):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is none of column, page, or millimetres, e.g. 120") from error
+
+
+def _setting(text: str) -> tuple[str, str]:
+    slider, _, value = text.partition("=")
+    if not slider or not value:
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is no SLIDER=VALUE, e.g. seed=3")
+    return slider, value
+
+
+def _figure(options: Options) -> dict[str, Any]:
+    import lmdata
+    from lmdata.numerics.checks import check_folder
+
+    form = options.output.suffix.lower()
+    if form not in FORMATS:
+        raise InvalidInput(f"output is {str(options.output)!r}; it must end in {', '.join(FORMATS)}")
+    check_folder(options.output.parent, "the folder of output")
+    dataset = lmdata.open(options.name)
+    from lmdata import view
+    from lmdata.view.kinds import figure_of
+
+    shown, setting = figure_of(
+        dataset,
+        options.kind,
+        dict(options.at),
+        moving=form in (".gif", ".mp4"),
+        whole=form == ".html",
+        width=options.width,
+        title=options.title,
+    )
+    file = view.save(shown, options.output, dpi=options.dpi)
+    at = ", ".join(f"{slider}={value}" for slider, value in setting.items())
+    return {"file": str(file), "at": setting, "text": f"wrote {file}{f', at {at}' if at else ''}"}
 
 
 def _play(options: Options) -> dict[str, Any]:

@@ -159,6 +159,15 @@ class Scenes:
         start = {name: value for name, value in self._start.items() if value in dims[name]}
         return Scenes(self.make, dims, self._dress, start)
 
+    def fixed(self, values: Mapping[str, Any]) -> Scenes:
+        """Return the scenes at one value of some sliders, which they no longer have."""
+        dims = {name: own for name, own in self.dims.items() if name not in values}
+
+        def make(**others: Any) -> Scene:
+            return self.make(**{name: values.get(name, others.get(name)) for name in self.dims})
+
+        return Scenes(make, dims, self._dress, {name: v for name, v in self._start.items() if name in dims})
+
     def looking(self, operation: Callable[[hv.Overlay], Any]) -> Scenes | None:
         """Return the scenes with their look changed by an operation; None if it changes what is drawn."""
         plain = self.make(**self.first()).draw()
