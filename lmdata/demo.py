@@ -145,8 +145,8 @@ def write(path: Path, review: xarray.Dataset, sweep: xarray.Dataset) -> Path:
         view.Section(
             "Tokens in the square",
             square,
-            f"{sweep.sizes['token']} tokens of a sweep. Sensitivity and seed that are chosen in one section are taken "
-            "over by the others.",
+            f"{counted(sweep.sizes['token'], 'token')} of a sweep. Sensitivity and seed that are chosen in one "
+            "section are taken over by the others.",
         ),
         view.Section("Decay of the hull", view.volume_decay(few), "Volume of the hull relative to the first frame."),
         view.Section(

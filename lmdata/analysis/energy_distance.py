@@ -12,6 +12,7 @@ from lmdata.analysis.presence import check_presence, present
 from lmdata.data import registry
 from lmdata.data.registry import Variable
 from lmdata.errors import InvalidInput
+from lmdata.wording import counted
 
 type Array = NDArray[np.float64]
 
@@ -124,7 +125,9 @@ def energy_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
         for position, places in ((first, cells), (second, other_cells))
     )
     if one != two:
-        raise InvalidInput(f"energy_distance compares distributions of one space; they have {one} and {two} components")
+        raise InvalidInput(
+            f"energy_distance compares distributions of one space; they have {one} and {counted(two, 'component')}"
+        )
     for dim in sorted(map(str, set(first.dims) & set(second.dims) - set(_OTHER))):
         for position in (first, second):
             if dim not in position.indexes or not position.indexes[dim].is_unique:

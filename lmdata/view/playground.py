@@ -177,7 +177,8 @@ def _checked(ds: xarray.Dataset, choices: Mapping[str, Any]) -> list[str]:
         raise InvalidInput("ds has 1 component; a page shows a plane: look at it with view.trajectories(ds)")
     if sizes["token"] > MOST_TOKENS:
         raise InvalidInput(
-            f"ds has {sizes['token']:,} tokens; a page draws at most {MOST_TOKENS}, and fewer would move otherwise: "
+            f"ds has {counted(sizes['token'], 'token', form=',')}; a page draws at most {MOST_TOKENS}, "
+            "and fewer would move otherwise: "
             "look at it with lmdata dashboard, or simulate fewer"
         )
     products = sizes["token"] ** 2 * sizes["component"] * int(ds["time"].values[-1])
