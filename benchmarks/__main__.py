@@ -6,7 +6,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import races, report, storage
+from benchmarks import measures, races, report, storage
 from benchmarks.contenders import Interpreter
 
 RACES = (
@@ -22,6 +22,7 @@ RACES = (
     "limits",
     "storage",
     "checks",
+    "measures",
 )
 
 
@@ -60,6 +61,7 @@ def main() -> None:
             "limits": lambda: races.limits(repeats),
             "storage": lambda: storage.stores(min(repeats, 5)),
             "checks": lambda: storage.checks(repeats),
+            "measures": lambda: [*measures.stored(min(repeats, 5)), *measures.many_tokens(min(repeats, 3))],
         }
         rows = [row for name in RACES if name in wanted for row in work[name]()]
     machine = report.describe_machine()

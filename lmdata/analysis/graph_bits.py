@@ -74,13 +74,26 @@ def find_thresholds(state: Floats, delta: float, matrix: Floats, room: Work) -> 
                     key += positions[k, i] * matrix[row, k]
                 keys[row, i] = key
     for begin in range(0, n, LANES):
-        best = broadcast(-np.inf)
-        for j in range(n):
-            score = _score_of_keys(keys, begin, positions, j)
-            best = where(score != score, score, larger(score, best))  # a row with NaN has no neighbours
-        store(thresholds, begin, best - broadcast(delta))
+        # the maximum of two, and what is not a number apart: each token waits less for the one before
+        best, wrong = broadcast(-np.inf), broadcast(0.0)
+        for j in range(0, n - 1, 2):
+            one, other = _score_of_keys(keys, begin, positions, j), _score_of_keys(keys, begin, positions, j + 1)
+            best = larger(larger(one, other), best)
+            wrong = where(one != one, one, where(other != other, other, wrong))
+        if n % 2 == 1:
+            one = _score_of_keys(keys, begin, positions, n - 1)
+            best = larger(one, best)
+            wrong = where(one != one, one, wrong)
+        store(thresholds, begin, where(wrong != wrong, wrong, best) - broadcast(delta))  # then nobody is near
     for i in range(n, thresholds.size):
         thresholds[i] = np.inf
+
+
+@compiled(inline=True)
+def _within(n: int, word: int) -> Any:
+    """Return the bits of a word that are tokens."""
+    beyond = (word + 1) * WORD - n
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(max(beyond, 0))
 
 
 @compiled(no_refcount=True)
@@ -97,27 +110,26 @@ def find_hearers(room: Work) -> None:
 
 
 @compiled(no_refcount=True)
-def find_heard(room: Work) -> None:
-    """Fill whom each token hears, from the thresholds."""
-    positions, keys, n = room.positions, room.keys, len(room.heard)
+def find_edges(room: Work, symmetric: bool) -> None:
+    """Fill who hears each token, and whom each hears, from the thresholds; keys that are positions are symmetric.
+
+    The score of two tokens is then the same from either side, to the bit.
+    """
+    positions, keys, thresholds, n = room.positions, room.keys, room.thresholds, len(room.heard)
+    if not symmetric:
+        find_hearers(room)
     for i in range(n):
-        threshold = broadcast_at(room.thresholds, i)
         for word in range(room.heard.shape[1]):
-            found = np.uint64(0)
+            heard = hearers = np.uint64(0)
             for begin in range(0, WORD, LANES):
                 token = word * WORD + begin
-                score = broadcast_at(keys[0], i) * load(positions[0], token)
-                for k in range(1, len(keys)):
-                    score = score + broadcast_at(keys[k], i) * load(positions[k], token)
-                found |= np.uint64(bits(score >= threshold)) << np.uint64(begin)
-            room.heard[i, word] = found & _within(n, word)
-
-
-@compiled(inline=True)
-def _within(n: int, word: int) -> Any:
-    """Return the bits of a word that are tokens."""
-    beyond = (word + 1) * WORD - n
-    return np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(max(beyond, 0))
+                score = _score_of_keys(positions, token, keys, i)
+                heard |= np.uint64(bits(score >= broadcast_at(thresholds, i))) << np.uint64(begin)
+                if symmetric:
+                    hearers |= np.uint64(bits(score >= load(thresholds, token))) << np.uint64(begin)
+            room.heard[i, word] = heard & _within(n, word)
+            if symmetric:
+                room.hearers[i, word] = hearers
 
 
 @compiled(no_refcount=True)

@@ -14,7 +14,7 @@ from lmdata.analysis.graph_bits import (
     Words,
     Work,
     count_edges,
-    find_heard,
+    find_edges,
     find_hearers,
     find_sinks,
     find_thresholds,
@@ -101,8 +101,7 @@ def find_numbers(
             numbers.reciprocity[frame], numbers.sinks[frame] = numbers.reciprocity[frame - 1], numbers.sinks[frame - 1]
             continue
         find_thresholds(states[frame], sensitivity[frame], matrix, room)
-        find_hearers(room)
-        find_heard(room)
+        find_edges(room, matrix.size == 0)
         find_edge_numbers(room.heard, room.hearers, room, frame, numbers)
 
 
@@ -150,7 +149,10 @@ def find_closed(
             _copy(outside, frame + 1, frame)
             continue
         find_thresholds(states[frame], sensitivity[frame], matrix, room)
-        find_hearers(room)
+        if others or frame == t - 1:
+            find_edges(room, matrix.size == 0)
+        else:
+            find_hearers(room)
         _copy(sets, ENDING, NOW)
         forget_hearers(room.hearers, label, mates, now, room.seen, room.queue)
         for i in range(n):
@@ -163,7 +165,6 @@ def find_closed(
                 put(s2, i)
                 others = True
         if others:
-            find_heard(room)
             for i in range(n):
                 inside = every = 0
                 for word in range(now.size):
