@@ -6,10 +6,9 @@ function board(element, data, number) {
   const d = data.components, find = (name) => element.querySelector(`[data-part="${name}"]`);
   const shape = data.schedule ? data.schedule.values : null;
   const state = { seed: 0, roster: [], sensitivity: 0, influence: 1, steps: 0, time: null, chosen: -1, pointed: -1 };
-  let made = null, extent = null, swept = null, playing = null, telling = null;
+  let made = null, extent = null, swept = null, playing = null;
 
-  const short = (value, digits = 3) => String(Number(value.toPrecision(digits)));
-  const count = (many, noun, plural) => `${many} ${many === 1 ? noun : plural || `${noun}s`}`;
+  const { short, count } = saying;
 
   // tokens
 
@@ -69,7 +68,7 @@ function board(element, data, number) {
 
   const plane = stage(find("plane"), {
     move(i, place) { moveTo(i, place); },
-    moved() { tell(); },
+    moved() { keep(); },
     choose(i) { state.chosen = state.pointed = i; show(); },
     point(i) {
       const next = i < 0 ? state.chosen : i;
@@ -79,6 +78,7 @@ function board(element, data, number) {
     remove(i) { remove(i); },
   });
   const vertexChart = chart(find("vertices"), (place) => set({ sensitivity: rounded(swept.sensitivityOf(place)) }));
+  const proven = proof(element, data, starts, sensitivityAt, (text) => say(text));
   const hullChart = chart(find("hulls"), (place) => set({ time: Math.round(place * made.seen) }));
 
   function show() {
@@ -91,11 +91,11 @@ function board(element, data, number) {
       n, extent, hull, near, leads, names, words: data.words, now: made.places[t], places: made.places.slice(0, made.seen + 1),
       slot: made.slot, corners: made.corners, chosen: state.chosen, pointed: state.pointed,
       bound: d === 2 ? (i) => canonical.hearing(tokens, n, d, delta, i, data.matrix) : null,
-      said: (i) => said(made.places[0][i]),
+      said: (i) => saying.place(made.places[0][i]),
     });
     showText();
-    find("told").textContent = told(t, leads);
-    find("pointed").textContent = pointedAt(t, near, leads, names);
+    find("told").textContent = saying.summary(made, t, leads, Boolean(shape));
+    find("pointed").textContent = saying.listening(made, t, state.pointed, near, leads, names);
     find("time").max = made.seen;
     find("time").value = Math.min(t, made.seen);
     find("time").setAttribute("aria-valuetext", `step ${t}`);
@@ -103,28 +103,6 @@ function board(element, data, number) {
     showHulls(t);
     showVertices();
   }
-  const said = (place) => `(${place.map((value) => short(value)).join(", ")})`;
-
-  function told(t, leads) {
-    const { found, rest } = made, clusters = found.firsts.length, between = clusters - found.vertices;
-    const parts = [`step ${t} of ${state.steps}`, count(made.n, "token"), count(leads.filter(Boolean).length, "leader")];
-    const ends = `ends at ${count(found.vertices, "vertex", "vertices")}${between ? ` and ${count(between, "point")} between them` : ""}`;
-    parts.push(shape ? `${ends} if the last δ is kept` : ends);
-    if (!rest) parts.push("does not come to rest");
-    const moves = state.steps ? endings.apart(made.frames[state.steps], made.frames[state.steps - 1]) : 0;
-    if (moves > 1e-6 * endings.largest(made.tokens)) parts.push(`tokens still move by ${short(moves, 2)} at step ${state.steps}`);
-    return parts.join(" · ");
-  }
-
-  function pointedAt(t, near, leads, names) {
-    const i = state.pointed;
-    if (i < 0) return "Drag a ring to move the start of its token. Point at a token to see whom it listens to.";
-    const own = near[i], { label, vertices } = made.found, listed = own.slice(0, 12).map((j) => names[j]).join(", ");
-    const end = label[i] < vertices ? `ends at vertex ${label[i]}` : "ends between vertices";
-    return `Token ${names[i]} at ${said(made.places[t][i])} listens to ${count(own.length, "token")}: ${listed}`
-      + `${own.length > 12 ? ", …" : ""}${leads[i] ? " · a leader" : ""} · ${end}`;
-  }
-
   function showText() {
     const text = find("text");
     if (!text) return;
@@ -188,7 +166,7 @@ function board(element, data, number) {
     if (tokens) { element.dataset.swept = "no"; swept.begin(); }
     dials();
     show();
-    if (anew) tell(); else keep();
+    if (anew) proven.tell({ ...state }, made.frames, keep); else keep();
     for (const [name, dim] of [["sensitivity", "alignment_sensitivity"], ["influence", "influence"], ["seed", "seed"], ["time", "time"]]) {
       if (!(name in changes)) continue;
       const value = name === "seed" ? data.seeds[state.seed] : name === "time" ? now() : state[name];
@@ -247,69 +225,12 @@ function board(element, data, number) {
   }
   const say = (text) => { find("said").textContent = text; };
 
-  // the digest of what is shown
-
-  // the number of the member that is shown, if it is one of the dataset's
-  function member() {
-    if (!data.members || !share.untouched(state.roster, start()) || state.steps !== data.steps) return -1;
-    const at = { alignment_sensitivity: state.sensitivity, influence: state.influence };
-    if (Object.keys(at).some((name) => !data.values[name].includes(at[name]))) return -1;
-    return data.dims.reduce((all, dim) => all * data.values[dim].length + data.values[dim].indexOf(at[dim]), 0)
-      * data.seeds.length + state.seed;
-  }
-  function digestOf(place, frames) {
-    if (place < 0) return digest.member('{"seed":0}', frames);
-    return digest.member(data.members.keys[place], data.recorded.map((t) => frames[t]));
-  }
-  function tell() {
-    find("digest").textContent = "…";
-    find("verdict").textContent = "";
-    clearTimeout(telling);
-    telling = setTimeout(() => {
-      const place = member(), own = digestOf(place, made.frames);
-      find("digest").textContent = own;
-      const same = place >= 0 && own === data.members.digests[place];
-      find("verdict").textContent = place < 0
-        ? "It is that of lmdata.simulate for these tokens and parameters: “copy as Python” compares them."
-        : same ? "✓ It equals the digest that lmdata has stored for this member." : "✗ lmdata has stored another digest for this member.";
-      find("verdict").className = place < 0 ? "" : same ? "same" : "other";
-      keep();
-    }, 200);
-  }
-  // computes every member of the dataset, and its digest
-  function check() {
-    const { keys, digests } = data.members, found = [], [S, I] = ["alignment_sensitivity", "influence"].map((dim) => data.values[dim]);
-    const seeds = data.seeds.length;
-    function go() {
-      const end = performance.now() + 40;
-      while (found.length < keys.length && performance.now() < end) {
-        const k = found.length, point = Math.floor(k / seeds), tokens = starts[k % seeds];
-        const last = data.dims.at(-1), inner = last ? data.values[last].length : 1, at = {};
-        data.dims.forEach((dim) => { at[dim] = data.values[dim][dim === last ? point % inner : Math.floor(point / inner)]; });
-        const scale = at.alignment_sensitivity ?? S[0], influence = at.influence ?? I[0];
-        const frames = canonical.run(tokens, tokens.length / d, d, data.steps, (t) => sensitivityAt(scale, t), influence, data.matrix);
-        found.push(digestOf(k, frames));
-      }
-      const same = found.filter((own, k) => own === digests[k]).length;
-      let text = `${same} of ${count(found.length, "member")} computed here ${same === 1 ? "has" : "have"} lmdata’s digest`;
-      if (found.length < keys.length) { say(`${text} …`); setTimeout(go); return; }
-      if (data.whole) {
-        const whole = digest.dataset(data.whole.recipe, found);
-        text += whole === data.whole.digest ? `, and so has the whole dataset: ${whole}` : "; the dataset’s differs";
-        element.dataset.digest = whole;
-      }
-      say(`${text}.`);
-      element.dataset.checked = `${same}/${keys.length}`;
-    }
-    go();
-  }
-
   // Python, and the address
 
   function python() {
-    const place = data.name ? member() : -1, values = Array.from({ length: state.steps }, (_, t) => sensitivityAt(state.sensitivity, t));
+    const place = data.name ? proven.member(state) : -1, values = Array.from({ length: state.steps }, (_, t) => sensitivityAt(state.sensitivity, t));
     return share.python(data, state, start(), {
-      isMember: place >= 0, digest: digestOf(place, made.frames), sensitivities: shape && values.length ? values : state.sensitivity,
+      isMember: place >= 0, digest: proven.of(place, made.frames), sensitivities: shape && values.length ? values : state.sensitivity,
     });
   }
   const address = () => share.address(data, state, start(), number);
@@ -395,7 +316,7 @@ function board(element, data, number) {
   click("undo", () => set({ roster: reset(state.seed), chosen: -1, pointed: -1 }));
   click("python", () => copy(python()));
   click("link", () => copy(location.href.split("#")[0] + address()));
-  click("check", check);
+  click("check", proven.check);
   if (find("text")) {
     find("text").addEventListener("pointerover", (event) => {
       const i = [...find("text").children].indexOf(event.target);

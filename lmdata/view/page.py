@@ -218,7 +218,10 @@ def _value(value: Any) -> str:
 
 PROGRAMS = {
     "axis": ("step.js", "endings.js", "axis.js"),
-    "board": ("step.js", "endings.js", "digest.js", "share.js", "stage.js", "chart.js", "sweep.js", "board.js"),
+    "board": (
+        *("step.js", "endings.js", "digest.js", "share.js", "saying.js", "proof.js"),
+        *("stage.js", "chart.js", "sweep.js", "board.js"),
+    ),
 }
 """Programs of the sections that compute, besides the page's own."""
 

@@ -22,9 +22,9 @@ PART = "document.querySelector('[data-part={}]')"
 VERDICT = PART.format("verdict") + ".className"
 DIGEST = PART.format("digest") + ".textContent"
 CATALOGUED = (
-    *("hardmax-emerging-leader", "hardmax-triangle", "hardmax-square", "hardmax-followed-token"),
+    *("hardmax-emerging-leader", "hardmax-square", "hardmax-followed-token", "hardmax-uniform-square"),
     *("localmax-square", "localmax-vanishing", "localmax-ball", "localmax-between", "film-review"),
-    *("hardmax-uniform-square", "localmax-grid", "localmax-periodic", "localmax-switching", "localmax-arrival"),
+    *("localmax-grid", "localmax-periodic", "localmax-arrival"),
 )
 """Localmax as catalogued: lattices and duplicates (hardmax-...), schedules, three and 256 components, 4,000 steps."""
 
