@@ -1,7 +1,8 @@
 "use strict";
 // Where tokens end: states at rest, clusters, vertices, and the hull of points of a plane.
 const endings = (function () {
-  const MOST_STEPS = 4000, COLOURS = 9;
+  const COLOURS = 9, MOST_STEPS = 4000;
+  const MOST_PRODUCTS = 6e8; // of all steps to the state at rest: about a second
   const STILL = 1e-9; // of the largest entry: a displacement to the neighbour mean below it counts as rest
   const TOGETHER = 1e-5; // of the largest entry: tokens closer than this are one cluster
 
@@ -19,8 +20,8 @@ const endings = (function () {
 
   // the state at rest that tokens come to while the sensitivity stays what it is; null if they take too many steps
   function rest(tokens, n, d, sensitivity, influence, matrix) {
-    const still = STILL * largest(tokens) * Math.min(1, influence);
-    for (let t = 0; t < MOST_STEPS; t++) {
+    const still = STILL * largest(tokens) * Math.min(1, influence), most = Math.min(MOST_STEPS, MOST_PRODUCTS / (n * n * d));
+    for (let t = 0; t < most; t++) {
       const after = canonical.step(tokens, n, d, sensitivity, influence, matrix);
       if (apart(after, tokens) <= still) return after;
       tokens = after;

@@ -10,7 +10,7 @@ const saying = (function () {
     const ends = `ends at ${count(found.vertices, "vertex", "vertices")}${between ? ` and ${count(between, "point")} between them` : ""}`;
     const parts = [`step ${t} of ${steps}`, count(n, "token"), count(leads.filter(Boolean).length, "leader")];
     parts.push(scheduled ? `${ends} if the last δ is kept` : ends);
-    if (!rest) parts.push("does not come to rest");
+    if (!rest) parts.push("does not come to rest in the steps that the page takes");
     const moves = steps ? endings.apart(frames[steps], frames[steps - 1]) : 0;
     if (moves > 1e-6 * endings.largest(tokens)) parts.push(`tokens still move by ${short(moves, 2)} at step ${steps}`);
     return parts.join(" · ");
