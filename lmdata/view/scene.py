@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import holoviews as hv
+import numpy as np
 import xarray
 
 from lmdata.view import naming
@@ -76,12 +77,19 @@ class Layer:
 
     def source(self) -> dict[str, list[Any]]:
         """Return the columns of the Bokeh source that shows this layer, as plain lists."""
-        plain = {name: [_plain(value) for value in column] for name, column in self.columns.items()}
+        plain = {name: _listed(column) for name, column in self.columns.items()}
         if self.element == "Polygons":
             return {f"{k}s" if k in "xy" else k: [[[ring]] for ring in v] if k in "xy" else v for k, v in plain.items()}
         if self.element == "Rectangles":
             return {_SIDES.get(name, name): values for name, values in plain.items()}
         return plain
+
+
+def _listed(column: Any) -> list[Any]:
+    if isinstance(column, np.ndarray) and column.dtype != object:
+        listed: list[Any] = column.tolist()
+        return listed
+    return [_plain(value) for value in column]
 
 
 def _plain(value: Any) -> Any:
