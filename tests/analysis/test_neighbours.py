@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -111,3 +112,22 @@ def test_scores_that_overflow_have_the_neighbours_of_the_definition():
     many = np.repeat(state, 1000, axis=0)[None]
     assert not graph_tree.serves(many, np.empty((0, 0)))
     assert graph_tree.serves(many * 2.0**-600, np.empty((0, 0)))
+
+
+def test_many_tokens_have_no_graph_in_memory():
+    """Not even a bit a pair of tokens."""
+    n = 10_000
+    position = np.random.default_rng(0).uniform(-1, 1, size=(2, n, 2))
+    delta, label = np.array([0.1, 0.2]), (position[-1, :, 0] > 0).astype(int)
+    graph_statistics(position[:1, :1000], delta[:1])  # what is compiled or loaded is not counted
+    closed_sets(position[:1, :1000], delta[:1], label[:1000], np.arange(1))
+    for measure in (
+        lambda: self_aligned(position, delta),
+        lambda: graph_statistics(position, delta),
+        lambda: closed_sets(position, delta, label, np.arange(2)),
+    ):
+        tracemalloc.start()
+        measure()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < n**2 / 8
