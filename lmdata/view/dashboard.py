@@ -28,6 +28,8 @@ from lmdata.view.words import scenes as word_scenes
 
 type Shared = Members | Training | Intervals
 
+HALF = 98.0
+"""Width of a figure in a notebook, in millimetres, so that two stand side by side."""
 INTERVAL = 250
 """Milliseconds between two frames of the time player."""
 
@@ -184,11 +186,11 @@ def figures(shown: Shared) -> list[Any]:
             ds = shown.dataset
             starts = ds["start"].values.tolist()
             further = {"start": [selection.EVERY, *starts]} if len(starts) > 1 else {}
-            return [made.figure() for made in selection.scenes(ds, shown.solutions, **further).values()]
+            return [made.figure(width=HALF) for made in selection.scenes(ds, shown.solutions, **further).values()]
         case Intervals():
             return [sensitivity_explorer(shown.dataset)]
         case _:
-            return [made.figure() for made in _figures(shown, shown.dataset["time"].values.tolist()).values()]
+            return [made.figure(width=HALF) for made in _figures(shown, shown.dataset["time"].values.tolist()).values()]
 
 
 def _about(members: Members) -> pn.pane.HTML:
