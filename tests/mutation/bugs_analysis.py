@@ -187,7 +187,6 @@ BUGS = [
         "new &= np.uint64(0)",
         "analysis/test_neighbours.py",
     ),
-    Bug("analysis/graph_bits.py", "heard & _within(n, word)", "heard", "analysis/test_neighbours.py"),
     Bug("analysis/graph_tree.py", "if least >= highest[q]", "if least >= lowest[q]", "analysis/test_neighbours.py"),
     Bug("analysis/graph_tree.py", "return 2 * found", "return found", "analysis/test_neighbours.py"),
     Bug(
