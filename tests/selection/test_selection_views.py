@@ -138,6 +138,7 @@ def test_pipeline_refuses_tokens_that_move(tmp_path, monkeypatch):
         solutions(lmdata.open("hardmax-square").drop_attrs())
 
 
+@pytest.mark.long
 def test_pipeline_by_name_and_by_path(tmp_path, monkeypatch):
     monkeypatch.setenv("LMDATA_CACHE", str(tmp_path / "cache"))
     page = study("token_selection").run("selection-single-local", output=tmp_path)

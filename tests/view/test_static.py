@@ -44,6 +44,7 @@ def test_every_figure_is_written_in_every_format(member, ending, tmp_path):
                 assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 30
 
 
+@pytest.mark.long
 def test_equal_figures_are_equal_files(member, tmp_path):
     for ending in (".svg", ".png", ".pdf"):
         one, two = (view.save(view.trajectories(member, time=3), tmp_path / f"{k}{ending}") for k in "ab")

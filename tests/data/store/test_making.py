@@ -38,7 +38,7 @@ def create_again_and_again(folder, rounds, delays, barrier, said):
             said.put((number, type(error).__name__))
 
 
-@pytest.mark.parametrize("pairs", [6, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("pairs", [3, pytest.param(60, marks=pytest.mark.long)])
 def test_two_durable_creators_on_a_slow_disk_leave_one_good_store(tmp_path, pairs):
     spawn = multiprocessing.get_context("spawn")
     barrier, said = spawn.Barrier(2), spawn.Queue()
