@@ -119,6 +119,7 @@ def test_a_kind_that_is_not_that_of_its_entry_point_is_a_warning(install):
         model_from_specification({"kind": "halve"})
 
 
+@pytest.mark.long
 def test_a_store_of_a_missing_plugin_is_opened_and_says_what_resuming_needs(install, tmp_path):
     """Also where its model has remarks of its own, which are declared nowhere then."""
     place, copy = tmp_path / "run", tmp_path / "copy"

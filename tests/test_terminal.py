@@ -110,7 +110,7 @@ def test_a_full_disk_at_the_last_print_is_said():
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ("catalog list", 0),
+        pytest.param("catalog list", 0, marks=pytest.mark.long),
         ("--help", 0),
         pytest.param("open no-such 2>&1", 2, marks=pytest.mark.long),
         pytest.param("catalog list --json", 0, marks=pytest.mark.long),
@@ -149,6 +149,7 @@ def test_a_broken_pipe_that_is_no_printing_is_an_error(monkeypatch, capsys):
     assert "Broken pipe" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_terminal_of_ascii_gets_codes_for_other_letters(hostile):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("open", "no-such-\u03b4", capture_output=True, env=environment)

@@ -99,6 +99,7 @@ def test_the_equiangular_curve_is_the_largest_temperature_that_has_arrived():
     assert 0.0 < expected[-1] < 9.0
 
 
+@pytest.mark.long
 def test_attention_in_one_dimension_becomes_boolean_of_rank_at_most_two():
     start = np.array([[-2.0], [-1.1], [0.3], [0.9], [1.7], [2.5]])
     ds = lmdata.simulate(SelfAttention(step_size=0.02), start, steps=600, record=[0, 600])

@@ -521,7 +521,7 @@ SETTINGS = {"deadline": None, "derandomize": True, "suppress_health_check": list
 
 
 @given(**chains)
-@settings(max_examples=40, **SETTINGS)
+@settings(max_examples=20, **SETTINGS)
 def test_a_measure_is_right_or_refuses(base, acts, seed):
     check(base, acts, seed)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "atlas.md"
 
 
+@pytest.mark.long
 def test_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it writes a page
     space: dict[str, object] = {}

@@ -79,7 +79,9 @@ def check(place, expected, what):
     return False
 
 
-@pytest.mark.parametrize("dataset", ["run", "export", "derived"], indirect=True)
+@pytest.mark.parametrize(
+    "dataset", ["run", *(pytest.param(name, marks=pytest.mark.long) for name in ("export", "derived"))], indirect=True
+)
 @pytest.mark.parametrize("faults", [["half"], pytest.param([*FAULTS], marks=pytest.mark.long)])
 def test_broken_files_give_errors_or_equal_data(dataset, faults):
     expected, errors = load(dataset), 0

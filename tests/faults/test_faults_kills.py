@@ -133,6 +133,7 @@ def test_four_committers_take_turns(tmp_path, writer, check_finished):
     check_finished(tmp_path / "run")
 
 
+@pytest.mark.long
 def test_reader_during_a_writer_sees_whole_members_and_its_own_snapshot(tmp_path, writer):
     running = writer(tmp_path / "run")
     running.wait_for(2)

@@ -63,7 +63,7 @@ def attempt(made, place):
             store.commit()
 
 
-@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("persistent", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stride", [31, pytest.param(1, marks=pytest.mark.long)])
 def test_every_operation_fails_once(tmp_path, example, small_blocks, monkeypatch, persistent, stride):
     made = example()
@@ -84,7 +84,7 @@ def test_every_operation_fails_once(tmp_path, example, small_blocks, monkeypatch
         assert open_dataset(place).attrs["digest"] == digest
 
 
-@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("persistent", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.long)])
 def test_a_store_that_could_not_be_extended_is_as_it_was(
     tmp_path, example, small_blocks, monkeypatch, persistent, stride

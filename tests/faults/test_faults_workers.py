@@ -165,6 +165,7 @@ def test_a_worker_that_is_killed_is_replaced_and_long_members_go_on_from_their_c
     assert {seed: sum(counts[seed, step] for step in range(STEPS)) for seed in (3, 4, 5)} == dict.fromkeys((3, 4, 5), 5)
 
 
+@pytest.mark.long
 def test_a_run_is_extended_by_workers_beside_finished_members_of_the_same_chunk(address, plan, tmp_path, folder):
     plan({})
     lmdata.simulate(MODEL, TOKENS, store=tmp_path / "run", steps=STEPS, seeds=range(5))

@@ -66,6 +66,7 @@ def test_a_catalogued_dataset_is_measured_kept_named_and_drawn(pipeline, tmp_pat
     assert lmdata.catalog.info(name)["derived_from"] == "hardmax-square"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pipeline", [PIPELINES[0], *(pytest.param(p, marks=pytest.mark.long) for p in PIPELINES[1:])])
 def test_a_store_opened_by_path_is_named_by_folder_and_recipe(pipeline, store, tmp_path):
     page = study(pipeline).run(str(store), output=tmp_path / "figures")
@@ -142,6 +143,7 @@ def test_a_pipeline_of_another_package_runs_by_its_name(install, tmp_path):
     assert lmdata.leaders(lmdata.open("hardmax-square")).equals(kept.leader)
 
 
+@pytest.mark.long
 def test_whatever_measures_says_where_it_is():
     def lonely(ds):
         return lmdata.leaders(ds)

@@ -100,6 +100,7 @@ def listening():
     }
 
 
+@pytest.mark.long
 def test_two_clusters_do_not_disturb_each_other():
     with connected(1) as one, connected(1) as two:
         assert one.submit(int, "1").result() == two.submit(int, "1").result()

@@ -95,6 +95,7 @@ def test_extended_by_seeds_and_values(tmp_path, whole):
     assert lmdata.verify(tmp_path / "run", recompute=6).ok
 
 
+@pytest.mark.long
 def test_workers_compute_beside_them(tmp_path, whole):
     stored = lmdata.simulate(MODEL, TOKENS, certify=True, store=tmp_path / "run", scheduler=1, **RUN)
     xr.testing.assert_equal(stored.load(), whole)

@@ -39,6 +39,7 @@ def test_chains_are_one_family_and_what_is_beyond_the_errors_is_another():
     assert families(np.empty((0, 3)), np.empty(0)).tolist() == []
 
 
+@pytest.mark.long
 def test_counts_are_those_of_rational_limits():
     """Where rational arithmetic proves the limit of every interval, as many are different as fractions are."""
     tokens = np.random.default_rng(3).integers(-8, 9, (5, 4, 2)) / 8

@@ -50,7 +50,7 @@ def assert_record_is_complete(rng, deltas, steps):
     assert (graphs[1:] != graphs[:-1]).any(axis=(1, 2, 3)).all(), "a breakpoint at which nothing changes"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_a_record_is_complete(seed):
     assert_record_is_complete(np.random.default_rng(seed), 100, STEPS)
 
@@ -145,7 +145,7 @@ def assert_no_flip_is_missed(seed):
 
 def test_no_flip_of_small_systems_is_missed():
     """To the bit, lattices and duplicates among them; and floats on both sides of each have different graphs."""
-    assert sum(map(assert_no_flip_is_missed, range(8))) > 200
+    assert sum(map(assert_no_flip_is_missed, range(5))) > 100
 
 
 @pytest.mark.long

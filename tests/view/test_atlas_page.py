@@ -157,6 +157,7 @@ def test_limits_that_were_not_kept_are_found_again(limits):
     np.testing.assert_allclose(member.position[-1], whole.limit_position, atol=5e-3)
 
 
+@pytest.mark.long
 def test_records_schedules_lines_and_a_single_interval_have_a_page(atlas):
     tokens = lmdata.tokens.uniform(5, 1)
     decaying = lmdata.Localmax(lmdata.schedules.Geometric(1.0, 0.5))

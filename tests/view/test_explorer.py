@@ -162,6 +162,7 @@ def test_refusals(atlas, monkeypatch):
         view.sensitivity_explorer(atlas)
 
 
+@pytest.mark.long
 def test_records_schedules_and_lines_have_a_page(tmp_path):
     tokens = lmdata.tokens.uniform(5, 1)
     decaying = lmdata.Localmax(lmdata.schedules.Geometric(1.0, 0.5))

@@ -62,7 +62,14 @@ def many_clusters():
 
 
 @pytest.mark.parametrize(
-    "make", [one_token, one_place, one_frame, on_a_line, in_nine_dimensions, twice_swept, many_clusters]
+    "make",
+    [
+        *(one_token, one_place, twice_swept),
+        *(
+            pytest.param(make, marks=pytest.mark.long)
+            for make in (one_frame, on_a_line, in_nine_dimensions, many_clusters)
+        ),
+    ],
 )
 def test_every_figure_of_every_kind_of_set_is_drawn_and_changes(make):
     for name, scenes in every_figure(make()).items():

@@ -33,7 +33,7 @@ def figures(ds):
 
 
 @pytest.mark.parametrize(
-    "ending", [".png", *(pytest.param(other, marks=pytest.mark.long) for other in (".svg", ".pdf"))]
+    "ending", [".svg", *(pytest.param(other, marks=pytest.mark.long) for other in (".png", ".pdf"))]
 )
 def test_every_figure_is_written_in_every_format(member, ending, tmp_path):
     for k, figure in enumerate(figures(member)):

@@ -401,7 +401,7 @@ def advance(
     Examples
     --------
     >>> import numpy as np
-    >>> state = np.array([[[1.0], [0.5], [-1.0]]])
+    >>> state = np.array([[[1.0, 0.0], [0.5, 0.0], [-1.0, 0.0]]])
     >>> frames, _ = advance(state, np.zeros((1, 2)), np.array([1.0]), None, (0, 2))
     >>> frames[0, :, :, 0]
     array([[ 1.   ,  0.5  , -1.   ],

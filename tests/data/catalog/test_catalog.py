@@ -353,7 +353,7 @@ def test_what_could_not_be_read_again_is_refused_and_nothing_is_lost(catalog, tm
 
 def add_in_process(folder, barrier, said):
     catalog = Catalog(Builder(), files=[folder / "published.yaml"], cache=folder / "cache")
-    for number in range(4):
+    for number in range(2):
         recipe = {"value": float(os.getpid())}
         for what, location in (("recipe", recipe), ("store", folder / "run")):
             barrier.wait(60)
@@ -371,7 +371,7 @@ def test_a_name_is_acknowledged_to_one_process_alone(catalog, example, tmp_path)
     children = [spawn.Process(target=add_in_process, args=(tmp_path, barrier, said)) for _ in range(2)]
     for child in children:
         child.start()
-    answers = [said.get(timeout=120) for _ in range(2 * 8)]
+    answers = [said.get(timeout=120) for _ in range(2 * 4)]
     for child in children:
         child.join(60)
     for name in {name for name, _ in answers}:

@@ -109,6 +109,7 @@ def test_disk_grows_with_the_data_whoever_commits(tmp_path, example, monkeypatch
     np.testing.assert_array_equal(open_dataset(place).position, made.grid)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("little_history")
 def test_versions_outlive_a_tidying_writer(tmp_path, example, tidied):
     made = example()

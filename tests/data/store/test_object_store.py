@@ -96,6 +96,7 @@ def test_two_writers_write_every_member_once_and_whole(place, example, small_blo
     assert verify(place).ok
 
 
+@pytest.mark.long
 def test_checkpoints_and_failures_are_written_again_too(place, example, small_blocks):
     made = example()
     RunStore.create(place, made.layout).close()
@@ -203,6 +204,7 @@ def test_bucket_that_cannot_be_reached(server, monkeypatch):
         lmdata.simulate(lmdata.Localmax(), lmdata.tokens.uniform(5, 2), steps=3, store="s3://runs/one")
 
 
+@pytest.mark.long
 def test_runs_in_a_bucket_are_extended_published_and_tidied(place):
     model, tokens = lmdata.Localmax(), lmdata.tokens.uniform(4, 2)
     lmdata.simulate(model, tokens, steps=2, seeds=range(2), store=place)

@@ -114,6 +114,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.long
 def test_forked_child_of_a_process_that_has_loaded_stores_and_used_none_does_not_hang(tmp_path):
     """icechunk starts its threads when it is imported."""
     run = [sys.executable, "-c", LOADED, tmp_path / "run"]
