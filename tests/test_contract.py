@@ -87,10 +87,12 @@ every_measure = pytest.mark.parametrize(("name", "measure"), WAYS)
 OWN = [kind for kind in MODELS if MODELS[kind].__module__.startswith("lmdata.")]
 every_model = pytest.mark.parametrize("kind", OWN)
 PAIRS = [
-    # by default each measure meets every tenth model, and each model every tenth measure; the others are long
+    # by default each measure meets every tenth model, and each model every tenth measure; a quarter of all pairs in
+    # the long tests: the whole table takes half an hour
     pytest.param(kind, *way.values, id=f"{way.id}-{kind}", marks=() if (i + j) % 10 == 0 else pytest.mark.long)
     for i, kind in enumerate(OWN)
     for j, way in enumerate(WAYS)
+    if (i + j) % 10 in (0, 3, 7) or (i - j) % 20 == 5
 ]
 
 
