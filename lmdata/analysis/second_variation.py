@@ -16,8 +16,13 @@ from lmdata.analysis.rank import directions
 from lmdata.data.registry import Variable
 from lmdata.dynamics.kernels.canonical import scores
 from lmdata.dynamics.models.parameters import refuse_overflow
+from lmdata.errors import InvalidInput
 from lmdata.numerics.arrays import apply, inner
 from lmdata.numerics.checks import as_number
+from lmdata.wording import counted
+
+MOST_DIRECTIONS = 3000
+"""The eigenvalues of more take many seconds a state."""
 
 type Array = NDArray[np.float64]
 
@@ -192,7 +197,8 @@ def second_variation(
     ------
     InvalidInput
         If ``ds`` has not whole members, has one component, or not all cells of a density; if beta or the tolerance is
-        not allowed, exp(beta |D|) is beyond float64, or D is not symmetric.
+        not allowed, exp(beta |D|) is beyond float64, or D is not symmetric; beyond `MOST_DIRECTIONS` n (d - 1), whose
+        eigenvalues take seconds a state.
 
     Examples
     --------
@@ -205,7 +211,13 @@ def second_variation(
     beta = as_number(inverse_temperature, "inverse_temperature", minimum=0, above=True)
     tolerance = as_number(tolerance, "tolerance", minimum=0)
     cells = cells_of(ds, "second_variation")
-    matrix = alignment_for(alignment, components_of(ds, cells, "second_variation"))
+    components = components_of(ds, cells, "second_variation")
+    matrix = alignment_for(alignment, components)
+    if (number := int(ds.sizes["token"]) * (components - 1)) > MOST_DIRECTIONS:
+        raise InvalidInput(
+            f"second_variation takes the eigenvalues of all directions in which tokens move, here {number:,}, of "
+            f"{counted(components, 'component')}; at most {MOST_DIRECTIONS:,} are taken: measure energy_slope instead"
+        )
     refuse_overflow(beta, 1.0 if matrix is None else float(np.linalg.norm(matrix, 2)))
     return measured_states(
         ds,

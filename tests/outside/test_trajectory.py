@@ -30,8 +30,8 @@ MEASURES = {
     if hasattr(getattr(lmdata.analysis, name), "variables")
 }
 MODEL = lmdata.Localmax(0.2)
-OF_FEW_COMPONENTS = {"kernel_modes"}
-"""Those of the line and the circle."""
+OF_FEW_COMPONENTS = {"kernel_modes", "second_variation"}
+"""Those of the line and the circle, and those that take eigenvalues over all components of all tokens."""
 OF_OTHER_DYNAMICS = {"hyperplanes", "influence", "rollout", "subspace_polytope"}
 """Measures of the steps of a run's own model, or of rescaled self-attention; they refuse states from elsewhere."""
 
