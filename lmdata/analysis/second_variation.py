@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmdata.analysis.energy_slope import steepness
 from lmdata.analysis.masses import alignment_for, cells_of, components_of
-from lmdata.analysis.measuring import DENSITIES, PARTICLES, measure, measured_states
+from lmdata.analysis.measuring import DENSITIES, PARTICLES, measure, measured_states, positions
 from lmdata.analysis.presence import present
 from lmdata.analysis.rank import directions
 from lmdata.data.registry import Variable
@@ -213,7 +213,8 @@ def second_variation(
     cells = cells_of(ds, "second_variation")
     components = components_of(ds, cells, "second_variation")
     matrix = alignment_for(alignment, components)
-    if (number := int(ds.sizes["token"]) * (components - 1)) > MOST_DIRECTIONS:
+    number = int(positions(ds, "second_variation").sizes["token"]) * (components - 1)
+    if number > MOST_DIRECTIONS:
         raise InvalidInput(
             f"second_variation takes the eigenvalues of all directions in which tokens move, here {number:,}, of "
             f"{counted(components, 'component')}; at most {MOST_DIRECTIONS:,} are taken: measure energy_slope instead"
