@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lmdata.analysis.masses import cells_of
 from lmdata.analysis.measuring import DENSITIES, PARTICLES, measure, measured, positions
+from lmdata.analysis.pairing import aligned, check_labels
 from lmdata.analysis.presence import check_presence, present
 from lmdata.data import registry
 from lmdata.data.registry import Variable
@@ -128,20 +129,15 @@ def energy_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
         raise InvalidInput(
             f"energy_distance compares distributions of one space; they have {one} and {counted(two, 'component')}"
         )
-    for dim in sorted(map(str, set(first.dims) & set(second.dims) - set(_OTHER))):
-        for position in (first, second):
-            if dim not in position.indexes or not position.indexes[dim].is_unique:
-                raise InvalidInput(f"energy_distance pairs what has the same {dim}: give each {dim} a label, once")
+    check_labels(first, second, "energy_distance", apart=_OTHER)
     has = other.coords.get(registry.PRESENT, xr.DataArray(np.ones(second.sizes["token"], bool), dims="token"))
     bare, there = (
-        array.drop_vars([name for name in array.coords if name not in array.dims or name in _OTHER]).rename(
+        array.drop_vars([name for name in array.coords if name not in array.xindexes or name in _OTHER]).rename(
             {dim: renamed for dim, renamed in _OTHER.items() if dim in array.dims}
         )
         for array in (second, has)
     )
-    here, bare, there = xr.align(first, bare, there, join="inner", exclude=[*_OTHER, *_OTHER.values()])
-    if empty := [dim for dim, size in here.sizes.items() if size == 0]:
-        raise InvalidInput(f"the datasets share no {empty[0]}; simulate both with the same {empty[0]}s")
+    here, bare, there = aligned("energy_distance", first, bare, there, apart=[*_OTHER, *_OTHER.values()])
     return measured(
         here.to_dataset(name="position"),
         energy_distances,

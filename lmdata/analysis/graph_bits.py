@@ -196,6 +196,21 @@ def _spread(edges: Words, seen: Words, queue: Integers, count: int) -> int:
 
 
 @compiled(no_refcount=True)
+def number_by_first(out: Integers, room: Integers) -> int:
+    """Number the groups of tokens, whose roots are in ``out`` (-1: none), by their first tokens; return how many."""
+    room[:] = -1
+    groups = 0
+    for token in range(out.size):
+        root = out[token]
+        if root >= 0:
+            if room[root] < 0:
+                room[root] = groups
+                groups += 1
+            out[token] = room[root]
+    return groups
+
+
+@compiled(no_refcount=True)
 def find_sinks(heard: Words, hearers: Words, seen: Words, queue: Integers, roots: Integers, out: Integers) -> int:
     """Number the sink strongly connected components and return how many there are; -1 for a token in none.
 
@@ -239,17 +254,7 @@ def find_sinks(heard: Words, hearers: Words, seen: Words, queue: Integers, roots
         queue[0] = roots[entry]
         for place in range(_spread(heard, seen, queue, 1)):
             out[queue[place]] = roots[entry]
-    # they are numbered by their first tokens: a root's place in the queue is given its number
-    queue[:] = -1
-    sinks = 0
-    for token in range(n):
-        root = out[token]
-        if root >= 0:
-            if queue[root] < 0:
-                queue[root] = sinks
-                sinks += 1
-            out[token] = queue[root]
-    return sinks
+    return number_by_first(out, queue)
 
 
 @compiled(no_refcount=True)

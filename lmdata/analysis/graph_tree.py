@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lmdata.analysis.graph_bits import number_by_first
 from lmdata.dynamics.kernels.lanes import Boxes, Floats, Integers, Tokens, Tree
 from lmdata.dynamics.kernels.planner import TREE_FROM
 from lmdata.dynamics.kernels.tree import System
@@ -210,16 +211,7 @@ def find_sinks(graph: Graph, listed: Integers, roots: Integers, out: Integers) -
         count = walk(graph, listed, count, count + 1, False)
         for place in range(start, count):
             out[listed[place]] = roots[entry]
-    listed[:] = -1
-    sinks = 0
-    for token in range(n):
-        root = out[token]
-        if root >= 0:
-            if listed[root] < 0:
-                listed[root] = sinks
-                sinks += 1
-            out[token] = listed[root]
-    return sinks
+    return number_by_first(out, listed)
 
 
 @compiled(no_refcount=True)

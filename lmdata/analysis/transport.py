@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lmdata.analysis.measuring import measure, measured, positions
+from lmdata.analysis.pairing import aligned, check_labels
 from lmdata.analysis.presence import present
 from lmdata.data import registry
 from lmdata.data.registry import Variable
@@ -79,23 +80,13 @@ def transport_distance(ds: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
                 "compared: measure runs of as many tokens apart"
             )
     first, second = positions(ds, "transport_distance"), positions(other, "transport_distance")
-    for dim in sorted(map(str, set(first.dims) & set(second.dims) - {"token", "component"})):
-        for one in (first, second):
-            if dim not in one.indexes or not one.indexes[dim].is_unique:
-                raise InvalidInput(f"transport_distance pairs what has the same {dim}: give each {dim} a label, once")
+    check_labels(first, second, "transport_distance", apart=("token", "component"))
     number = {dim: np.arange(first.sizes[dim]) for dim in ("token", "component")}
     alike = [
         one.drop_vars([*number, *(name for name in other.dims if name not in one.dims)], errors="ignore")
         for one, other in ((first, second), (second, first))
     ]
-    try:
-        here, there = xr.align(*(one.assign_coords(number) for one in alike), join="inner")
-    except ValueError as error:
-        raise InvalidInput(
-            f"transport_distance pairs what has the same labels, and these have labels of different kinds: {error}"
-        ) from error
-    if empty := [dim for dim, size in here.sizes.items() if size == 0]:
-        raise InvalidInput(f"the datasets share no {empty[0]}; simulate both with the same {empty[0]}s")
+    here, there = aligned("transport_distance", *(one.assign_coords(number) for one in alike))
     return measured(
         here.to_dataset(name="position"),
         distances,

@@ -61,7 +61,7 @@ def test_commands_options_choices_and_names_are_completed(shell, scripts, tmp_pa
 @needs("zsh")
 def test_zsh_completes_in_a_terminal(scripts, tmp_path):
     """Zsh completes in a line editor alone: one is started on a pseudo-terminal, and TAB is pressed."""
-    pexpect = pytest.importorskip("pexpect")
+    pexpect = pytest.importorskip("pexpect", reason="pexpect, which IPython brings, is not installed")
     (tmp_path / ".zshrc").write_text(
         f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -u -D; PS1='ready> '\n"
     )
