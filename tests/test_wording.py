@@ -17,6 +17,8 @@ ALWAYS_SEVERAL = re.compile(
     r"|len\((values|seeds)\)|ds\.sizes\['(token|seed)'\]"
 )
 """Named limits, and numbers of which a message tells only because they are too large."""
+BARE = re.compile(rf"(?:\{{\{{[^}}]*\}}\}}|\$\{{[^}}]*\}}) (?:{'|'.join(NOUNS)})\b")
+"""Values in templates and scripts that are followed by a plural."""
 NO_NUMBER = {"place", "what", "self._place"}
 
 
@@ -50,5 +52,16 @@ def test_no_message_says_one_clusters(folder):
     assert {name: told for name, told in found.items() if told} == {}, "count with lmdata.wording.counted"
 
 
+def test_no_page_says_one_clusters():
+    files = [*(ROOT / "lmdata").rglob("*.html"), *(ROOT / "lmdata").rglob("*.js")]
+    assert files
+    found = {file.name: BARE.findall(file.read_text(encoding="utf-8")) for file in files}
+    assert {name: told for name, told in found.items() if told} == {}, "count with the filter or function `count...`"
+
+
 def test_a_bare_plural_is_found():
+    assert BARE.findall("check all {{ members | length }} members of `${these} clusters`") == [
+        "{{ members | length }} members",
+        "${these} clusters",
+    ]
     assert bare('f"{len(members)} clusters, {alone} words alone"') == ["{len(members)} clusters", "{alone} words"]

@@ -26,6 +26,7 @@ from lmdata.view.composed import Frames, LiveFrames, dressed, states_of
 from lmdata.view.explorer import Explorer
 from lmdata.view.playground import Playground
 from lmdata.view.scene import Live, Scenes
+from lmdata.wording import counted
 
 MOST_STATES = 6_000
 """States of one figure (combinations of its sliders) that a page may hold."""
@@ -132,7 +133,7 @@ def page_of(
     here = files(__package__)
     plots, divs = components(roots, wrap_script=False) if roots else ("", ())
     templates = jinja2.Environment(autoescape=True, loader=jinja2.PackageLoader("lmdata", "view"))
-    templates.filters["number"] = naming.number
+    templates.filters |= {"number": naming.number, "counted": counted}
     return templates.get_template("page.html").render(
         title=title,
         linked=linked,
